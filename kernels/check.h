@@ -1,0 +1,44 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+
+#include "kernels/common.h"
+
+namespace bauta {
+
+struct NamedSize {
+  const char* name;
+  int value;
+};
+
+/// Fails unless every size is at least 1; names the op and the first size that is not.
+inline Status check_sizes(const char* op, std::initializer_list<NamedSize> sizes) {
+  for (const NamedSize& size : sizes) {
+    if (size.value < 1) {
+      return Status::error(std::string(op) + ": " + size.name + " is " + std::to_string(size.value), {},
+                           "every size of a shape must be at least 1");
+    }
+  }
+  return {};
+}
+
+/// Fails unless the shards of this process hold exactly `batch` samples and form one subtree.
+inline Status check_shards(const char* op, const Shards& shards, int batch) {
+  const bool subtree = (shards.count == 1 || shards.count == 2 || shards.count == 4 || shards.count == 8) &&
+                       shards.first >= 0 && shards.first % shards.count == 0 &&
+                       shards.first + shards.count <= Shards::kTotal;
+  if (subtree && shards.begin(shards.count) == batch) return {};
+  return Status::error(std::string(op) + ": the shards do not hold a batch of " + std::to_string(batch), {},
+                       "shards are 1, 2, 4 or 8 neighbours of the 8 that the global batch is cut into");
+}
+
+/// Fails when the context's workspace is smaller than `bytes`.
+inline Status check_workspace(const char* op, const Context& context, std::size_t bytes) {
+  if (context.workspace.size() >= bytes) return {};
+  return Status::error(std::string(op) + ": the workspace holds " + std::to_string(context.workspace.size()) +
+                           " bytes, " + std::to_string(bytes) + " are needed",
+                       {}, "give the context what the op's workspace function asks for");
+}
+
+}  // namespace bauta

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "kernels/cpu_isa.h"
+#include "kernels/status.h"
+#include "kernels/thread_pool.h"
+
+namespace bauta {
+
+/// Offsets into arrays: wide enough for any batch, where the sizes in a shape are plain ints.
+using Index = std::ptrdiff_t;
+
+/// Who computes. Nothing above kernels/ asks which one it is.
+enum class Backend {
+  reference,  ///< plain loops in double: the definition of right, and slow
+  cpu,        ///< SIMD, at Context::isa
+};
+
+/// Where and with what an op runs. Owns nothing: pool and workspace outlive every call that is given them.
+struct Context {
+  Backend backend = Backend::cpu;
+  Isa isa = available_isas().back();  ///< one of available_isas()
+  ThreadPool* pool = nullptr;         ///< null: the calling thread alone
+  std::span<std::byte> workspace;     ///< scratch, 64-byte aligned; an op says how much it needs
+};
+
+/// Threads that parallel_for(context, ...) shares its indices among.
+inline int thread_count(const Context& context) { return context.pool == nullptr ? 1 : context.pool->size(); }
+
+/// Calls body(index, thread) for every index in [0, count): see ThreadPool::parallel_for.
+template <class Body>
+void parallel_for(const Context& context, int count, Body&& body) {
+  if (context.pool != nullptr) {
+    context.pool->parallel_for(count, body);
+    return;
+  }
+  for (int index = 0; index < count; ++index) body(index, 0);
+}
+
+/// The one order of summing. A global batch is cut by position into 8 shards, shard s being the samples
+/// [s·B/8, (s+1)·B/8). A gradient is the sum of its shards' gradients by one fixed binary tree,
+/// ((0+1)+(2+3))+((4+5)+(6+7)), and inside a shard the samples are added in order. One process holds `count`
+/// neighbouring shards, a whole subtree; its wgrads return that subtree's sum.
+struct Shards {
+  static constexpr int kTotal = 8;
+
+  int global_batch = 0;  ///< B, samples of the batch on all ranks together
+  int first = 0;         ///< the first shard of this process; a multiple of `count`
+  int count = kTotal;    ///< 1, 2, 4 or 8
+
+  /// The sample of this process's batch at which its shard `s` in [0, count] begins; begin(count) is its batch size.
+  int begin(int s) const { return global_begin(first + s) - global_begin(first); }
+
+  /// The sample of the global batch at which shard `s` in [0, 8] begins.
+  int global_begin(int s) const {
+    return static_cast<int>(Index{s} * global_batch / kTotal);
+  }
+};
+
+/// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines its own.
+/// A Table holds an op's entry points as function pointers.
+#define BAUTA_DECLARE_BACKENDS(Table, name) \
+  namespace reference {                     \
+  extern const Table name;                  \
+  }                                         \
+  namespace portable {                      \
+  extern const Table name;                  \
+  }                                         \
+  namespace avx2 {                          \
+  extern const Table name;                  \
+  }                                         \
+  namespace avx512 {                        \
+  extern const Table name;                  \
+  }
+
+// The x86 sets exist only in x86-64 builds; elsewhere available_isas() never offers them.
+#if defined(__x86_64__)
+#define BAUTA_PICK_ISA(context, name)                              \
+  ((context).isa == ::bauta::Isa::avx512 ? ::bauta::avx512::name : \
+   (context).isa == ::bauta::Isa::avx2   ? ::bauta::avx2::name     \
+                                         : ::bauta::portable::name)
+#else
+#define BAUTA_PICK_ISA(context, name) ::bauta::portable::name
+#endif
+
+/// The table `name` of the backend that the context asks for.
+#define BAUTA_PICK_BACKEND(context, name) \
+  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name : BAUTA_PICK_ISA(context, name))
+
+}  // namespace bauta

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "kernels/common.h"
+
+namespace bauta {
+
+/// Sizes of one fully connected layer; every one is at least 1.
+struct LinearShape {
+  int batch;         ///< N, rows of x and y
+  int in_features;   ///< I, columns of x
+  int out_features;  ///< O, columns of y
+};
+
+/// y[n][o] = bias[o] + Σ_i x[n][i]·w[o][i]                                  (torch.nn.Linear)
+/// x [N,I], w [O,I], bias [O], y [N,O]: row-major, 64-byte aligned; y overlaps no input.
+/// 2·N·I·O flop; reads 4(NI + OI + O) bytes, writes 4NO.
+Status linear_forward(const Context&, const LinearShape&, const float* x, const float* w, const float* bias,
+                      float* y);
+
+/// dx[n][i] = Σ_o dy[n][o]·w[o][i]. Overwrites dx.
+Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
+
+/// dw[o][i] = Σ_n dy[n][o]·x[n][i] and dbias[o] = Σ_n dy[n][o], n in the one order of summing. Overwrites both.
+Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy, float* dw,
+                    float* dbias);
+
+}  // namespace bauta

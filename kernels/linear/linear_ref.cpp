@@ -1,0 +1,54 @@
+#include "kernels/linear/linear_backends.h"
+
+namespace bauta::reference {
+namespace {
+
+Status forward(const Context&, const LinearShape& s, const float* x, const float* w, const float* bias, float* y) {
+  for (Index n = 0; n < s.batch; ++n) {
+    for (Index o = 0; o < s.out_features; ++o) {
+      double sum = bias[o];
+      for (Index i = 0; i < s.in_features; ++i) {
+        sum += double{x[n * s.in_features + i]} * w[o * s.in_features + i];
+      }
+      y[n * s.out_features + o] = static_cast<float>(sum);
+    }
+  }
+  return {};
+}
+
+Status dgrad(const Context&, const LinearShape& s, const float* dy, const float* w, float* dx) {
+  for (Index n = 0; n < s.batch; ++n) {
+    for (Index i = 0; i < s.in_features; ++i) {
+      double sum = 0;
+      for (Index o = 0; o < s.out_features; ++o) {
+        sum += double{dy[n * s.out_features + o]} * w[o * s.in_features + i];
+      }
+      dx[n * s.in_features + i] = static_cast<float>(sum);
+    }
+  }
+  return {};
+}
+
+// Double precision has no need of the shards' order.
+Status wgrad(const Context&, const LinearShape& s, const Shards&, const float* x, const float* dy, float* dw,
+             float* dbias) {
+  for (Index o = 0; o < s.out_features; ++o) {
+    for (Index i = 0; i < s.in_features; ++i) {
+      double sum = 0;
+      for (Index n = 0; n < s.batch; ++n) {
+        sum += double{dy[n * s.out_features + o]} * x[n * s.in_features + i];
+      }
+      dw[o * s.in_features + i] = static_cast<float>(sum);
+    }
+    double sum = 0;
+    for (Index n = 0; n < s.batch; ++n) sum += dy[n * s.out_features + o];
+    dbias[o] = static_cast<float>(sum);
+  }
+  return {};
+}
+
+}  // namespace
+
+const LinearBackend linear_backend = {forward, dgrad, wgrad};
+
+}  // namespace bauta::reference

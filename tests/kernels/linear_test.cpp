@@ -1,0 +1,111 @@
+#include "kernels/linear/linear.h"
+
+#include "kernels/linear/linear_cases.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+struct Problem {
+  explicit Problem(const LinearShape& shape)
+      : s(shape),
+        shards{shape.batch},
+        x(random_floats(size(s.batch, s.in_features), 1)),
+        w(random_floats(size(s.out_features, s.in_features), 2)),
+        bias(random_floats(size(1, s.out_features), 3)),
+        dy(random_floats(size(s.batch, s.out_features), 4)) {}
+
+  static std::size_t size(int rows, int columns) { return static_cast<std::size_t>(Index{rows} * columns); }
+
+  LinearShape s;
+  Shards shards;
+  Buffer<float> x, w, bias, dy;
+};
+
+struct Outputs {
+  explicit Outputs(const Problem& p) : y(p.dy.size()), dx(p.x.size()), dw(p.w.size()), dbias(p.bias.size()) {}
+  Guarded<float> y, dx, dw, dbias;
+};
+
+Outputs run(const Context& context, const Problem& p) {
+  Outputs out(p);
+  EXPECT_TRUE(linear_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
+  EXPECT_TRUE(linear_dgrad(context, p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  EXPECT_TRUE(
+      linear_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data()).ok());
+  return out;
+}
+
+class LinearTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, LinearTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(LinearTest, EqualsTheReference) {
+  for (const LinearShape& s : kLinearCases) {
+    SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
+    const Problem p(s);
+    const Outputs expected = run(reference_context(), p);
+    const Outputs actual = run(Runner(GetParam()).context(), p);
+    expect_close(actual.y, expected.y, 2e-6);
+    expect_close(actual.dx, expected.dx, 2e-6);
+    expect_close(actual.dw, expected.dw, 2e-6);
+    expect_close(actual.dbias, expected.dbias, 2e-6);
+  }
+}
+
+TEST_P(LinearTest, BitsDoNotDependOnThreads) {
+  const Problem p({13, 40, 26});
+  const Outputs one = run(Runner({"", GetParam().isa, 1}).context(), p);
+  const Outputs many = run(Runner({"", GetParam().isa, 8}).context(), p);
+  expect_same_bits(one.y, many.y);
+  expect_same_bits(one.dx, many.dx);
+  expect_same_bits(one.dw, many.dw);
+  expect_same_bits(one.dbias, many.dbias);
+}
+
+// Ranks hold subtrees: the sum of two halves' gradients is the whole's, bit for bit.
+TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
+  const Problem p({13, 40, 26});
+  const Runner runner(GetParam());
+  const Outputs whole = run(runner.context(), p);
+  Outputs sum(p);
+  for (int half = 0; half < 2; ++half) {
+    const Shards shards{13, half * 4, 4};
+    const Index begin = shards.global_begin(shards.first);
+    const LinearShape s{shards.begin(shards.count), p.s.in_features, p.s.out_features};
+    Outputs part(p);
+    ASSERT_TRUE(linear_wgrad(runner.context(), s, shards, p.x.data() + begin * s.in_features,
+                             p.dy.data() + begin * s.out_features, part.dw.data(), part.dbias.data())
+                    .ok());
+    for (std::size_t i = 0; i < sum.dw.size(); ++i) sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
+  }
+  expect_same_bits(sum.dw, whole.dw);
+}
+
+TEST(LinearReference, GradientsAgreeWithFiniteDifferences) {
+  Problem p({3, 5, 7});
+  const Context context = reference_context();
+  const Outputs out = run(context, p);
+  const auto of_x = [&](const float* x, float* y) {
+    ASSERT_TRUE(linear_forward(context, p.s, x, p.w.data(), p.bias.data(), y).ok());
+  };
+  const auto of_w = [&](const float* w, float* y) {
+    ASSERT_TRUE(linear_forward(context, p.s, p.x.data(), w, p.bias.data(), y).ok());
+  };
+  const auto of_bias = [&](const float* bias, float* y) {
+    ASSERT_TRUE(linear_forward(context, p.s, p.x.data(), p.w.data(), bias, y).ok());
+  };
+  expect_gradient(of_x, p.x, p.dy, out.dx, 1e-4);
+  expect_gradient(of_w, p.w, p.dy, out.dw, 1e-4);
+  expect_gradient(of_bias, p.bias, p.dy, out.dbias, 1e-4);
+}
+
+TEST(LinearTest, RefusesShapesAndShardsThatMakeNoSense) {
+  float value = 0;
+  EXPECT_EQ(linear_forward({}, {0, 1, 1}, &value, &value, &value, &value).message(),
+            "linear: batch is 0: every size of a shape must be at least 1");
+  EXPECT_FALSE(linear_wgrad({}, {4, 1, 1}, Shards{5}, &value, &value, &value, &value).ok());
+  EXPECT_FALSE(linear_wgrad({}, {4, 1, 1}, Shards{4, 0, 3}, &value, &value, &value, &value).ok());
+}
+
+}  // namespace
+}  // namespace bauta::testing

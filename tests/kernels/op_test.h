@@ -1,0 +1,148 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "engine/core/buffer.h"
+#include "engine/core/rng.h"
+#include "kernels/common.h"
+
+/// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and each
+/// backend compares forward, dgrad and wgrad with the reference, and the reference with finite differences.
+namespace bauta::testing {
+
+/// A way to compute on this machine: backend, ISA and threads.
+struct Machine {
+  std::string name;  ///< "avx2_3threads"
+  Isa isa;
+  int threads;
+
+  friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
+};
+
+/// Every ISA of this machine, with 1 and with 3 threads.
+inline std::vector<Machine> machines() {
+  std::vector<Machine> all;
+  for (Isa isa : available_isas()) {
+    for (int threads : {1, 3}) {
+      all.push_back({std::string(isa_name(isa)) + "_" + std::to_string(threads) + "threads", isa, threads});
+    }
+  }
+  return all;
+}
+
+/// A Context with the pool and workspace that it refers to.
+class Runner {
+ public:
+  explicit Runner(const Machine& machine, std::size_t workspace_bytes = 0)
+      : pool_(machine.threads), workspace_(workspace_bytes) {
+    context_.isa = machine.isa;
+    context_.pool = &pool_;
+    context_.workspace = workspace_.span();
+    // What a kernel finds in its workspace is whatever the op before it left there.
+    if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
+  }
+  const Context& context() const { return context_; }
+
+ private:
+  ThreadPool pool_;
+  Buffer<std::byte> workspace_;
+  Context context_;
+};
+
+inline Context reference_context() {
+  Context context;
+  context.backend = Backend::reference;
+  return context;
+}
+
+/// An output array between two fences. It starts out poisoned, so that a value never written shows, and check()
+/// fails if anything outside of it was written.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(std::size_t size) : size_(size), memory_(size + 2 * kFence) {
+    std::memset(memory_.data(), 0xFF, memory_.size() * sizeof(T));  // for floats, a NaN
+  }
+  T* data() { return memory_.data() + kFence; }
+  const T* data() const { return memory_.data() + kFence; }
+  std::size_t size() const { return size_; }
+  T& operator[](std::size_t i) { return data()[i]; }
+  const T& operator[](std::size_t i) const { return data()[i]; }
+
+  void check() const {
+    std::vector<unsigned char> poison(kFence * sizeof(T), 0xFF);
+    EXPECT_EQ(std::memcmp(memory_.data(), poison.data(), poison.size()), 0) << "written before the array";
+    EXPECT_EQ(std::memcmp(data() + size_, poison.data(), poison.size()), 0) << "written behind the array";
+  }
+
+ private:
+  static constexpr std::size_t kFence = 64;
+  std::size_t size_;
+  Buffer<T> memory_;
+};
+
+/// Uniform in [-1, 1).
+inline Buffer<float> random_floats(std::size_t size, std::uint64_t seed) {
+  Buffer<float> values(size);
+  Rng rng(seed, RngStream::init);
+  for (float& value : values.span()) value = rng.uniform(-1.0F, 1.0F);
+  return values;
+}
+
+/// Every |actual - expected| is at most `tolerance` times the largest |expected|; NaN equals NaN alone.
+inline void expect_close(const Guarded<float>& actual, const Guarded<float>& expected, double tolerance) {
+  actual.check();
+  expected.check();
+  double largest = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) largest = std::fmax(largest, std::fabs(expected[i]));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const bool close = std::fabs(double{actual[i]} - expected[i]) <= tolerance * largest;
+    const bool both_nan = std::isnan(actual[i]) && std::isnan(expected[i]);
+    ASSERT_TRUE(close || both_nan) << "at " << i << ": " << actual[i] << ", expected " << expected[i]
+                                   << ", largest " << largest;
+  }
+}
+
+inline void expect_same_bits(const Guarded<float>& a, const Guarded<float>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
+}
+
+/// Holds a gradient against finite differences: for some indices i of `x`, d(Σ_j dy[j]·y[j])/dx[i] by a central
+/// difference of `forward` (x -> y) equals gradient[i] within `tolerance` times the largest gradient.
+inline void expect_gradient(const std::function<void(const float* x, float* y)>& forward, Buffer<float>& x,
+                            const Buffer<float>& dy, const Guarded<float>& gradient, double tolerance,
+                            float epsilon = 1.0F / 64) {
+  double largest = 0;
+  for (std::size_t i = 0; i < gradient.size(); ++i) largest = std::fmax(largest, std::fabs(gradient[i]));
+  Buffer<float> y(dy.size());
+  const auto loss = [&] {
+    forward(x.data(), y.data());
+    double sum = 0;
+    for (std::size_t j = 0; j < dy.size(); ++j) sum += double{dy[j]} * y[j];
+    return sum;
+  };
+  const std::size_t stride = x.size() / 12 + 1;  // a dozen indices tell
+  for (std::size_t i = 0; i < x.size(); i += stride) {
+    const float kept = x[i];
+    x[i] = kept + epsilon;
+    const double high = loss();
+    x[i] = kept - epsilon;
+    const double low = loss();
+    x[i] = kept;
+    EXPECT_NEAR((high - low) / (2 * double{epsilon}), gradient[i], tolerance * largest) << "at " << i;
+  }
+}
+
+/// Names parameterised tests after the machine.
+inline std::string machine_name(const ::testing::TestParamInfo<Machine>& info) { return info.param.name; }
+
+}  // namespace bauta::testing
