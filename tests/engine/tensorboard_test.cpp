@@ -1,0 +1,152 @@
+#include "engine/io/tensorboard.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace bauta {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TensorBoard : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "bauta_tensorboard_XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    path_ = folder_ / "events.out.tfevents.0.bauta";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  static void write(EventFile& events, int first_step, int last_step, float offset) {
+    for (int step = first_step; step <= last_step; ++step) {
+      const auto value = static_cast<float>(step) / 4 + offset;
+      ASSERT_TRUE(events.scalar("train_loss", step, value, 1700000000.5 + step).ok());
+    }
+    ASSERT_TRUE(events.flush().ok());
+  }
+
+  std::string content() const {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path_, std::ios::binary).rdbuf();
+    return bytes.str();
+  }
+
+  fs::path folder_;
+  std::string path_;
+};
+
+// RFC 3720, B.4, and the check value of the catalogue of parametrised CRC algorithms.
+TEST(Crc32c, GivesThePublishedAnswers) {
+  EXPECT_EQ(crc32c(""), 0U);
+  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAU);
+  EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43U);
+}
+
+TEST_F(TensorBoard, FileIsTheBytesOfTheFormat) {
+  Result<EventFile> events = EventFile::create(path_);
+  ASSERT_TRUE(events.ok()) << events.status().message();
+  ASSERT_TRUE(events->flush().ok());
+  const std::string version(
+      "\x09\0\0\0\0\0\0\0\0\x1A\x0D"
+      "brain.Event:2",
+      24);
+  EXPECT_EQ(events->size(), 8 + 4 + version.size() + 4);
+  EXPECT_EQ(content().substr(0, 8), std::string("\x18\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(content().substr(12, version.size()), version);
+
+  ASSERT_TRUE(events->scalar("a", 300, 1.0F, 2.0).ok());
+  ASSERT_TRUE(events->flush().ok());
+  const std::string scalar(
+      "\x09\0\0\0\0\0\0\0\x40\x10\xAC\x02\x2A\x0A\x0A\x08\x0A\x01"
+      "a"
+      "\x15\0\0\x80\x3F",
+      24);
+  EXPECT_EQ(content().substr(content().size() - 28, 24), scalar);
+  EXPECT_EQ(content().size(), events->size());
+}
+
+TEST_F(TensorBoard, TensorBoardItselfReadsIt) {
+  const char* set = std::getenv("BAUTA_PYTHON");
+  const std::string python = set != nullptr ? set : BAUTA_SOURCE_DIR "/.venv/bin/python";
+  if (std::system(("'" + python + "' -c 'import tensorboard' 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << python << " has no tensorboard: install it there, or name another by BAUTA_PYTHON";
+  }
+  Result<EventFile> events = EventFile::create(path_);
+  ASSERT_TRUE(events.ok()) << events.status().message();
+  write(*events, 1, 2, 0);
+  ASSERT_TRUE(events->scalar("val_acc", 1'000'000'000'000, 0.1F, 3).ok());
+  ASSERT_TRUE(events->flush().ok());
+
+  const std::string command = "'" + python + "' '" BAUTA_SOURCE_DIR "/tests/engine/read_events.py' '" +
+                              path_ + "' > '" + folder_.string() + "/scalars'";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::ostringstream scalars;
+  scalars << std::ifstream(folder_ / "scalars").rdbuf();
+  EXPECT_EQ(scalars.str(),
+            "train_loss 1 0.25 1700000001.5\n"
+            "train_loss 2 0.5 1700000002.5\n"
+            "val_acc 1000000000000 0.10000000149011612 3.0\n");
+}
+
+TEST_F(TensorBoard, ResumedFileEqualsTheOneNeverInterrupted) {
+  {
+    Result<EventFile> events = EventFile::create(path_);
+    ASSERT_TRUE(events.ok());
+    write(*events, 1, 6, 0);
+  }
+  const std::string uninterrupted = content();
+
+  std::uint64_t checkpoint = 0;
+  {
+    Result<EventFile> events = EventFile::create(path_);
+    ASSERT_TRUE(events.ok());
+    write(*events, 1, 3, 0);
+    checkpoint = events->size();
+    write(*events, 4, 5, 100);  // lost with the process
+  }
+  Result<EventFile> events = EventFile::append(path_, checkpoint);
+  ASSERT_TRUE(events.ok()) << events.status().message();
+  EXPECT_EQ(events->size(), checkpoint);
+  write(*events, 4, 6, 0);
+  EXPECT_EQ(content(), uninterrupted);
+}
+
+TEST_F(TensorBoard, ShorterFileIsRefusedAndKept) {
+  {
+    Result<EventFile> events = EventFile::create(path_);
+    ASSERT_TRUE(events.ok());
+    write(*events, 1, 1, 0);
+  }
+  const std::string before = content();
+  const Result<EventFile> events = EventFile::append(path_, before.size() + 1);
+  ASSERT_FALSE(events.ok());
+  EXPECT_NE(events.status().message().find(path_), std::string::npos);
+  EXPECT_EQ(content(), before);
+}
+
+TEST_F(TensorBoard, ErrorsNameTheFile) {
+  const std::string unseen = folder_ / "events.bin";
+  EXPECT_NE(EventFile::create(unseen).status().message().find(unseen), std::string::npos);
+  EXPECT_FALSE(fs::exists(unseen));
+  const std::string nowhere = folder_ / "missing/events.out.tfevents.0";
+  EXPECT_NE(EventFile::create(nowhere).status().message().find(nowhere), std::string::npos);
+  EXPECT_NE(EventFile::append(path_, 0).status().message().find(path_), std::string::npos);
+}
+
+TEST_F(TensorBoard, FullDiskIsAnError) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "this system has no /dev/full";
+  fs::create_symlink("/dev/full", path_);
+  Result<EventFile> events = EventFile::create(path_);
+  ASSERT_TRUE(events.ok());
+  EXPECT_NE(events->flush().message().find("No space left"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace bauta
