@@ -18,7 +18,7 @@ Tensors of the file, for a batch of B images:
   update.NAME                  F32 [<=256]        samples of (value after 20 steps at lr 1e-5) - (initial value)
 NAME runs over the ten parameters, in PyTorch's layout. F32 tensors are float64 results, rounded. Samples of a tensor
 of n values are those at i·n/256 (rounded down), i = 0..255, or all n if fewer. Metadata: `seed`; the initial values
-are not in the file, both sides compute them from it (study_model.initialise).
+are not in the file, both sides compute them from it (bauta_rng.initialise).
 """
 
 import argparse
@@ -29,7 +29,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 from torch.nn import functional
 
-from study_model import StudyNet, initialise, to_input, words
+from bauta_rng import Rng, initialise
+from study_model import StudyNet, to_input
 
 # N/(K·n_c) of 90,000 faces without and 5,000 with a mask.
 CLASS_WEIGHTS = np.array([95000 / (2 * 90000), 95000 / (2 * 5000)], dtype=np.float32)
@@ -41,7 +42,7 @@ def make_images(count, seed):
     """Smooth colour fields with a little noise."""
     images = []
     for index in range(count):
-        random = words(seed, IMAGE_STREAM, index, 7 * 7 * 3 + 100 * 100 * 3).astype(np.uint8)
+        random = Rng(seed, IMAGE_STREAM, index).words(7 * 7 * 3 + 100 * 100 * 3).astype(np.uint8)
         field = Image.fromarray(random[: 7 * 7 * 3].reshape(7, 7, 3)).resize((100, 100), Image.Resampling.BILINEAR)
         images.append(np.asarray(field) ^ (random[7 * 7 * 3 :].reshape(100, 100, 3) & 15))
     return np.stack(images)
@@ -75,7 +76,7 @@ def repair(model, images, seed):
         close = close_decisions(model, images)
         if not close:
             return images
-        random = words(seed, REPAIR_STREAM, attempt, 3 * len(close)).reshape(-1, 3)
+        random = Rng(seed, REPAIR_STREAM, attempt).words(3 * len(close)).reshape(-1, 3)
         for (image, row, column, reach), (r, c, change) in zip(close, random):
             images[image, row + r % reach, column + c % reach, change % 3] ^= 1 + change // 3 % 15
     raise SystemExit("no batch without a close decision was found: pass another --seed")
