@@ -23,6 +23,12 @@ inline Status check_sizes(const char* op, std::initializer_list<NamedSize> sizes
   return {};
 }
 
+/// Fails when the length of an array is negative; an empty one is nothing to do.
+inline Status check_length(const char* op, Index size) {
+  if (size >= 0) return {};
+  return Status::error(std::string(op) + ": size is " + std::to_string(size), {}, "it must be at least 0");
+}
+
 /// Fails unless the shards of this process hold exactly `batch` samples and form one subtree.
 inline Status check_shards(const char* op, const Shards& shards, int batch) {
   const bool subtree = (shards.count == 1 || shards.count == 2 || shards.count == 4 || shards.count == 8) &&

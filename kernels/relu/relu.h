@@ -8,7 +8,7 @@ namespace bauta {
 /// x and y [size], 64-byte aligned; y may be x. Reads and writes 4·size bytes.
 Status relu_forward(const Context&, Index size, const float* x, float* y);
 
-/// dx[i] = y[i] > 0 ? dy[i] : 0. dx may be dy.
+/// dx[i] = y[i] <= 0 ? 0 : dy[i]: where y is NaN the gradient passes, as in PyTorch. dx may be dy.
 Status relu_dgrad(const Context&, Index size, const float* dy, const float* y, float* dx);
 
 }  // namespace bauta
