@@ -87,7 +87,7 @@ inline Vec to_floats(IntVec v) { return __builtin_convertvector(v, Vec); }
 /// The correctly rounded square root.
 inline Vec sqrt(Vec v) {
 #if defined(__AVX512F__)
-  return Vec(_mm512_sqrt_ps(__m512(v)));
+  return Vec(_mm512_maskz_sqrt_ps(0xFFFF, __m512(v)));  // g++ 12 warns of its own header in the unmasked one
 #elif defined(__AVX2__)
   return Vec(_mm256_sqrt_ps(__m256(v)));
 #elif defined(__x86_64__)

@@ -5,18 +5,19 @@
 namespace bauta {
 
 /// One step of Adam.                                                                   (Kingma and Ba, 2015)
+/// In double, as PyTorch has them: 1 - β2 of a float β2 = 0.999 would be off by 1.3e-5.
 struct AdamStep {
-  float lr = 1e-5F;
-  float beta1 = 0.9F;
-  float beta2 = 0.999F;
-  float epsilon = 1e-8F;
-  int step = 1;  ///< t, counted from 1
+  double lr = 1e-5;       ///< at least 0
+  double beta1 = 0.9;     ///< in [0, 1)
+  double beta2 = 0.999;   ///< in [0, 1)
+  double epsilon = 1e-8;  ///< at least 0
+  int step = 1;           ///< t, counted from 1
 };
 
 /// m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;
 /// w -= lr/(1-β1^t) · m / (√v/√(1-β2^t) + ε).                                          (torch.optim.Adam)
-/// g, w, m, v [size], 64-byte aligned; no overlap. √ and division are exact. Reads 16·size bytes, writes 12·size:
-/// bound by memory.
+/// g, w, m, v [size], 64-byte aligned; no overlap. √ and division are exact. Reads 16·size bytes, writes
+/// 12·size: bound by memory.
 Status adam_step(const Context&, const AdamStep&, Index size, const float* g, float* w, float* m, float* v);
 
 }  // namespace bauta

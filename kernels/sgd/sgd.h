@@ -6,7 +6,7 @@ namespace bauta {
 
 /// One step of stochastic gradient descent.
 struct SgdStep {
-  float lr = 1e-2F;
+  float lr = 1e-2F;       ///< at least 0
   float momentum = 0.0F;  ///< μ in [0, 1)
 };
 

@@ -1,0 +1,31 @@
+#include "kernels/adam/adam.h"
+
+#include "kernels/adam/adam_backends.h"
+#include "kernels/check.h"
+
+namespace bauta {
+namespace {
+
+// Written so that NaN fails.
+Status check(const AdamStep& a) {
+  const auto wrong = [](const char* name, double value, const char* fix) {
+    return Status::error(std::string("adam: ") + name + " is " + std::to_string(value), {}, fix);
+  };
+  if (!(a.lr >= 0)) return wrong("lr", a.lr, "it must be at least 0");
+  if (!(a.beta1 >= 0 && a.beta1 < 1)) return wrong("beta1", a.beta1, "it must be at least 0 and less than 1");
+  if (!(a.beta2 >= 0 && a.beta2 < 1)) return wrong("beta2", a.beta2, "it must be at least 0 and less than 1");
+  if (!(a.epsilon >= 0)) return wrong("epsilon", a.epsilon, "it must be at least 0");
+  if (a.step >= 1) return {};
+  return Status::error("adam: step is " + std::to_string(a.step), {}, "steps are counted from 1");
+}
+
+}  // namespace
+
+Status adam_step(const Context& context, const AdamStep& a, Index size, const float* g, float* w, float* m,
+                 float* v) {
+  BAUTA_TRY(check(a));
+  BAUTA_TRY(check_length("adam", size));
+  return BAUTA_PICK_BACKEND(context, adam_backend).step(context, a, size, g, w, m, v);
+}
+
+}  // namespace bauta

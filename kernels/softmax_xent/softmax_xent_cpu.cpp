@@ -1,0 +1,75 @@
+#include <cmath>
+
+#include "kernels/softmax_xent/softmax_xent_backends.h"
+
+namespace bauta::BAUTA_ISA {
+namespace {
+
+// Rows that one index of a parallel loop computes. A network for a few classes has a few dozen numbers here,
+// so that plain loops with the library's exponential in double cost nothing beside the layers, and round
+// once.
+constexpr int kRows = 64;
+
+template <class Body>
+void for_rows(const Context& context, const SoftmaxXentShape& s, Body body) {
+  parallel_for(context, (s.batch + kRows - 1) / kRows, [&](int block, int) {
+    for (int n = block * kRows; n < s.batch && n < (block + 1) * kRows; ++n) body(Index{n});
+  });
+}
+
+double largest(const float* row, int size) {
+  float max = row[0];
+  for (int k = 1; k < size; ++k) max = row[k] > max ? row[k] : max;
+  return max;
+}
+
+// Σ_k exp(row[k] - max), at least 1 unless something is NaN.
+double sum_of_exponentials(const float* row, int size, double max) {
+  double sum = 0;
+  for (int k = 0; k < size; ++k) sum += std::exp(row[k] - max);
+  return sum;
+}
+
+Status forward(const Context& context, const SoftmaxXentShape& s, const float* logits,
+               const std::int32_t* labels, const float* weights, float* losses) {
+  for_rows(context, s, [&](Index n) {
+    const float* row = logits + n * s.classes;
+    const double max = largest(row, s.classes);
+    const double loss = std::log(sum_of_exponentials(row, s.classes, max)) + (max - row[labels[n]]);
+    losses[n] = static_cast<float>(weights[labels[n]] * loss);
+  });
+  return {};
+}
+
+Status dgrad(const Context& context, const SoftmaxXentShape& s, const float* logits,
+             const std::int32_t* labels, const float* weights, float scale, float* dlogits) {
+  for_rows(context, s, [&](Index n) {
+    const float* row = logits + n * s.classes;
+    const double max = largest(row, s.classes);
+    const double sum = sum_of_exponentials(row, s.classes, max);
+    const double factor = double{weights[labels[n]]} * scale;
+    for (int k = 0; k < s.classes; ++k) {
+      const double difference = std::exp(row[k] - max) / sum - (k == labels[n] ? 1 : 0);
+      dlogits[n * s.classes + k] = static_cast<float>(factor * difference);
+    }
+  });
+  return {};
+}
+
+Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
+  for_rows(context, s, [&](Index n) {
+    const float* row = logits + n * s.classes;
+    const double max = largest(row, s.classes);
+    const double sum = sum_of_exponentials(row, s.classes, max);
+    for (int k = 0; k < s.classes; ++k) {
+      probabilities[n * s.classes + k] = static_cast<float>(std::exp(row[k] - max) / sum);
+    }
+  });
+  return {};
+}
+
+}  // namespace
+
+const SoftmaxXentBackend softmax_xent_backend = {forward, dgrad, softmax};
+
+}  // namespace bauta::BAUTA_ISA

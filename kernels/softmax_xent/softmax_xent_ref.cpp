@@ -1,0 +1,56 @@
+#include <cmath>
+#include <vector>
+
+#include "kernels/softmax_xent/softmax_xent_backends.h"
+
+namespace bauta::reference {
+namespace {
+
+// log softmax: row[k] - max - log Σ exp(row[j] - max).
+std::vector<double> log_probabilities(const SoftmaxXentShape& s, const float* row) {
+  double max = row[0];
+  for (Index k = 1; k < s.classes; ++k) max = row[k] > max ? row[k] : max;
+  double sum = 0;
+  for (Index k = 0; k < s.classes; ++k) sum += std::exp(row[k] - max);
+  std::vector<double> logs;
+  for (Index k = 0; k < s.classes; ++k) logs.push_back(row[k] - max - std::log(sum));
+  return logs;
+}
+
+Status forward(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
+               const float* weights, float* losses) {
+  for (Index n = 0; n < s.batch; ++n) {
+    const auto label = static_cast<std::size_t>(labels[n]);
+    losses[n] = static_cast<float>(weights[label] * -log_probabilities(s, logits + n * s.classes)[label]);
+  }
+  return {};
+}
+
+Status dgrad(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
+             const float* weights, float scale, float* dlogits) {
+  for (Index n = 0; n < s.batch; ++n) {
+    const std::vector<double> logs = log_probabilities(s, logits + n * s.classes);
+    const double factor = double{weights[labels[n]]} * scale;
+    for (int k = 0; k < s.classes; ++k) {
+      const double probability = std::exp(logs[static_cast<std::size_t>(k)]);
+      dlogits[n * s.classes + k] = static_cast<float>(factor * (probability - (k == labels[n] ? 1 : 0)));
+    }
+  }
+  return {};
+}
+
+Status softmax(const Context&, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
+  for (Index n = 0; n < s.batch; ++n) {
+    const std::vector<double> logs = log_probabilities(s, logits + n * s.classes);
+    for (int k = 0; k < s.classes; ++k) {
+      probabilities[n * s.classes + k] = static_cast<float>(std::exp(logs[static_cast<std::size_t>(k)]));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const SoftmaxXentBackend softmax_xent_backend = {forward, dgrad, softmax};
+
+}  // namespace bauta::reference

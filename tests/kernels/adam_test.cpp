@@ -1,0 +1,108 @@
+#include "kernels/adam/adam.h"
+
+#include "kernels/adam/adam_cases.h"
+#include "tests/kernels/op_test.h"
+#include "tests/kernels/optimizer_parity.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+/// Parameters and their moments, random as after some steps.
+struct State {
+  explicit State(Index size) : w(static_cast<std::size_t>(size)), m(w.size()), v(w.size()) {
+    const Buffer<float> random = random_floats(3 * w.size(), 1);
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      w[i] = random[3 * i];
+      m[i] = random[3 * i + 1];
+      v[i] = std::fabs(random[3 * i + 2]);
+    }
+  }
+  Guarded<float> w, m, v;
+};
+
+void step(const Context& context, const AdamStep& adam, const Buffer<float>& g, State& state) {
+  ASSERT_TRUE(adam_step(context, adam, static_cast<Index>(g.size()), g.data(), state.w.data(), state.m.data(),
+                        state.v.data())
+                  .ok());
+}
+
+class AdamTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, AdamTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(AdamTest, EqualsTheReference) {
+  for (const Index size : kAdamCases) {
+    SCOPED_TRACE(size);
+    const Buffer<float> g = random_floats(static_cast<std::size_t>(size), 2);
+    State expected(size);
+    State actual(size);
+    const AdamStep adam{.lr = 1e-2, .step = 3};
+    step(reference_context(), adam, g, expected);
+    step(Runner(GetParam()).context(), adam, g, actual);
+    expect_close(actual.w, expected.w, 2e-7);
+    expect_close(actual.m, expected.m, 2e-7);
+    expect_close(actual.v, expected.v, 2e-7);
+  }
+}
+
+TEST_P(AdamTest, TwentyStepsEqualPyTorchs) {
+  const Runner runner(GetParam());
+  State state(kParitySize);
+  Buffer<float> g(kParitySize);
+  for (std::size_t i = 0; i < kParitySize; ++i) {
+    state.w[i] = -1 + static_cast<float>(i) / 3;
+    state.m[i] = state.v[i] = 0;
+  }
+  for (int t = 0; t < kParitySteps; ++t) {
+    std::memcpy(g.data(), kParityGradients[t], kParitySize * sizeof(float));
+    step(runner.context(), {.lr = 1e-2, .step = t + 1}, g, state);
+    for (std::size_t i = 0; i < kParitySize; ++i) {
+      ASSERT_NEAR(state.w[i], kParityAdam[t][i], 2e-7) << "parameter " << i << " after step " << t + 1;
+    }
+  }
+}
+
+TEST_P(AdamTest, BitsDoNotDependOnThreads) {
+  const Index size = 3 * 16384 + 37;
+  const Buffer<float> g = random_floats(static_cast<std::size_t>(size), 2);
+  State one(size);
+  State many(size);
+  step(Runner({"", GetParam().isa, 1}).context(), {}, g, one);
+  step(Runner({"", GetParam().isa, 8}).context(), {}, g, many);
+  expect_same_bits(one.w, many.w);
+  expect_same_bits(one.m, many.m);
+  expect_same_bits(one.v, many.v);
+}
+
+TEST_P(AdamTest, ANanGradientSpoilsItsParameterAlone) {
+  const Runner runner(GetParam());
+  Buffer<float> g = random_floats(37, 2);
+  State healthy(37);
+  State spoilt(37);
+  step(runner.context(), {}, g, healthy);
+  g[3] = kNan;
+  step(runner.context(), {}, g, spoilt);
+  for (std::size_t i = 0; i < 37; ++i) {
+    EXPECT_EQ(std::isnan(spoilt.w[i]), i == 3) << i;
+    if (i != 3) {
+      EXPECT_EQ(spoilt.w[i], healthy.w[i]) << i;
+    }
+  }
+}
+
+TEST(AdamTest, RefusesSettingsThatMakeNoSense) {
+  const auto error = [](const AdamStep& adam) {
+    return adam_step({}, adam, 0, nullptr, nullptr, nullptr, nullptr).message();
+  };
+  EXPECT_EQ(error({}), "");
+  EXPECT_EQ(error({.lr = -1}), "adam: lr is -1.000000: it must be at least 0");
+  EXPECT_EQ(error({.beta1 = 1}), "adam: beta1 is 1.000000: it must be at least 0 and less than 1");
+  EXPECT_NE(error({.beta2 = double{kNan}}), "");
+  EXPECT_NE(error({.epsilon = -1e-8}), "");
+  EXPECT_EQ(error({.step = 0}), "adam: step is 0: steps are counted from 1");
+  EXPECT_FALSE(adam_step({}, {}, -1, nullptr, nullptr, nullptr, nullptr).ok());
+}
+
+}  // namespace
+}  // namespace bauta::testing

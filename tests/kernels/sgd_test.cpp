@@ -1,0 +1,91 @@
+#include "kernels/sgd/sgd.h"
+
+#include "kernels/sgd/sgd_cases.h"
+#include "tests/kernels/op_test.h"
+#include "tests/kernels/optimizer_parity.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct State {
+  explicit State(Index size) : w(static_cast<std::size_t>(size)), u(w.size()) {
+    const Buffer<float> random = random_floats(2 * w.size(), 1);
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      w[i] = random[2 * i];
+      u[i] = random[2 * i + 1];
+    }
+  }
+  Guarded<float> w, u;
+};
+
+void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, State& state) {
+  ASSERT_TRUE(
+      sgd_step(context, sgd, static_cast<Index>(g.size()), g.data(), state.w.data(), state.u.data()).ok());
+}
+
+class SgdTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, SgdTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(SgdTest, EqualsTheReference) {
+  for (const Index size : kSgdCases) {
+    for (const float momentum : {0.0F, 0.9F}) {
+      SCOPED_TRACE(::testing::Message() << size << ", momentum " << momentum);
+      const Buffer<float> g = random_floats(static_cast<std::size_t>(size), 2);
+      State expected(size);
+      State actual(size);
+      step(reference_context(), {0.1F, momentum}, g, expected);
+      step(Runner(GetParam()).context(), {0.1F, momentum}, g, actual);
+      expect_close(actual.w, expected.w, 2e-7);
+      expect_close(actual.u, expected.u, 2e-7);
+    }
+  }
+}
+
+TEST_P(SgdTest, TwentyStepsEqualPyTorchs) {
+  const Runner runner(GetParam());
+  State state(kParitySize);
+  Buffer<float> g(kParitySize);
+  for (std::size_t i = 0; i < kParitySize; ++i) {
+    state.w[i] = -1 + static_cast<float>(i) / 3;
+    state.u[i] = 0;
+  }
+  for (int t = 0; t < kParitySteps; ++t) {
+    std::memcpy(g.data(), kParityGradients[t], kParitySize * sizeof(float));
+    step(runner.context(), {0.01F, 0.9F}, g, state);
+    for (std::size_t i = 0; i < kParitySize; ++i) {
+      const float expected = kParitySgd[t][i];
+      ASSERT_NEAR(state.w[i], expected, 5e-7 * std::fmax(1.0F, std::fabs(expected)))
+          << "parameter " << i << " after step " << t + 1;
+    }
+  }
+}
+
+TEST_P(SgdTest, ANanGradientSpoilsItsParameterAlone) {
+  const Runner runner(GetParam());
+  Buffer<float> g = random_floats(37, 2);
+  State healthy(37);
+  State spoilt(37);
+  step(runner.context(), {}, g, healthy);
+  g[3] = kNan;
+  step(runner.context(), {}, g, spoilt);
+  for (std::size_t i = 0; i < 37; ++i) {
+    EXPECT_EQ(std::isnan(spoilt.w[i]), i == 3) << i;
+    if (i != 3) {
+      EXPECT_EQ(spoilt.w[i], healthy.w[i]) << i;
+    }
+  }
+}
+
+TEST(SgdTest, RefusesSettingsThatMakeNoSense) {
+  EXPECT_TRUE(sgd_step({}, {}, 0, nullptr, nullptr, nullptr).ok());
+  EXPECT_EQ(sgd_step({}, {-1, 0}, 0, nullptr, nullptr, nullptr).message(),
+            "sgd: lr is -1.000000: it must be at least 0");
+  EXPECT_EQ(sgd_step({}, {0.1F, 1}, 0, nullptr, nullptr, nullptr).message(),
+            "sgd: momentum is 1.000000: it must be at least 0 and less than 1");
+  EXPECT_FALSE(sgd_step({}, {}, -1, nullptr, nullptr, nullptr).ok());
+}
+
+}  // namespace
+}  // namespace bauta::testing

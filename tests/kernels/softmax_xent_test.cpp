@@ -1,0 +1,156 @@
+#include "kernels/softmax_xent/softmax_xent.h"
+
+#include "kernels/softmax_xent/softmax_xent_cases.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kScale = 0.25F;
+
+struct Problem {
+  explicit Problem(const SoftmaxXentShape& shape)
+      : s(shape),
+        logits(random_floats(static_cast<std::size_t>(Index{s.batch} * s.classes), 1)),
+        weights(random_floats(static_cast<std::size_t>(s.classes), 2)),
+        labels(static_cast<std::size_t>(s.batch)) {
+    for (float& weight : weights.span()) weight += 1.5F;
+    Rng rng(3, RngStream::init);
+    for (std::int32_t& label : labels.span()) {
+      label = static_cast<std::int32_t>(rng.below(static_cast<std::uint32_t>(s.classes)));
+    }
+  }
+
+  SoftmaxXentShape s;
+  Buffer<float> logits, weights;
+  Buffer<std::int32_t> labels;
+};
+
+struct Outputs {
+  explicit Outputs(const Problem& p)
+      : losses(p.labels.size()), dlogits(p.logits.size()), probabilities(p.logits.size()) {}
+  Guarded<float> losses, dlogits, probabilities;
+};
+
+Outputs run(const Context& context, const Problem& p) {
+  Outputs out(p);
+  EXPECT_TRUE(softmax_xent_forward(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(),
+                                   out.losses.data())
+                  .ok());
+  EXPECT_TRUE(softmax_xent_dgrad(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(), kScale,
+                                 out.dlogits.data())
+                  .ok());
+  EXPECT_TRUE(softmax_forward(context, p.s, p.logits.data(), out.probabilities.data()).ok());
+  return out;
+}
+
+void expect_the_reference(const Machine& machine, const Problem& p) {
+  const Outputs expected = run(reference_context(), p);
+  const Outputs actual = run(Runner(machine).context(), p);
+  expect_close(actual.losses, expected.losses, 1e-7);
+  expect_close(actual.dlogits, expected.dlogits, 1e-7);
+  expect_close(actual.probabilities, expected.probabilities, 1e-7);
+}
+
+class SoftmaxXentTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, SoftmaxXentTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(SoftmaxXentTest, EqualsTheReference) {
+  for (const SoftmaxXentShape& s : kSoftmaxXentCases) {
+    SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.classes);
+    expect_the_reference(GetParam(), Problem(s));
+  }
+}
+
+TEST_P(SoftmaxXentTest, EqualsTheReferenceAtExtremeLogits) {
+  Problem p({65, 10});
+  for (std::size_t i = 0; i < p.logits.size(); ++i) p.logits[i] = p.logits[i] > 0 ? 1e4F : -1e4F;
+  expect_the_reference(GetParam(), p);
+}
+
+// What torch.nn.functional.cross_entropy gives.
+TEST_P(SoftmaxXentTest, ExtremeLogitsGiveWhatPyTorchGives) {
+  Problem p({4, 2});
+  const float logits[] = {1e4F, -1e4F, -1e4F, 1e4F, kInf, 0, kNan, 0};
+  const std::int32_t labels[] = {1, 1, 0, 0};
+  std::memcpy(p.logits.data(), logits, sizeof logits);
+  std::memcpy(p.labels.data(), labels, sizeof labels);
+  p.weights[0] = p.weights[1] = 1;
+  const Outputs out = run(Runner(GetParam()).context(), p);
+  EXPECT_EQ(out.losses[0], 20000);
+  EXPECT_EQ(out.losses[1], 0);
+  EXPECT_TRUE(std::isnan(out.losses[2]));
+  EXPECT_TRUE(std::isnan(out.losses[3]));
+  EXPECT_EQ(out.dlogits[0], kScale);
+  EXPECT_EQ(out.dlogits[1], -kScale);
+  EXPECT_EQ(out.dlogits[2], 0);
+  EXPECT_EQ(out.dlogits[3], 0);
+  EXPECT_TRUE(std::isnan(out.dlogits[4]));
+  EXPECT_TRUE(std::isnan(out.dlogits[6]));
+}
+
+TEST_P(SoftmaxXentTest, OneClassHasNeitherLossNorGradient) {
+  const Outputs out = run(Runner(GetParam()).context(), Problem({5, 1}));
+  for (std::size_t n = 0; n < 5; ++n) {
+    EXPECT_EQ(out.losses[n], 0);
+    EXPECT_EQ(out.dlogits[n], 0);
+    EXPECT_EQ(out.probabilities[n], 1);
+  }
+}
+
+TEST_P(SoftmaxXentTest, SoftmaxWorksInPlace) {
+  const Problem p({65, 10});
+  const Runner runner(GetParam());
+  const Outputs expected = run(runner.context(), p);
+  Guarded<float> actual(p.logits.size());
+  std::memcpy(actual.data(), p.logits.data(), p.logits.size() * sizeof(float));
+  ASSERT_TRUE(softmax_forward(runner.context(), p.s, actual.data(), actual.data()).ok());
+  expect_same_bits(actual, expected.probabilities);
+}
+
+// torch.nn.functional.cross_entropy with a weight: its terms, and the gradient of its weighted mean.
+TEST(SoftmaxXentReference, EqualsPyTorch) {
+  const SoftmaxXentShape s = {2, 3};
+  const float logits[] = {0.5F, -1.25F, 2.0F, 3.0F, 0.125F, -2.5F};
+  const float weights[] = {0.5F, 2.0F, 1.25F};
+  const std::int32_t labels[] = {1, 2};
+  float losses[2];
+  float dlogits[6];
+  ASSERT_TRUE(softmax_xent_forward(reference_context(), s, logits, labels, weights, losses).ok());
+  ASSERT_TRUE(
+      softmax_xent_dgrad(reference_context(), s, logits, labels, weights, 1 / (2.0F + 1.25F), dlogits).ok());
+  const float expected_losses[] = {6.965243816375732F, 6.948428630828857F};
+  const float expected_dlogits[] = {0.10881242156028748F, -0.5964758992195129F,  0.4876634478569031F,
+                                    0.3626726567745209F,  0.020460590720176697F, -0.3831332325935364F};
+  for (int n = 0; n < 2; ++n) EXPECT_FLOAT_EQ(losses[n], expected_losses[n]);
+  for (int i = 0; i < 6; ++i) EXPECT_FLOAT_EQ(dlogits[i], expected_dlogits[i]);
+}
+
+TEST(SoftmaxXentReference, GradientAgreesWithFiniteDifferences) {
+  Problem p({7, 5});
+  Buffer<float> dlosses(7);
+  for (float& d : dlosses.span()) d = kScale;
+  const auto forward = [&](const float* logits, float* losses) {
+    ASSERT_TRUE(
+        softmax_xent_forward(reference_context(), p.s, logits, p.labels.data(), p.weights.data(), losses)
+            .ok());
+  };
+  const Outputs out = run(reference_context(), p);
+  expect_gradient(forward, p.logits, dlosses, out.dlogits, 1e-4);
+}
+
+TEST(SoftmaxXentTest, RefusesShapesAndLabelsThatMakeNoSense) {
+  const float logits[] = {1, 2};
+  float out[2] = {};
+  for (const std::int32_t label : {-1, 2}) {
+    EXPECT_EQ(softmax_xent_forward({}, {1, 2}, logits, &label, logits, out).message(),
+              "softmax_xent: label 0 is " + std::to_string(label) + ": labels count from 0 to 1");
+    EXPECT_FALSE(softmax_xent_dgrad({}, {1, 2}, logits, &label, logits, 1, out).ok());
+  }
+  EXPECT_FALSE(softmax_forward({}, {1, 0}, logits, out).ok());
+}
+
+}  // namespace
+}  // namespace bauta::testing
