@@ -7,8 +7,8 @@
 namespace bauta {
 
 /// Sizes of one 2-d convolution with square kernels and zero padding; every one but `pad` is at least 1.
-/// out_h and out_w may be smaller than the usual ⌊(in + 2·pad - kernel)/stride⌋ + 1, never larger: only the rows and
-/// columns that are read further on need to be computed (the demanded region).
+/// out_h and out_w may be smaller than the usual ⌊(in + 2·pad - kernel)/stride⌋ + 1, never larger: only the
+/// rows and columns that are read further on need to be computed (the demanded region).
 struct Conv2dShape {
   int batch;         ///< N
   int in_h, in_w;    ///< H, W
@@ -27,14 +27,14 @@ struct Conv2dShape {
 Status conv2d_forward(const Context&, const Conv2dShape&, const float* x, const float* w, const float* bias,
                       float* y);
 
-/// dx = the gradient for x: dx[n][i][j][c] = Σ dy[n][p][q][o]·w[r][s][c][o] over all (p, r), (q, s) that meet at (i, j).
-/// Overwrites dx [N,H,W,C], zeros where nothing was read.
+/// dx = the gradient for x: dx[n][i][j][c] = Σ dy[n][p][q][o]·w[r][s][c][o] over all (p, r), (q, s) that meet
+/// at (i, j). Overwrites dx [N,H,W,C], zeros where nothing was read.
 Status conv2d_dgrad(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
 
 /// dw[r][s][c][o] = Σ_{n,p,q} dy[n][p][q][o]·x[n][p·stride - pad + r][q·stride - pad + s][c] and
 /// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing. Overwrites dw [K,K,C,O] and dbias [O].
-Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy, float* dw,
-                    float* dbias);
+Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
+                    float* dw, float* dbias);
 
 /// Bytes of workspace that any of the three needs for this shape.
 std::size_t conv2d_workspace(const Context&, const Conv2dShape&);

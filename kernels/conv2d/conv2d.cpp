@@ -1,0 +1,61 @@
+#include "kernels/conv2d/conv2d.h"
+
+#include "kernels/check.h"
+#include "kernels/conv2d/conv2d_backends.h"
+
+namespace bauta {
+namespace {
+
+Status check_shape(const Conv2dShape& s) {
+  BAUTA_TRY(check_sizes("conv2d", {{"batch", s.batch},
+                                   {"in_h", s.in_h},
+                                   {"in_w", s.in_w},
+                                   {"in_channels", s.in_channels},
+                                   {"out_channels", s.out_channels},
+                                   {"kernel", s.kernel},
+                                   {"stride", s.stride},
+                                   {"out_h", s.out_h},
+                                   {"out_w", s.out_w}}));
+  if (s.pad < 0 || s.pad >= s.kernel) {
+    return Status::error("conv2d: pad is " + std::to_string(s.pad), {},
+                         "it must be at least 0 and less than the kernel's " + std::to_string(s.kernel));
+  }
+  const auto fits = [&](Index out, Index in) {
+    return (out - 1) * s.stride + s.kernel <= in + 2 * Index{s.pad};
+  };
+  if (fits(s.out_h, s.in_h) && fits(s.out_w, s.in_w)) return {};
+  return Status::error("conv2d: out_h or out_w reach beyond the padded input", {},
+                       "they can be at most (in + 2 * pad - kernel) / stride + 1");
+}
+
+Status check(const Context& context, const Conv2dShape& s) {
+  BAUTA_TRY(check_shape(s));
+  return check_workspace("conv2d", context, conv2d_workspace(context, s));
+}
+
+}  // namespace
+
+Status conv2d_forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
+                      const float* bias, float* y) {
+  BAUTA_TRY(check(context, s));
+  return BAUTA_PICK_BACKEND(context, conv2d_backend).forward(context, s, x, w, bias, y);
+}
+
+Status conv2d_dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
+                    float* dx) {
+  BAUTA_TRY(check(context, s));
+  return BAUTA_PICK_BACKEND(context, conv2d_backend).dgrad(context, s, dy, w, dx);
+}
+
+Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const Shards& shards, const float* x,
+                    const float* dy, float* dw, float* dbias) {
+  BAUTA_TRY(check(context, s));
+  BAUTA_TRY(check_shards("conv2d_wgrad", shards, s.batch));
+  return BAUTA_PICK_BACKEND(context, conv2d_backend).wgrad(context, s, shards, x, dy, dw, dbias);
+}
+
+std::size_t conv2d_workspace(const Context& context, const Conv2dShape& s) {
+  return BAUTA_PICK_BACKEND(context, conv2d_backend).workspace(s);
+}
+
+}  // namespace bauta

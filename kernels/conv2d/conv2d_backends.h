@@ -1,0 +1,18 @@
+#pragma once
+
+#include "kernels/conv2d/conv2d.h"
+
+namespace bauta {
+
+/// What a backend gives for this op; the arguments are conv2d.h's, already checked.
+struct Conv2dBackend {
+  Status (*forward)(const Context&, const Conv2dShape&, const float* x, const float* w, const float* bias,
+                    float* y);
+  Status (*dgrad)(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
+  Status (*wgrad)(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
+                  float* dw, float* dbias);
+  std::size_t (*workspace)(const Conv2dShape&);  ///< bytes
+};
+BAUTA_DECLARE_BACKENDS(Conv2dBackend, conv2d_backend)
+
+}  // namespace bauta

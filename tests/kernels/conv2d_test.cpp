@@ -1,0 +1,182 @@
+#include "kernels/conv2d/conv2d.h"
+
+#include "kernels/conv2d/conv2d_cases.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr Conv2dShape kUneven = {13, 6, 6, 9, 8, 3, 1, 0, 4, 4};
+
+std::size_t product(std::initializer_list<int> sizes) {
+  std::size_t all = 1;
+  for (const int size : sizes) all *= static_cast<std::size_t>(size);
+  return all;
+}
+
+struct Problem {
+  explicit Problem(const Conv2dShape& shape)
+      : s(shape),
+        shards{shape.batch},
+        x(random_floats(product({s.batch, s.in_h, s.in_w, s.in_channels}), 1)),
+        w(random_floats(product({s.kernel, s.kernel, s.in_channels, s.out_channels}), 2)),
+        bias(random_floats(product({s.out_channels}), 3)),
+        dy(random_floats(product({s.batch, s.out_h, s.out_w, s.out_channels}), 4)) {}
+
+  Conv2dShape s;
+  Shards shards;
+  Buffer<float> x, w, bias, dy;
+};
+
+struct Outputs {
+  explicit Outputs(const Problem& p) : y(p.dy.size()), dx(p.x.size()), dw(p.w.size()), dbias(p.bias.size()) {}
+  Guarded<float> y, dx, dw, dbias;
+};
+
+Runner runner_for(const Machine& machine, const Conv2dShape& s) {
+  Context context;
+  context.isa = machine.isa;
+  return Runner(machine, conv2d_workspace(context, s));
+}
+
+Outputs run(const Context& context, const Problem& p) {
+  Outputs out(p);
+  EXPECT_TRUE(conv2d_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
+  EXPECT_TRUE(conv2d_dgrad(context, p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  EXPECT_TRUE(
+      conv2d_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data()).ok());
+  return out;
+}
+
+/// The reference's outputs for every case, computed once for all machines.
+const std::vector<Outputs>& reference_outputs() {
+  static const std::vector<Outputs> outputs = [] {
+    std::vector<Outputs> all;
+    for (const Conv2dShape& s : kConv2dCases) all.push_back(run(reference_context(), Problem(s)));
+    return all;
+  }();
+  return outputs;
+}
+
+class Conv2dTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, Conv2dTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(Conv2dTest, EqualsTheReference) {
+  for (std::size_t i = 0; i < kConv2dCases.size(); ++i) {
+    const Conv2dShape& s = kConv2dCases.at(i);
+    SCOPED_TRACE(::testing::Message() << s.in_h << "x" << s.in_w << "x" << s.in_channels << " to " << s.out_h
+                                      << "x" << s.out_w << "x" << s.out_channels);
+    const Outputs& expected = reference_outputs()[i];
+    const Outputs actual = run(runner_for(GetParam(), s).context(), Problem(s));
+    expect_close(actual.y, expected.y, 2e-6);
+    expect_close(actual.dx, expected.dx, 2e-6);
+    expect_close(actual.dw, expected.dw, 4e-6);
+    expect_close(actual.dbias, expected.dbias, 4e-6);
+  }
+}
+
+TEST_P(Conv2dTest, BitsDoNotDependOnThreads) {
+  const Problem p(kUneven);
+  const Outputs one = run(runner_for({"", GetParam().isa, 1}, p.s).context(), p);
+  const Outputs many = run(runner_for({"", GetParam().isa, 8}, p.s).context(), p);
+  expect_same_bits(one.y, many.y);
+  expect_same_bits(one.dx, many.dx);
+  expect_same_bits(one.dw, many.dw);
+  expect_same_bits(one.dbias, many.dbias);
+}
+
+// Ranks hold subtrees: the sum of two halves' gradients is the whole's, bit for bit.
+TEST_P(Conv2dTest, GradientsOfTwoHalvesAddUpToTheWhole) {
+  const Problem p(kUneven);
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Outputs whole = run(runner.context(), p);
+  Outputs sum(p);
+  for (int half = 0; half < 2; ++half) {
+    const Shards shards{13, half * 4, 4};
+    const std::size_t begin = static_cast<std::size_t>(shards.global_begin(shards.first));
+    Conv2dShape s = p.s;
+    s.batch = shards.begin(shards.count);
+    Outputs part(p);
+    ASSERT_TRUE(conv2d_wgrad(runner.context(), s, shards,
+                             p.x.data() + begin * product({s.in_h, s.in_w, s.in_channels}),
+                             p.dy.data() + begin * product({s.out_h, s.out_w, s.out_channels}),
+                             part.dw.data(), part.dbias.data())
+                    .ok());
+    for (std::size_t i = 0; i < sum.dw.size(); ++i)
+      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
+    for (std::size_t i = 0; i < sum.dbias.size(); ++i) {
+      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
+    }
+  }
+  expect_same_bits(sum.dw, whole.dw);
+  expect_same_bits(sum.dbias, whole.dbias);
+}
+
+TEST_P(Conv2dTest, GradientsOfNothingAreZero) {
+  Problem p(kUneven);
+  for (float& g : p.dy.span()) g = 0;
+  const Outputs out = run(runner_for(GetParam(), p.s).context(), p);
+  for (std::size_t i = 0; i < out.dx.size(); ++i) ASSERT_EQ(out.dx[i], 0) << i;
+  for (std::size_t i = 0; i < out.dw.size(); ++i) ASSERT_EQ(out.dw[i], 0) << i;
+}
+
+// One hot gradient sends a kernel to dx and a patch of x to dw.
+TEST_P(Conv2dTest, OneHotGradientGivesAKernelAndAPatch) {
+  Problem p({1, 10, 12, 4, 6, 4, 3, 2, 4, 5});
+  for (float& g : p.dy.span()) g = 0;
+  p.dy[(2 * 5 + 3) * 6 + 1] = 1;  // p = 2, q = 3, o = 1
+  const Outputs out = run(runner_for(GetParam(), p.s).context(), p);
+  for (std::size_t r = 0; r < 4; ++r) {
+    for (std::size_t t = 0; t < 4; ++t) {
+      for (std::size_t c = 0; c < 4; ++c) {
+        const std::size_t in = ((2 * 3 - 2 + r) * 12 + 3 * 3 - 2 + t) * 4 + c;
+        const std::size_t of_w = ((r * 4 + t) * 4 + c) * 6 + 1;
+        EXPECT_EQ(out.dx[in], p.w[of_w]);
+        EXPECT_EQ(out.dw[of_w], p.x[in]);
+      }
+    }
+  }
+}
+
+TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {
+  for (const Conv2dShape& s : {Conv2dShape{3, 7, 9, 5, 7, 3, 1, 1, 7, 9}, {1, 10, 12, 4, 6, 4, 3, 2, 4, 5}}) {
+    Problem p(s);
+    const Context context = reference_context();
+    const Outputs out = run(context, p);
+    const auto of_x = [&](const float* x, float* y) {
+      ASSERT_TRUE(conv2d_forward(context, p.s, x, p.w.data(), p.bias.data(), y).ok());
+    };
+    const auto of_w = [&](const float* w, float* y) {
+      ASSERT_TRUE(conv2d_forward(context, p.s, p.x.data(), w, p.bias.data(), y).ok());
+    };
+    const auto of_bias = [&](const float* bias, float* y) {
+      ASSERT_TRUE(conv2d_forward(context, p.s, p.x.data(), p.w.data(), bias, y).ok());
+    };
+    expect_gradient(of_x, p.x, p.dy, out.dx, 1e-4);
+    expect_gradient(of_w, p.w, p.dy, out.dw, 1e-4);
+    expect_gradient(of_bias, p.bias, p.dy, out.dbias, 1e-4);
+  }
+}
+
+TEST(Conv2dTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
+  float value = 0;
+  const auto error = [&](const Conv2dShape& s) {
+    return conv2d_forward(reference_context(), s, &value, &value, &value, &value).message();
+  };
+  EXPECT_EQ(error({1, 1, 1, 1, 1, 1, 1, 0, 1, 1}), "");
+  EXPECT_EQ(error({1, 4, 4, 1, 1, 3, 0, 0, 1, 1}),
+            "conv2d: stride is 0: every size of a shape must be at least 1");
+  EXPECT_EQ(error({1, 4, 4, 1, 1, 3, 1, 3, 1, 1}),
+            "conv2d: pad is 3: it must be at least 0 and less than the kernel's 3");
+  EXPECT_EQ(error({1, 4, 4, 1, 1, 3, 1, 0, 3, 2}),
+            "conv2d: out_h or out_w reach beyond the padded input: "
+            "they can be at most (in + 2 * pad - kernel) / stride + 1");
+  EXPECT_FALSE(conv2d_wgrad(reference_context(), {4, 1, 1, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value, &value,
+                            &value, &value)
+                   .ok());
+  EXPECT_FALSE(
+      conv2d_dgrad({}, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).ok());  // no workspace
+}
+
+}  // namespace
+}  // namespace bauta::testing
