@@ -34,9 +34,9 @@ set(BAUTA_FLAGS_portable "")
 set(BAUTA_FLAGS_avx2 -mavx2 -mfma)
 set(BAUTA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512)
 
-# bauta_op(NAME): the op in kernels/NAME: contract, reference, and the CPU kernels once per ISA.
-function(bauta_op name)
-  target_sources(bauta_core PRIVATE ${name}/${name}.cpp ${name}/${name}_ref.cpp)
+# bauta_kernel(NAME): kernels/NAME: what dispatches, and what is compiled once per ISA.
+function(bauta_kernel name)
+  target_sources(bauta_core PRIVATE ${name}/${name}.cpp)
   foreach(isa IN LISTS BAUTA_ISAS)
     set(target bauta_${name}_${isa})
     add_library(${target} OBJECT ${name}/${name}_cpu.cpp)
@@ -44,7 +44,14 @@ function(bauta_op name)
     target_compile_definitions(${target} PRIVATE BAUTA_ISA=${isa})
     target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti ${BAUTA_FLAGS_${isa}})
     target_sources(bauta_core PRIVATE $<TARGET_OBJECTS:${target}>)
+    set_property(GLOBAL APPEND PROPERTY BAUTA_OBJECTS_${isa} $<TARGET_OBJECTS:${target}>)
   endforeach()
+endfunction()
+
+# bauta_op(NAME): a kernel that has a reference.
+function(bauta_op name)
+  bauta_kernel(${name})
+  target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
 endfunction()
 
 # bauta_test(NAME SOURCES... [LIBS ...]): a GoogleTest program; each of its tests is one of CTest's.
