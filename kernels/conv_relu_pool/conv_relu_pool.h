@@ -7,9 +7,10 @@
 
 namespace bauta {
 
-/// Sizes of a convolution (square kernel, zero padding), ReLU and 2x2 max-pool of stride 2 in one; every one but `pad`
-/// is at least 1. The convolution computes 2·out_h rows and 2·out_w columns, which may be fewer than the usual formula
-/// gives, never more: only what is read further on needs to be computed (the demanded region).
+/// Sizes of a convolution (square kernel, zero padding), ReLU and 2x2 max-pool of stride 2 in one; every one
+/// but `pad` is at least 1. The convolution computes 2·out_h rows and 2·out_w columns, which may be fewer
+/// than the usual formula gives, never more: only what is read further on needs to be computed (the demanded
+/// region).
 struct ConvReluPoolShape {
   int batch;         ///< N
   int in_h, in_w;    ///< H, W
@@ -24,25 +25,27 @@ struct ConvReluPoolShape {
   int argmax_stride() const { return (out_channels + 3) / 4; }
 };
 
-/// y[n][p][q][o] = max(0, max over the 2x2 window of the convolution z at rows 2p, 2p+1 and columns 2q, 2q+1), where
-/// z[n][i][j][o] = bias[o] + Σ_{r,s,c} x[n][i·stride - pad + r][j·stride - pad + s][c]·w[r][s][c][o].
+/// y[n][p][q][o] = max(0, max over the 2x2 window of the convolution z at rows 2p, 2p+1 and columns 2q,
+/// 2q+1), where z[n][i][j][o] = bias[o] + Σ_{r,s,c} x[n][i·stride - pad + r][j·stride - pad +
+/// s][c]·w[r][s][c][o].
 ///                                                             (torch.nn.Conv2d, ReLU and MaxPool2d(2))
-/// argmax: which of the window's four, 2·row + column, was largest, the first among equals, as two bits: channel o is
-/// bits 2(o%4) of byte o/4; unused bits are zero. A NaN wins over everything. May be null: inference needs none.
-/// x [N,H,W,C], w [K,K,C,O], bias [O], y [N,P,Q,O], argmax [N,P,Q,⌈O/4⌉]: row-major, 64-byte aligned; no overlap.
-/// 8·N·P·Q·O·K²·C flop.
+/// argmax: which of the window's four, 2·row + column, was largest, the first among equals, as two bits:
+/// channel o is bits 2(o%4) of byte o/4; unused bits are zero. A NaN wins over everything. May be null:
+/// inference needs none. x [N,H,W,C], w [K,K,C,O], bias [O], y [N,P,Q,O], argmax [N,P,Q,⌈O/4⌉]: row-major,
+/// 64-byte aligned; no overlap. 8·N·P·Q·O·K²·C flop.
 Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const float* x, const float* w,
                               const float* bias, float* y, std::uint8_t* argmax);
 
-/// dx = the gradient for x of the loss whose gradient for y is dy. Only the winner of a window whose y is > 0 has a
-/// gradient, so at least 3/4 of the convolution's is zero and is not multiplied.
-/// Overwrites dx [N,H,W,C], zeros where nothing was read.
+/// dx = the gradient for x of the loss whose gradient for y is dy. Only the winner of a window whose y is > 0
+/// has a gradient, so at least 3/4 of the convolution's is zero and is not multiplied. Overwrites dx
+/// [N,H,W,C], zeros where nothing was read.
 Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
                             const std::uint8_t* argmax, const float* w, float* dx);
 
 /// dw[r][s][c][o] and dbias[o]: the gradients for w and bias, n in the one order of summing. Overwrites both.
-Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shards&, const float* x, const float* dy,
-                            const float* y, const std::uint8_t* argmax, float* dw, float* dbias);
+Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shards&, const float* x,
+                            const float* dy, const float* y, const std::uint8_t* argmax, float* dw,
+                            float* dbias);
 
 /// Bytes of workspace that any of the three needs for this shape.
 std::size_t conv_relu_pool_workspace(const Context&, const ConvReluPoolShape&);

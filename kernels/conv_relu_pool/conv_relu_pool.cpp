@@ -1,0 +1,71 @@
+#include "kernels/conv_relu_pool/conv_relu_pool.h"
+
+#include "kernels/check.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
+
+namespace bauta {
+namespace {
+
+// Rows (or columns) of a convolution over `in` rows, by the usual formula.
+Index conv_rows(const ConvReluPoolShape& s, int in) {
+  const Index room = Index{in} + 2 * Index{s.pad} - s.kernel;
+  return room < 0 ? 0 : room / s.stride + 1;
+}
+
+Status check_region(const ConvReluPoolShape& s, const char* name, int out, int in) {
+  const Index rows = conv_rows(s, in);
+  if (2 * Index{out} <= rows) return {};
+  return Status::error("conv_relu_pool: " + std::string(name) + " is " + std::to_string(out) +
+                           ", but the convolution has " + std::to_string(rows) + " to pool by twos",
+                       {}, "the output must not be larger than the input, kernel, stride and padding give");
+}
+
+Status check(const Context& context, const ConvReluPoolShape& s) {
+  BAUTA_TRY(check_sizes("conv_relu_pool", {{"batch", s.batch},
+                                           {"in_h", s.in_h},
+                                           {"in_w", s.in_w},
+                                           {"in_channels", s.in_channels},
+                                           {"out_channels", s.out_channels},
+                                           {"kernel", s.kernel},
+                                           {"stride", s.stride},
+                                           {"out_h", s.out_h},
+                                           {"out_w", s.out_w}}));
+  if (s.pad < 0 || s.pad >= s.kernel) {
+    return Status::error("conv_relu_pool: pad is " + std::to_string(s.pad), {},
+                         "it must be at least 0 and less than the kernel, " + std::to_string(s.kernel));
+  }
+  BAUTA_TRY(check_region(s, "out_h", s.out_h, s.in_h));
+  BAUTA_TRY(check_region(s, "out_w", s.out_w, s.in_w));
+  return check_workspace("conv_relu_pool", context, conv_relu_pool_workspace(context, s));
+}
+
+}  // namespace
+
+Status conv_relu_pool_forward(const Context& context, const ConvReluPoolShape& s, const float* x,
+                              const float* w, const float* bias, float* y, std::uint8_t* argmax) {
+  BAUTA_TRY(check(context, s));
+  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
+      .forward(context, s, x, w, bias, y, argmax, context.workspace.data());
+}
+
+Status conv_relu_pool_dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy,
+                            const float* y, const std::uint8_t* argmax, const float* w, float* dx) {
+  BAUTA_TRY(check(context, s));
+  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
+      .dgrad(context, s, dy, y, argmax, w, dx, context.workspace.data());
+}
+
+Status conv_relu_pool_wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards,
+                            const float* x, const float* dy, const float* y, const std::uint8_t* argmax,
+                            float* dw, float* dbias) {
+  BAUTA_TRY(check(context, s));
+  BAUTA_TRY(check_shards("conv_relu_pool_wgrad", shards, s.batch));
+  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
+      .wgrad(context, s, shards, x, dy, y, argmax, dw, dbias, context.workspace.data());
+}
+
+std::size_t conv_relu_pool_workspace(const Context& context, const ConvReluPoolShape& s) {
+  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend).workspace(s, thread_count(context));
+}
+
+}  // namespace bauta

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "kernels/conv_relu_pool/conv_relu_pool.h"
+
+namespace bauta {
+
+/// What a backend gives for this op; the arguments are conv_relu_pool.h's, already checked. `workspace` is
+/// that of the context, 64-byte aligned.
+struct ConvReluPoolBackend {
+  Status (*forward)(const Context&, const ConvReluPoolShape&, const float* x, const float* w,
+                    const float* bias, float* y, std::uint8_t* argmax, std::byte* workspace);
+  Status (*dgrad)(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
+                  const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace);
+  Status (*wgrad)(const Context&, const ConvReluPoolShape&, const Shards&, const float* x, const float* dy,
+                  const float* y, const std::uint8_t* argmax, float* dw, float* dbias, std::byte* workspace);
+  /// Bytes that any of the three needs when `threads` share the work.
+  std::size_t (*workspace)(const ConvReluPoolShape&, int threads);
+};
+BAUTA_DECLARE_BACKENDS(ConvReluPoolBackend, conv_relu_pool_backend)
+
+}  // namespace bauta

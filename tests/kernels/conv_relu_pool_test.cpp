@@ -1,0 +1,370 @@
+#include "kernels/conv_relu_pool/conv_relu_pool.h"
+
+#include <algorithm>
+
+#include "kernels/conv_relu_pool/conv_relu_pool_cases.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+std::size_t size(std::initializer_list<int> sizes) {
+  Index product = 1;
+  for (int s : sizes) product *= s;
+  return static_cast<std::size_t>(product);
+}
+
+// Inputs of all three passes.
+struct Problem {
+  explicit Problem(const ConvReluPoolShape& shape)
+      : s(shape),
+        shards{shape.batch},
+        x(random_floats(size({s.batch, s.in_h, s.in_w, s.in_channels}), 1)),
+        w(random_floats(size({s.kernel, s.kernel, s.in_channels, s.out_channels}), 2)),
+        bias(random_floats(size({s.out_channels}), 3)),
+        dy(random_floats(size({s.batch, s.out_h, s.out_w, s.out_channels}), 4)) {}
+
+  float& x_at(int n, int row, int column, int c) {
+    return x[size({n, s.in_h, s.in_w, s.in_channels}) + size({row, s.in_w, s.in_channels}) +
+             size({column, s.in_channels}) + static_cast<std::size_t>(c)];
+  }
+
+  ConvReluPoolShape s;
+  Shards shards;
+  Buffer<float> x, w, bias, dy;
+};
+
+std::size_t argmax_size(const ConvReluPoolShape& s) {
+  return size({s.batch, s.out_h, s.out_w, s.argmax_stride()});
+}
+
+struct Forward {
+  explicit Forward(const Problem& p) : y(p.dy.size()), argmax(argmax_size(p.s)) {}
+  Guarded<float> y;
+  Guarded<std::uint8_t> argmax;
+};
+
+struct Gradients {
+  explicit Gradients(const Problem& p) : dx(p.x.size()), dw(p.w.size()), dbias(p.bias.size()) {}
+  Guarded<float> dx, dw, dbias;
+};
+
+Runner runner_for(const Machine& machine, const ConvReluPoolShape& s) {
+  ThreadPool pool(machine.threads);
+  Context context;
+  context.isa = machine.isa;
+  context.pool = &pool;
+  return Runner(machine, conv_relu_pool_workspace(context, s));
+}
+
+Forward forward(const Context& context, const Problem& p) {
+  Forward out(p);
+  const Status status = conv_relu_pool_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(),
+                                               out.y.data(), out.argmax.data());
+  EXPECT_TRUE(status.ok()) << status.message();
+  return out;
+}
+
+Gradients backward(const Context& context, const Problem& p, const Forward& f) {
+  Gradients out(p);
+  Status status =
+      conv_relu_pool_dgrad(context, p.s, p.dy.data(), f.y.data(), f.argmax.data(), p.w.data(), out.dx.data());
+  EXPECT_TRUE(status.ok()) << status.message();
+  status = conv_relu_pool_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), f.y.data(), f.argmax.data(),
+                                out.dw.data(), out.dbias.data());
+  EXPECT_TRUE(status.ok()) << status.message();
+  return out;
+}
+
+int winner(const ConvReluPoolShape& s, const Guarded<std::uint8_t>& argmax, std::size_t i) {
+  const std::size_t channels = static_cast<std::size_t>(s.out_channels);
+  const std::size_t stride = static_cast<std::size_t>(s.argmax_stride());
+  const std::size_t o = i % channels;
+  return (argmax[i / channels * stride + o / 4] >> (2 * (o % 4))) & 3;
+}
+
+// The convolution at the window position `at` (2·row + column) of output i, in double.
+double convolution(const Problem& p, std::size_t i, int at) {
+  const ConvReluPoolShape& s = p.s;
+  Index rest = static_cast<Index>(i);
+  const Index o = rest % s.out_channels;
+  rest /= s.out_channels;
+  const Index column = (2 * (rest % s.out_w) + at % 2) * s.stride - s.pad;
+  rest /= s.out_w;
+  const Index row = (2 * (rest % s.out_h) + at / 2) * s.stride - s.pad;
+  const Index n = rest / s.out_h;
+  double sum = p.bias[static_cast<std::size_t>(o)];
+  for (Index r = std::max<Index>(0, -row); r < std::min<Index>(s.kernel, s.in_h - row); ++r) {
+    for (Index k = std::max<Index>(0, -column); k < std::min<Index>(s.kernel, s.in_w - column); ++k) {
+      for (Index c = 0; c < s.in_channels; ++c) {
+        sum += double{p.x.data()[((n * s.in_h + row + r) * s.in_w + column + k) * s.in_channels + c]} *
+               p.w.data()[((r * s.kernel + k) * s.in_channels + c) * s.out_channels + o];
+      }
+    }
+  }
+  return sum;
+}
+
+// The same winners, but where two values of a window differ by less than rounding; unused bits are zero.
+void expect_same_winners(const Problem& p, const Forward& actual, const Forward& expected) {
+  actual.argmax.check();
+  double largest = 0;
+  for (std::size_t i = 0; i < expected.y.size(); ++i) largest = std::fmax(largest, std::fabs(expected.y[i]));
+  for (std::size_t i = 0; i < expected.y.size(); ++i) {
+    const int a = winner(p.s, actual.argmax, i);
+    const int e = winner(p.s, expected.argmax, i);
+    if (a != e) {
+      ASSERT_NEAR(convolution(p, i, a), convolution(p, i, e), 2e-6 * std::fmax(largest, 1.0)) << "at " << i;
+    }
+  }
+  const int used = p.s.out_channels % 4;
+  const std::size_t stride = static_cast<std::size_t>(p.s.argmax_stride());
+  for (std::size_t b = stride - 1; used != 0 && b < actual.argmax.size(); b += stride) {
+    ASSERT_EQ(actual.argmax[b] >> (2 * used), 0) << "at byte " << b;
+  }
+}
+
+// Holds a machine's three passes against the reference's; both backward passes are given the reference's y
+// and argmax.
+void expect_equals_reference(const Machine& machine, const Problem& p) {
+  SCOPED_TRACE(::testing::Message() << p.s.batch << "x" << p.s.in_h << "x" << p.s.in_w << "x"
+                                    << p.s.in_channels << " to " << p.s.out_channels << ", kernel "
+                                    << p.s.kernel << ", stride " << p.s.stride << ", pad " << p.s.pad);
+  const Runner runner = runner_for(machine, p.s);
+  const Forward expected = forward(reference_context(), p);
+  const Forward actual = forward(runner.context(), p);
+  expect_close(actual.y, expected.y, 2e-6);
+  expect_same_winners(p, actual, expected);
+  const Gradients expected_gradients = backward(reference_context(), p, expected);
+  const Gradients actual_gradients = backward(runner.context(), p, expected);
+  expect_close(actual_gradients.dx, expected_gradients.dx, 2e-6);
+  expect_close(actual_gradients.dw, expected_gradients.dw, 4e-6);
+  expect_close(actual_gradients.dbias, expected_gradients.dbias, 4e-6);
+}
+
+void expect_same_bits(const Forward& a, const Forward& b) {
+  expect_same_bits(a.y, b.y);
+  EXPECT_EQ(std::memcmp(a.argmax.data(), b.argmax.data(), a.argmax.size()), 0);
+}
+
+// What the regimes below are tried on: borders on all sides, channels that fill vectors and some that do not.
+constexpr ConvReluPoolShape kSmall = {3, 8, 9, 17, 37, 3, 1, 1, 3, 4};
+
+// The study's layers with too few samples for every shard to have one.
+std::vector<ConvReluPoolShape> cases() {
+  std::vector<ConvReluPoolShape> all(kConvReluPoolCases.begin(), kConvReluPoolCases.end());
+  for (ConvReluPoolShape& s : all) s.batch = s.batch == 32 ? 2 : s.batch;
+  return all;
+}
+
+class ConvReluPoolTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(ConvReluPoolTest, EqualsTheReference) {
+  for (const ConvReluPoolShape& s : cases()) expect_equals_reference(GetParam(), Problem(s));
+}
+
+TEST_P(ConvReluPoolTest, FirstOfEqualsWins) {
+  Problem p(kSmall);
+  p.s.pad = 0;
+  p.s.out_w = 3;
+  std::ranges::fill(p.x.span(), 0.5F);
+  p.dy = random_floats(size({p.s.batch, p.s.out_h, p.s.out_w, p.s.out_channels}), 4);
+  expect_equals_reference(GetParam(), p);
+  const Forward out = forward(runner_for(GetParam(), p.s).context(), p);
+  for (std::size_t b = 0; b < out.argmax.size(); ++b) ASSERT_EQ(out.argmax[b], 0);
+}
+
+TEST_P(ConvReluPoolTest, NoGradientWhereEveryReluIsOff) {
+  Problem p(kSmall);
+  std::ranges::fill(p.bias.span(), -1000.0F);
+  expect_equals_reference(GetParam(), p);
+  const Forward out = forward(runner_for(GetParam(), p.s).context(), p);
+  for (std::size_t i = 0; i < out.y.size(); ++i) ASSERT_EQ(out.y[i], 0);
+}
+
+TEST_P(ConvReluPoolTest, EqualsTheReferenceWhereEveryReluIsOn) {
+  Problem p(kSmall);
+  std::ranges::fill(p.bias.span(), 10.0F);
+  std::ranges::fill(p.w.span().first(p.w.size() / 2), 0.0F);
+  expect_equals_reference(GetParam(), p);
+}
+
+TEST_P(ConvReluPoolTest, OneGradientReachesOneWinner) {
+  Problem p(kSmall);
+  const Forward out = forward(reference_context(), p);
+  std::size_t on = p.dy.size() / 2;
+  while (out.y[on] <= 0) ++on;
+  std::ranges::fill(p.dy.span(), 0.0F);
+  p.dy[on] = 3;
+  expect_equals_reference(GetParam(), p);
+}
+
+TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
+  Problem p(kSmall);
+  p.x_at(0, 3, 3, 2) = kNan;
+  p.x_at(1, 4, 4, 5) = kInfinity;
+  p.x_at(2, 0, 0, 16) = -kInfinity;
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Forward expected = forward(reference_context(), p);
+  const Forward actual = forward(runner.context(), p);
+  for (std::size_t i = 0; i < expected.y.size(); ++i) {
+    if (std::isfinite(expected.y[i])) {
+      ASSERT_NEAR(actual.y[i], expected.y[i], 1e-5) << "at " << i;
+    } else {
+      ASSERT_TRUE(std::isnan(actual.y[i]) == std::isnan(expected.y[i]) &&
+                  (std::isnan(actual.y[i]) || actual.y[i] == expected.y[i]))
+          << "at " << i << ": " << actual.y[i] << ", expected " << expected.y[i];
+      ASSERT_EQ(winner(p.s, actual.argmax, i), winner(p.s, expected.argmax, i)) << "at " << i;
+    }
+  }
+  const Gradients expected_gradients = backward(reference_context(), p, expected);
+  const Gradients actual_gradients = backward(runner.context(), p, expected);
+  for (std::size_t i = 0; i < expected_gradients.dw.size(); ++i) {
+    ASSERT_EQ(std::isfinite(actual_gradients.dw[i]), std::isfinite(expected_gradients.dw[i])) << "at " << i;
+  }
+  expect_close(actual_gradients.dx, expected_gradients.dx, 2e-6);
+}
+
+// The image is larger than the region that is read: what lies outside of it reaches nothing.
+TEST_P(ConvReluPoolTest, WhatIsNotReadDoesNotMatter) {
+  Problem p({2, 12, 13, 5, 9, 3, 1, 1, 4, 5});  // reads 8 rows and 10 columns and the padding before them
+  const Forward expected = forward(reference_context(), p);
+  const Gradients expected_gradients = backward(reference_context(), p, expected);
+  for (int n = 0; n < 2; ++n) {
+    for (int row = 0; row < 12; ++row) {
+      for (int column = 0; column < 13; ++column) {
+        for (int c = 0; c < 5; ++c) {
+          if (row > 8 || column > 10) p.x_at(n, row, column, c) = kNan;
+        }
+      }
+    }
+  }
+  const Runner runner = runner_for(GetParam(), p.s);
+  expect_close(forward(runner.context(), p).y, expected.y, 2e-6);
+  const Gradients actual = backward(runner.context(), p, expected);
+  expect_close(actual.dx, expected_gradients.dx, 2e-6);
+  expect_close(actual.dw, expected_gradients.dw, 4e-6);
+}
+
+TEST_P(ConvReluPoolTest, InferenceNeedsNoArgmax) {
+  const Problem p(kSmall);
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Forward with = forward(runner.context(), p);
+  Guarded<float> y(with.y.size());
+  ASSERT_TRUE(
+      conv_relu_pool_forward(runner.context(), p.s, p.x.data(), p.w.data(), p.bias.data(), y.data(), nullptr)
+          .ok());
+  y.check();
+  expect_same_bits(y, with.y);
+}
+
+TEST_P(ConvReluPoolTest, BitsDoNotDependOnThreads) {
+  Problem p({13, 8, 9, 17, 37, 3, 1, 1, 3, 4});
+  const Runner one = runner_for({"", GetParam().isa, 1}, p.s);
+  const Forward y = forward(one.context(), p);
+  // All shards in one process, and one alone, whose channels the threads then share.
+  for (const Shards& shards : {Shards{13, 0, 8}, Shards{13 * 8, 3, 1}}) {
+    p.shards = shards;
+    const Gradients gradients = backward(one.context(), p, y);
+    for (int threads : {2, 3, 8}) {
+      const Runner many = runner_for({"", GetParam().isa, threads}, p.s);
+      expect_same_bits(forward(many.context(), p), y);
+      const Gradients others = backward(many.context(), p, y);
+      expect_same_bits(others.dx, gradients.dx);
+      expect_same_bits(others.dw, gradients.dw);
+      expect_same_bits(others.dbias, gradients.dbias);
+    }
+  }
+}
+
+TEST_P(ConvReluPoolTest, BitsOfASampleDoNotDependOnItsBatch) {
+  const Problem p({5, 8, 9, 17, 37, 3, 1, 1, 3, 4});
+  ConvReluPoolShape one = p.s;
+  one.batch = 1;
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Forward all = forward(runner.context(), p);
+  const std::size_t y_size = all.y.size() / 5;
+  for (std::size_t n = 0; n < 5; ++n) {
+    Guarded<float> y(y_size);
+    const float* x = p.x.data() + n * (p.x.size() / 5);
+    ASSERT_TRUE(
+        conv_relu_pool_forward(runner.context(), one, x, p.w.data(), p.bias.data(), y.data(), nullptr).ok());
+    EXPECT_EQ(std::memcmp(y.data(), all.y.data() + n * y_size, y_size * sizeof(float)), 0) << "sample " << n;
+  }
+}
+
+// Ranks hold subtrees: the sum of two halves' gradients is the whole's, bit for bit.
+TEST_P(ConvReluPoolTest, GradientsOfTwoHalvesAddUpToTheWhole) {
+  const Problem p({13, 8, 9, 17, 37, 3, 1, 1, 3, 4});
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Forward f = forward(runner.context(), p);
+  const Gradients whole = backward(runner.context(), p, f);
+  Gradients sum(p);
+  for (int half = 0; half < 2; ++half) {
+    const Shards shards{13, half * 4, 4};
+    const Index begin = shards.global_begin(shards.first);
+    const Index position = begin * p.s.out_h * p.s.out_w;
+    ConvReluPoolShape s = p.s;
+    s.batch = shards.begin(shards.count);
+    Gradients part(p);
+    ASSERT_TRUE(conv_relu_pool_wgrad(
+                    runner.context(), s, shards, p.x.data() + begin * s.in_h * s.in_w * s.in_channels,
+                    p.dy.data() + position * s.out_channels, f.y.data() + position * s.out_channels,
+                    f.argmax.data() + position * s.argmax_stride(), part.dw.data(), part.dbias.data())
+                    .ok());
+    for (std::size_t i = 0; i < sum.dw.size(); ++i)
+      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
+    for (std::size_t i = 0; i < sum.dbias.size(); ++i) {
+      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
+    }
+  }
+  expect_same_bits(sum.dw, whole.dw);
+  expect_same_bits(sum.dbias, whole.dbias);
+}
+
+// Values of a window lie further apart than a difference moves them, or the loss would have corners.
+TEST(ConvReluPoolReference, GradientsAgreeWithFiniteDifferences) {
+  Problem p({2, 7, 8, 3, 5, 3, 1, 1, 3, 3});
+  const Context context = reference_context();
+  const Forward f = forward(context, p);
+  const Gradients out = backward(context, p, f);
+  const auto run = [&](const float* x, const float* w, const float* bias, float* y) {
+    ASSERT_TRUE(conv_relu_pool_forward(context, p.s, x, w, bias, y, nullptr).ok());
+  };
+  constexpr float kStep = 1.0F / 1024;
+  expect_gradient([&](const float* x, float* y) { run(x, p.w.data(), p.bias.data(), y); }, p.x, p.dy, out.dx,
+                  1e-3, kStep);
+  expect_gradient([&](const float* w, float* y) { run(p.x.data(), w, p.bias.data(), y); }, p.w, p.dy, out.dw,
+                  1e-3, kStep);
+  expect_gradient([&](const float* bias, float* y) { run(p.x.data(), p.w.data(), bias, y); }, p.bias, p.dy,
+                  out.dbias, 1e-3, kStep);
+}
+
+TEST(ConvReluPoolTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
+  float value = 0;
+  std::uint8_t bits = 0;
+  const auto run = [&](const ConvReluPoolShape& s) {
+    return conv_relu_pool_forward(reference_context(), s, &value, &value, &value, &value, &bits).message();
+  };
+  EXPECT_EQ(run({0, 2, 2, 1, 1, 1, 1, 0, 1, 1}),
+            "conv_relu_pool: batch is 0: every size of a shape must be at least 1");
+  EXPECT_EQ(run({1, 2, 2, 1, 1, 1, 1, 1, 1, 1}),
+            "conv_relu_pool: pad is 1: it must be at least 0 and less than the kernel, 1");
+  EXPECT_EQ(run({1, 3, 2, 1, 1, 1, 1, 0, 2, 1}),
+            "conv_relu_pool: out_h is 2, but the convolution has 3 to pool by twos: the output must not be "
+            "larger than "
+            "the input, kernel, stride and padding give");
+  EXPECT_NE(run({1, 2, 2, 1, 1, 5, 1, 0, 1, 1}), "");
+  EXPECT_FALSE(conv_relu_pool_wgrad(reference_context(), {4, 2, 2, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value,
+                                    &value, &value, &bits, &value, &value)
+                   .ok());
+  EXPECT_FALSE(
+      conv_relu_pool_forward({}, {1, 2, 2, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value, &value, &bits).ok());
+}
+
+}  // namespace
+}  // namespace bauta::testing
