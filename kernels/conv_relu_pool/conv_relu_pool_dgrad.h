@@ -6,30 +6,30 @@ namespace bauta::BAUTA_ISA::conv_relu_pool {
 
 struct DgradPlan {
   DgradPlan(const ConvReluPoolShape& s, int threads)
-      : vectors(divide_up(s.in_channels, kWidth)),
-        taps(s.kernel * s.kernel),
+      : row_size(row_vectors(s) * kWidth),
         columns(rows_read(s, s.out_w)),
+        pitch(Index{columns} * s.in_channels),
         band_rows(larger(2 * s.stride, rows_read(s, 1))),
-        band_size(Plan::round_up(Index{vectors} * band_rows * columns * kWidth)),
+        band_size(Plan::round_up(band_rows * pitch + kWidth)),
         list_size(Plan::round_up(Index{4} * s.out_w * s.out_channels)),
         count_size(Plan::round_up(Index{4} * s.out_w)) {
     Plan plan;
-    weights = plan.take(Index{vectors} * s.out_channels * taps * kWidth);
+    weights = plan.take(Index{s.kernel} * s.out_channels * row_size);
     bands = plan.take(threads * band_size);
     gradients = plan.take(threads * list_size);
     offsets = plan.take(threads * list_size);
     counts = plan.take(threads * count_size);
     size = plan.size();
   }
-  int vectors;  // of input channels
-  int taps;     // K²
-  int columns;  // of padded dx
+  int row_size;  // of one kernel row, K·C in whole vectors
+  int columns;   // of padded dx
+  Index pitch;   // floats from one row of the band to the next
   int band_rows;
   Index band_size, list_size, count_size;
-  Index weights;    // [vectors, O, K, K, kWidth], zeros behind the last channel
-  Index bands;      // [threads] [vectors, band_rows, columns, kWidth]
+  Index weights;  // [K, O, row_size], zeros behind the last of K·C
+  Index bands;  // [threads] [band_rows, columns, C] of padded dx, and room for the last pixel's whole vectors
   Index gradients;  // [threads] [Q, 4, O]: at each pooled position, lists by the winner's place in the window
-  Index offsets;    // the same of the places in `weights` of their output channels
+  Index offsets;    // the same of the places in a row of `weights` of their output channels
   Index counts;     // [threads] [Q, 4]: lengths of the lists
   Index size;
 };
@@ -49,23 +49,19 @@ struct DgradScratch {
   std::int32_t* counts;
 };
 
-inline void pack_dgrad_weights(const ConvReluPoolShape& s, const DgradPlan& plan, const float* w, int v,
+inline void pack_dgrad_weights(const ConvReluPoolShape& s, const DgradPlan& plan, const float* w, Index r,
                                float* to) {
-  to += Index{v} * s.out_channels * plan.taps * kWidth;
-  for (int o = 0; o < s.out_channels; ++o) {
-    for (int t = 0; t < plan.taps; ++t, to += kWidth) {
-      for (int lane = 0; lane < kWidth; ++lane) {
-        const int c = v * kWidth + lane;
-        to[lane] = c < s.in_channels ? w[(Index{t} * s.in_channels + c) * s.out_channels + o] : 0;
-      }
-    }
+  const int row_length = s.kernel * s.in_channels;
+  const float* row = w + r * row_length * s.out_channels;
+  to += r * s.out_channels * plan.row_size;
+  for (int o = 0; o < s.out_channels; ++o, to += plan.row_size) {
+    for (int k = 0; k < plan.row_size; ++k) to[k] = k < row_length ? row[Index{k} * s.out_channels + o] : 0;
   }
 }
 
 /// Lists the non-zeros of one pooled row. No branch: a zero is written and then overwritten.
 inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, const float* dy, const float* y,
                            const std::uint8_t* argmax, const DgradScratch& scratch) {
-  const int entry = plan.taps * kWidth;
   for (int q = 0; q < s.out_w; ++q) {
     float* gradients = scratch.gradients + Index{4 * q} * s.out_channels;
     std::int32_t* offsets = scratch.offsets + Index{4 * q} * s.out_channels;
@@ -75,7 +71,7 @@ inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, co
       const int at = winner_at(argmax, o);
       const int end = at * s.out_channels + counts[at];
       gradients[end] = g;
-      offsets[end] = o * entry;
+      offsets[end] = o * plan.row_size;
       counts[at] += g != 0;
     }
     std::memcpy(scratch.counts + 4 * q, counts, sizeof counts);
@@ -87,81 +83,67 @@ inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, co
 
 /// Adds one pooled row's part of dx to the band, whose first row is the first that this pooled row reads.
 inline void scatter_row(const ConvReluPoolShape& s, const DgradPlan& plan, const DgradScratch& scratch) {
-  const Index pitch = Index{plan.columns} * kWidth;
-  for (int v = 0; v < plan.vectors; ++v) {
-    const float* weights = scratch.weights + Index{v} * s.out_channels * plan.taps * kWidth;
-    float* band = scratch.band + v * plan.band_rows * pitch;
-    for (Index q = 0; q < s.out_w; ++q) {
-      for (int at = 0; at < 4; ++at) {
-        const Index list = 4 * q + at;
-        const Index first = list * s.out_channels;
-        const NonZeros nonzeros = {scratch.gradients + first, scratch.offsets + first, scratch.counts[list]};
-        float* to = band + at / 2 * s.stride * pitch + (2 * q + at % 2) * s.stride * kWidth;
-        accumulate_kernel(s.kernel, nonzeros, weights, Index{s.kernel} * kWidth, to, pitch);
-      }
+  const Index weights_pitch = Index{s.out_channels} * plan.row_size;
+  for_each_pass(s, [&](const Pass& pass) {
+    const float* weights = scratch.weights + pass.row * weights_pitch + pass.vector * kWidth;
+    float* band = scratch.band + pass.row * plan.pitch + pass.vector * kWidth;
+    for (Index list = 0; list < 4 * s.out_w; ++list) {
+      const Index row = list % 4 / 2;
+      const Index column = list / 4 * 2 + list % 2;
+      const Index first = list * s.out_channels;
+      const NonZeros nonzeros = {scratch.gradients + first, scratch.offsets + first, scratch.counts[list]};
+      pass.accumulate(nonzeros, weights, weights_pitch,
+                      band + s.stride * (row * plan.pitch + column * s.in_channels), plan.pitch);
     }
-  }
+  });
 }
 
-/// Writes row `row` of dx (of one sample) from row `band_row` of the band.
-inline void write_row(const ConvReluPoolShape& s, const DgradPlan& plan, const float* band, int band_row,
-                      Index row, float* dx) {
+/// Writes row `row` of dx (of one sample) from a row of the band.
+inline void write_row(const ConvReluPoolShape& s, const DgradPlan& plan, const float* band_row, Index row,
+                      float* dx) {
   if (row < 0 || row >= s.in_h) return;
-  const Index pitch = Index{plan.columns} * kWidth;
   const Inside in = inside(s, plan.columns);
-  float* to = dx + row * s.in_w * s.in_channels;
-  for (int column = in.begin; column < in.end; ++column) {
-    for (int v = 0; v < plan.vectors; ++v) {
-      const Vec value = load(band + (Index{v} * plan.band_rows + band_row) * pitch + Index{column} * kWidth);
-      store_lanes(to + v * kWidth, value, lanes_of(s.in_channels, v));
-    }
-    to += s.in_channels;
-  }
   const Index written = Index{in.end - in.begin} * s.in_channels;
-  std::memset(to, 0, static_cast<std::size_t>(Index{s.in_w} * s.in_channels - written) * sizeof(float));
+  const Index row_size = Index{s.in_w} * s.in_channels;
+  float* to = dx + row * row_size;
+  std::memcpy(to, band_row + in.begin * s.in_channels, float_bytes(written));
+  std::memset(to + written, 0, float_bytes(row_size - written));
 }
 
-/// Takes the first 2·stride rows of the band away, to which nothing more is added, and opens as many at its
-/// end.
-inline void advance_band(const ConvReluPoolShape& s, const DgradPlan& plan, float* band) {
-  const Index pitch = Index{plan.columns} * kWidth;
-  const Index done = 2 * s.stride * pitch;
-  const Index kept = plan.band_rows * pitch - done;
-  for (int v = 0; v < plan.vectors; ++v, band += kept + done) {
-    std::memmove(band, band + done, static_cast<std::size_t>(kept) * sizeof(float));
-    std::memset(band + kept, 0, static_cast<std::size_t>(done) * sizeof(float));
-  }
-}
-
-/// dx of one sample, pooled row by pooled row: dy, y, argmax and dx are the sample's.
+/// dx of one sample, pooled row by pooled row: dy, y, argmax and dx are the sample's. After each, the first
+/// 2·stride rows of the band are complete: they leave it, the others move up.
 inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, const float* dy, const float* y,
                          const std::uint8_t* argmax, float* dx, const DgradScratch& scratch) {
-  std::memset(scratch.band, 0, static_cast<std::size_t>(plan.band_size) * sizeof(float));
+  const Index done = 2 * s.stride * plan.pitch;
+  std::memset(scratch.band, 0, float_bytes(plan.band_size));
   Index row = -s.pad;
   for (Index p = 0; p < s.out_h; ++p) {
     const Index first = p * s.out_w;
     list_by_winner(s, plan, dy + first * s.out_channels, y + first * s.out_channels,
                    argmax + first * argmax_bytes(s), scratch);
     scatter_row(s, plan, scratch);
-    for (int i = 0; i < 2 * s.stride; ++i, ++row) write_row(s, plan, scratch.band, i, row, dx);
-    advance_band(s, plan, scratch.band);
+    for (int i = 0; i < 2 * s.stride; ++i, ++row) write_row(s, plan, scratch.band + i * plan.pitch, row, dx);
+    std::memmove(scratch.band, scratch.band + done, float_bytes(plan.band_size - done));
+    std::memset(scratch.band + plan.band_size - done, 0, float_bytes(done));
   }
-  for (int i = 0; i < plan.band_rows - 2 * s.stride; ++i, ++row) write_row(s, plan, scratch.band, i, row, dx);
+  for (int i = 0; i < plan.band_rows - 2 * s.stride; ++i, ++row) {
+    write_row(s, plan, scratch.band + i * plan.pitch, row, dx);
+  }
   if (row >= s.in_h) return;
   const Index row_size = Index{s.in_w} * s.in_channels;
-  std::memset(dx + row * row_size, 0, static_cast<std::size_t>((s.in_h - row) * row_size) * sizeof(float));
+  std::memset(dx + row * row_size, 0, float_bytes((s.in_h - row) * row_size));
 }
 
 /// One index takes a sample. The non-zeros of a pooled row are listed by their place in the window, so that
-/// inside a list all of them add to the same K x K pixels of dx, which stay in registers; one vector of input
-/// channels at a time, whose weights (O·K² vectors) stay in the first-level cache. dy, y and argmax are read
-/// once, dx written once.
+/// inside a list all of them add to the same pixels of dx, which stay in registers; pass by pass, so that the
+/// weights of a pass stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
+/// lists are read K times.
 inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
                     const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
   const DgradPlan plan(s, thread_count(context));
   float* scratch = reinterpret_cast<float*>(workspace);
-  parallel_for(context, plan.vectors,
-               [&](int v, int) { pack_dgrad_weights(s, plan, w, v, scratch + plan.weights); });
+  parallel_for(context, s.kernel,
+               [&](int r, int) { pack_dgrad_weights(s, plan, w, r, scratch + plan.weights); });
   parallel_for(context, s.batch, [&](int n, int thread) {
     const Index first = Index{n} * s.out_h * s.out_w;
     dgrad_sample(s, plan, dy + first * s.out_channels, y + first * s.out_channels,

@@ -43,27 +43,6 @@ inline void pack_panel(const ConvReluPoolShape& s, const ForwardPlan& plan, cons
   }
 }
 
-/// The padded rows of sample n that pooled row p reads, [stride + K, columns, C].
-inline void copy_strip(const ConvReluPoolShape& s, int columns, const float* x, Index n, int p,
-                       float* strip) {
-  const Inside in = inside(s, columns);
-  const Index pitch = Index{columns} * s.in_channels;
-  const auto bytes = [&](int pixels) {
-    return static_cast<std::size_t>(Index{pixels} * s.in_channels) * sizeof(float);
-  };
-  for (int i = 0; i < rows_read(s, 1); ++i, strip += pitch) {
-    const Index row = Index{2 * p} * s.stride - s.pad + i;
-    if (row < 0 || row >= s.in_h) {
-      std::memset(strip, 0, bytes(columns));
-      continue;
-    }
-    const float* from = x + (n * s.in_h + row) * s.in_w * s.in_channels;
-    std::memset(strip, 0, bytes(in.begin));
-    std::memcpy(strip + Index{in.begin} * s.in_channels, from, bytes(in.end - in.begin));
-    std::memset(strip + Index{in.end} * s.in_channels, 0, bytes(columns - in.end));
-  }
-}
-
 /// z = the convolution at kPixels neighbouring columns of one row, one panel of channels; x points at the
 /// first column's first kernel row. Per product of a channel of x with a panel: 2 loads of weights and
 /// kPixels broadcasts for 2·kPixels fma, which is what bounds it; the accumulators of 6 pixels fill the
@@ -193,7 +172,8 @@ inline Status forward(const Context& context, const ConvReluPoolShape& s, const 
   parallel_for(context, plan.panels, [&](int panel, int) { pack_panel(s, plan, w, bias, panel, scratch); });
   parallel_for(context, s.batch * s.out_h, [&](int index, int thread) {
     float* strip = scratch + plan.strips + thread * plan.strip_size;
-    copy_strip(s, plan.columns, x, index / s.out_h, index % s.out_h, strip);
+    const float* sample = x + Index{index / s.out_h} * s.in_h * s.in_w * s.in_channels;
+    copy_strip(s, plan.columns, sample, Index{index % s.out_h} * 2 * s.stride, rows_read(s, 1), strip);
     const Index position = Index{index} * s.out_w;
     for (int panel = 0; panel < plan.panels; ++panel) {
       const int o = panel * kPanel;

@@ -50,4 +50,24 @@ inline Inside inside(const ConvReluPoolShape& s, int columns) {
   return {smaller(s.pad, columns), smaller(columns, s.in_w + s.pad)};
 }
 
+inline std::size_t float_bytes(Index floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
+
+/// Copies `rows` padded rows of one sample of x, row 0 being the first of the padding, to strip [rows,
+/// columns, C].
+inline void copy_strip(const ConvReluPoolShape& s, int columns, const float* x, Index first, int rows,
+                       float* strip) {
+  const Inside in = inside(s, columns);
+  const Index channels = s.in_channels;
+  for (Index row = first - s.pad; row < first - s.pad + rows; ++row, strip += columns * channels) {
+    if (row < 0 || row >= s.in_h) {
+      std::memset(strip, 0, float_bytes(columns * channels));
+      continue;
+    }
+    std::memset(strip, 0, float_bytes(in.begin * channels));
+    std::memcpy(strip + in.begin * channels, x + row * s.in_w * channels,
+                float_bytes((in.end - in.begin) * channels));
+    std::memset(strip + in.end * channels, 0, float_bytes((columns - in.end) * channels));
+  }
+}
+
 }  // namespace bauta::BAUTA_ISA::conv_relu_pool

@@ -7,16 +7,15 @@ namespace bauta::BAUTA_ISA::conv_relu_pool {
 
 struct WgradPlan {
   WgradPlan(const ConvReluPoolShape& s, int threads)
-      : vectors(divide_up(s.in_channels, kWidth)),
-        taps(s.kernel * s.kernel),
+      : row_size(row_vectors(s) * kWidth),
         columns(rows_read(s, s.out_w)),
-        tile(tile_rows(s, columns)),
-        tile_pitch(Index{columns} * kWidth),
-        tile_size(Plan::round_up(vectors * rows_read(s, tile) * tile_pitch)),
+        pitch(Index{columns} * s.in_channels),
+        tile(tile_rows(s, pitch)),
+        tile_size(Plan::round_up(rows_read(s, tile) * pitch + kWidth)),
         capacity(tile * s.out_w),
         list_size(Plan::round_up(Index{s.out_channels} * capacity)),
         count_size(Plan::round_up(s.out_channels)),
-        sum_size(Plan::round_up(Index{s.out_channels} * vectors * taps * kWidth)) {
+        sum_size(Plan::round_up(Index{s.out_channels} * s.kernel * row_size)) {
     Plan plan;
     sums = plan.take(Shards::kTotal * sum_size);
     bias_sums = plan.take(Shards::kTotal * count_size);
@@ -27,25 +26,26 @@ struct WgradPlan {
     size = plan.size();
   }
 
-  // As many pooled rows as let one vector's share of x stay in the first-level cache beside the sums.
-  static int tile_rows(const ConvReluPoolShape& s, int columns) {
-    constexpr int kBytes = 20 * 1024;
-    const int rows = kBytes / (columns * kWidth * static_cast<int>(sizeof(float)));
-    return smaller(s.out_h, larger(1, ((rows - s.kernel) / s.stride + 1) / 2));
+  // As many pooled rows as let what a pass reads of x, two rows for each, stay in the first-level cache
+  // beside the sums.
+  static int tile_rows(const ConvReluPoolShape& s, Index pitch) {
+    constexpr Index kTile = 24 * 1024 / sizeof(float);
+    const int vectors = row_vectors(s);
+    const Index read = 2 * pitch * smaller(vectors, 12) / vectors;
+    const Index rows = kTile / read;
+    return rows < 1 ? 1 : rows < s.out_h ? static_cast<int>(rows) : s.out_h;
   }
 
-  int vectors;       // of input channels
-  int taps;          // K²
-  int columns;       // of padded x
-  int tile;          // pooled rows that are listed at once
-  Index tile_pitch;  // floats from one row of a tile to the next
+  int row_size;  // of one kernel row, K·C in whole vectors
+  int columns;   // of padded x
+  Index pitch;   // floats from one row of a tile to the next
+  int tile;      // pooled rows that are listed at once
   Index tile_size;
   int capacity;  // of a list
   Index list_size, count_size, sum_size;
-  Index sums;       // [shards] [O, vectors, K, K, kWidth]
+  Index sums;       // [shards] [O, K, row_size]
   Index bias_sums;  // [shards] [O]
-  Index
-      tiles;  // [threads] [vectors, rows, columns, kWidth]: a tile of padded x, zeros behind the last channel
+  Index tiles;      // [threads] [rows, columns, C] of padded x, and room for the last pixel's whole vectors
   Index gradients;  // [threads] [O, capacity]: a tile's lists by output channel
   Index offsets;    // the same of the places in the tile that their winners read
   Index counts;     // [threads] [O]: lengths of the lists
@@ -63,39 +63,12 @@ struct WgradTask {
   std::int32_t* counts;
 };
 
-/// Copies the padded rows of x that pooled rows p, p + 1, ... read; x is the sample's.
-inline void copy_tile(const ConvReluPoolShape& s, const WgradPlan& plan, const float* x, int p,
-                      int pooled_rows, float* tile) {
-  const Inside in = inside(s, plan.columns);
-  const Index vector_size = rows_read(s, plan.tile) * plan.tile_pitch;
-  const auto clear = [](float* begin, float* end) {
-    std::memset(begin, 0, static_cast<std::size_t>(end - begin) * sizeof(float));
-  };
-  for (int v = 0; v < plan.vectors; ++v) {
-    const int lanes = lanes_of(s.in_channels, v);
-    for (int i = 0; i < rows_read(s, pooled_rows); ++i) {
-      float* to = tile + v * vector_size + i * plan.tile_pitch;
-      const Index row = Index{2 * p} * s.stride - s.pad + i;
-      if (row < 0 || row >= s.in_h) {
-        clear(to, to + plan.tile_pitch);
-        continue;
-      }
-      const float* from = x + row * s.in_w * s.in_channels + v * kWidth;
-      clear(to, to + in.begin * kWidth);
-      for (int column = in.begin; column < in.end; ++column, from += s.in_channels) {
-        store(to + column * kWidth, lanes == kWidth ? load(from) : load_partial(from, lanes));
-      }
-      clear(to + in.end * kWidth, to + plan.tile_pitch);
-    }
-  }
-}
-
 /// Lists one tile's non-zeros by output channel, positions in order, and adds them to the bias gradient. No
 /// branch: a zero is written and then overwritten.
 inline void list_by_channel(const ConvReluPoolShape& s, const WgradPlan& plan, const WgradTask& task,
                             const float* dy, const float* y, const std::uint8_t* argmax, int pooled_rows) {
-  const int right = s.stride * kWidth;
-  const int below = static_cast<int>(s.stride * plan.tile_pitch);
+  const int right = s.stride * s.in_channels;
+  const int below = static_cast<int>(s.stride * plan.pitch);
   const int moves[4] = {0, right, below, below + right};
   for (int o = task.first; o < task.end; ++o) task.counts[o] = 0;
   for (int p = 0; p < pooled_rows; ++p) {
@@ -118,16 +91,15 @@ inline void list_by_channel(const ConvReluPoolShape& s, const WgradPlan& plan, c
 
 /// Adds one tile's part to the sums.
 inline void multiply_tile(const ConvReluPoolShape& s, const WgradPlan& plan, const WgradTask& task) {
-  const Index vector_size = rows_read(s, plan.tile) * plan.tile_pitch;
-  for (int v = 0; v < plan.vectors; ++v) {
+  for_each_pass(s, [&](const Pass& pass) {
+    const float* tile = task.tile + pass.row * plan.pitch + pass.vector * kWidth;
+    float* sums = task.sums + pass.row * plan.row_size + pass.vector * kWidth;
     for (Index o = task.first; o < task.end; ++o) {
       const Index first = o * plan.capacity;
       const NonZeros list = {task.gradients + first, task.offsets + first, task.counts[o]};
-      float* sums = task.sums + (o * plan.vectors + v) * plan.taps * kWidth;
-      accumulate_kernel(s.kernel, list, task.tile + v * vector_size, plan.tile_pitch, sums,
-                        Index{s.kernel} * kWidth);
+      pass.accumulate(list, tile, plan.pitch, sums + o * s.kernel * plan.row_size, plan.row_size);
     }
-  }
+  });
 }
 
 /// Adds one sample's gradient to the task's sums; x, dy, y and argmax are the sample's.
@@ -136,7 +108,7 @@ inline void wgrad_sample(const ConvReluPoolShape& s, const WgradPlan& plan, cons
   for (int p = 0; p < s.out_h; p += plan.tile) {
     const int rows = smaller(plan.tile, s.out_h - p);
     const Index first = Index{p} * s.out_w;
-    copy_tile(s, plan, x, p, rows, task.tile);
+    copy_strip(s, plan.columns, x, Index{2 * p} * s.stride, rows_read(s, rows), task.tile);
     list_by_channel(s, plan, task, dy + first * s.out_channels, y + first * s.out_channels,
                     argmax + first * argmax_bytes(s), rows);
     multiply_tile(s, plan, task);
@@ -153,17 +125,18 @@ inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int 
     bias_tree.add(bias_sum, shard);
   }
   dbias[o] = bias_sum;
-  for (Index v = 0; v < plan.vectors; ++v) {
-    for (Index tap = 0; tap < plan.taps; ++tap) {
-      const float* sums = scratch + plan.sums + ((o * plan.vectors + v) * plan.taps + tap) * kWidth;
+  const int row_length = s.kernel * s.in_channels;
+  for (Index r = 0; r < s.kernel; ++r) {
+    for (int v = 0; v < row_vectors(s); ++v) {
+      const float* sums = scratch + plan.sums + (o * s.kernel + r) * plan.row_size + v * kWidth;
       ShardTree<1> tree;
       Vec sum[1] = {};
       for (int shard = 0; shard < shards; ++shard) {
         sum[0] = load(sums + shard * plan.sum_size);
         tree.add(sum, shard);
       }
-      for (int lane = 0; lane < lanes_of(s.in_channels, static_cast<int>(v)); ++lane) {
-        dw[(tap * s.in_channels + v * kWidth + lane) * s.out_channels + o] = sum[0][lane];
+      for (int lane = 0; lane < lanes_of(row_length, v); ++lane) {
+        dw[(r * row_length + v * kWidth + lane) * s.out_channels + o] = sum[0][lane];
       }
     }
   }
@@ -195,9 +168,8 @@ inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Sh
         reinterpret_cast<std::int32_t*>(scratch + plan.offsets + thread * plan.list_size),
         reinterpret_cast<std::int32_t*>(scratch + plan.counts + thread * plan.count_size),
     };
-    const Index channel_size = Index{plan.vectors} * plan.taps * kWidth;
-    std::memset(task.sums + first * channel_size, 0,
-                static_cast<std::size_t>((task.end - first) * channel_size) * sizeof(float));
+    const Index channel_size = Index{s.kernel} * plan.row_size;
+    std::memset(task.sums + first * channel_size, 0, float_bytes((task.end - first) * channel_size));
     for (int o = first; o < task.end; ++o) task.bias_sums[o] = 0;
     for (Index n = shards.begin(static_cast<int>(shard)); n < shards.begin(static_cast<int>(shard) + 1);
          ++n) {
