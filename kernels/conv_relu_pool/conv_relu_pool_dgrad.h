@@ -11,7 +11,8 @@ struct DgradPlan {
         pitch(Index{columns} * s.in_channels),
         band_rows(larger(2 * s.stride, rows_read(s, 1))),
         band_size(Plan::round_up(band_rows * pitch + kWidth)),
-        list_size(Plan::round_up(Index{4} * s.out_w * s.out_channels)),
+        capacity(divide_up(s.out_channels, kWidth) * kWidth),
+        list_size(Plan::round_up(Index{4} * s.out_w * capacity)),
         count_size(Plan::round_up(Index{4} * s.out_w)) {
     Plan plan;
     weights = plan.take(Index{s.kernel} * s.out_channels * row_size);
@@ -25,10 +26,13 @@ struct DgradPlan {
   int columns;   // of padded dx
   Index pitch;   // floats from one row of the band to the next
   int band_rows;
-  Index band_size, list_size, count_size;
+  Index band_size;
+  int capacity;  // of a list: O in whole vectors
+  Index list_size, count_size;
   Index weights;  // [K, O, row_size], zeros behind the last of K·C
   Index bands;  // [threads] [band_rows, columns, C] of padded dx, and room for the last pixel's whole vectors
-  Index gradients;  // [threads] [Q, 4, O]: at each pooled position, lists by the winner's place in the window
+  Index gradients;  // [threads] [Q, 4, capacity]: at each pooled position, lists by the winner's place in the
+                    // window
   Index offsets;    // the same of the places in a row of `weights` of their output channels
   Index counts;     // [threads] [Q, 4]: lengths of the lists
   Index size;
@@ -59,20 +63,24 @@ inline void pack_dgrad_weights(const ConvReluPoolShape& s, const DgradPlan& plan
   }
 }
 
-/// Lists the non-zeros of one pooled row. No branch: a zero is written and then overwritten.
+/// Lists the non-zeros of one pooled row by their winner's place in the window, channels in order.
 inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, const float* dy, const float* y,
                            const std::uint8_t* argmax, const DgradScratch& scratch) {
-  for (int q = 0; q < s.out_w; ++q) {
-    float* gradients = scratch.gradients + Index{4 * q} * s.out_channels;
-    std::int32_t* offsets = scratch.offsets + Index{4 * q} * s.out_channels;
-    int counts[4] = {};
-    for (int o = 0; o < s.out_channels; ++o) {
-      const float g = winner_gradient(dy[o], y[o]);
-      const int at = winner_at(argmax, o);
-      const int end = at * s.out_channels + counts[at];
-      gradients[end] = g;
-      offsets[end] = o * plan.row_size;
-      counts[at] += g != 0;
+  IntVec first_offset;
+  for (int lane = 0; lane < kWidth; ++lane) first_offset[lane] = lane * plan.row_size;
+  for (Index q = 0; q < s.out_w; ++q) {
+    float* gradients = scratch.gradients + 4 * q * plan.capacity;
+    std::int32_t* offsets = scratch.offsets + 4 * q * plan.capacity;
+    std::int32_t counts[4] = {};
+    IntVec offset = first_offset;
+    for (int o = 0; o < s.out_channels; o += kWidth, offset += kWidth * plan.row_size) {
+      const WinnerGradients winners = read_winners(dy + o, y + o, argmax + o / 4, s.out_channels - o);
+      const IntVec nonzero = winners.gradient != zero();
+      for (int at = 0; at < 4; ++at) {
+        const Index end = Index{at} * plan.capacity + counts[at];
+        counts[at] +=
+            compress(nonzero & (winners.at == at), winners.gradient, offset, gradients + end, offsets + end);
+      }
     }
     std::memcpy(scratch.counts + 4 * q, counts, sizeof counts);
     dy += s.out_channels;
@@ -90,7 +98,7 @@ inline void scatter_row(const ConvReluPoolShape& s, const DgradPlan& plan, const
     for (Index list = 0; list < 4 * s.out_w; ++list) {
       const Index row = list % 4 / 2;
       const Index column = list / 4 * 2 + list % 2;
-      const Index first = list * s.out_channels;
+      const Index first = list * plan.capacity;
       const NonZeros nonzeros = {scratch.gradients + first, scratch.offsets + first, scratch.counts[list]};
       pass.accumulate(nonzeros, weights, weights_pitch,
                       band + s.stride * (row * plan.pitch + column * s.in_channels), plan.pitch);

@@ -4,11 +4,105 @@
 
 namespace bauta::BAUTA_ISA::conv_relu_pool {
 
-/// The gradient that reaches one channel's winner: none where the ReLU is off.
-inline float winner_gradient(float dy, float y) { return y > 0 ? dy : 0.0F; }
+/// What reaches the winners of kWidth neighbouring channels at one pooled position.
+struct WinnerGradients {
+  Vec gradient;  // zero where the ReLU is off and behind the last channel
+  IntVec at;     // the winner's position in its window, 2·row + column
+};
 
-/// The position in its window, 2·row + column, of channel o's winner.
-inline int winner_at(const std::uint8_t* argmax, int o) { return (argmax[o / 4] >> (2 * (o % 4))) & 3; }
+/// Reads `lanes` channels; argmax points at the byte of the first, a multiple of 4.
+inline WinnerGradients read_winners(const float* dy, const float* y, const std::uint8_t* argmax, int lanes) {
+  IntVec twice_lane;
+  for (int lane = 0; lane < kWidth; ++lane) twice_lane[lane] = 2 * lane;
+  std::int32_t bits = 0;
+  Vec dys, ys;
+  if (lanes >= kWidth) {
+    std::memcpy(&bits, argmax, kWidth / 4);
+    dys = load(dy);
+    ys = load(y);
+  } else {
+    std::memcpy(&bits, argmax, static_cast<std::size_t>(divide_up(lanes, 4)));
+    dys = load_partial(dy, lanes);
+    ys = load_partial(y, lanes);
+  }
+  return {ys > zero() ? dys : zero(), ((bits - IntVec{}) >> twice_lane) & 3};
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// Row m: the numbers of the bits that are set in m, in order.
+struct SetBits {
+  constexpr SetBits() {
+    for (int mask = 0; mask < 256; ++mask) {
+      int count = 0;
+      for (int bit = 0; bit < 8; ++bit) {
+        if (mask >> bit & 1) lanes[mask][count++] = static_cast<std::uint8_t>(bit);
+      }
+    }
+  }
+  std::uint8_t lanes[256][8] = {};
+};
+inline constexpr SetBits kSetBits;
+#endif
+
+/// Writes the lanes of `gradient` and `offset` that `mask` picks, in order, and returns how many; what it
+/// writes behind them, up to a whole vector, means nothing.
+inline int compress(IntVec mask, Vec gradient, IntVec offset, float* gradients, std::int32_t* offsets) {
+#if defined(__AVX512F__)
+  const __mmask16 lanes = _mm512_movepi32_mask(__m512i(mask));
+  store(gradients, Vec(_mm512_maskz_compress_ps(lanes, __m512(gradient))));
+  _mm512_storeu_si512(offsets, _mm512_maskz_compress_epi32(lanes, __m512i(offset)));
+  return __builtin_popcount(lanes);
+#elif defined(__AVX2__)
+  const auto lanes = static_cast<unsigned>(_mm256_movemask_ps(__m256(mask)));
+  const __m256i order =
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kSetBits.lanes[lanes])));
+  _mm256_storeu_ps(gradients, _mm256_permutevar8x32_ps(__m256(gradient), order));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets),
+                      _mm256_permutevar8x32_epi32(__m256i(offset), order));
+  return __builtin_popcount(lanes);
+#else
+  int count = 0;
+  for (int lane = 0; lane < kWidth; ++lane) {
+    gradients[count] = gradient[lane];
+    offsets[count] = offset[lane];
+    count -= mask[lane];
+  }
+  return count;
+#endif
+}
+
+/// Interleaves the lanes of a and b: their lower halves, and their upper halves.
+template <class V>
+void interleave(V& a, V& b) {
+  const V x = a;
+  const V y = b;
+#if defined(__AVX512F__)
+  a = __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  b = __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif defined(__AVX2__)
+  a = __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11);
+  b = __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  a = __builtin_shufflevector(x, y, 0, 4, 1, 5);
+  b = __builtin_shufflevector(x, y, 2, 6, 3, 7);
+#endif
+}
+
+/// Rows become columns: log2(kWidth) rounds, each of which interleaves the upper half of the rows with the
+/// lower.
+template <class V>
+void transpose(V (&rows)[kWidth]) {
+  constexpr int kHalf = kWidth / 2;
+  for (int round = 1; round < kWidth; round *= 2) {
+    V next[kWidth];
+    for (int i = 0; i < kHalf; ++i) {
+      next[2 * i] = rows[i];
+      next[2 * i + 1] = rows[i + kHalf];
+      interleave(next[2 * i], next[2 * i + 1]);
+    }
+    for (int i = 0; i < kWidth; ++i) rows[i] = next[i];
+  }
+}
 
 /// A list of non-zero gradients, each with the place of what it multiplies.
 struct NonZeros {

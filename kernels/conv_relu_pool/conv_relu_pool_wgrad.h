@@ -12,9 +12,9 @@ struct WgradPlan {
         pitch(Index{columns} * s.in_channels),
         tile(tile_rows(s, pitch)),
         tile_size(Plan::round_up(rows_read(s, tile) * pitch + kWidth)),
-        capacity(tile * s.out_w),
-        list_size(Plan::round_up(Index{s.out_channels} * capacity)),
-        count_size(Plan::round_up(s.out_channels)),
+        capacity(divide_up(tile * s.out_w, kWidth) * kWidth),
+        count_size(Plan::round_up(divide_up(s.out_channels, kWidth) * kWidth)),
+        list_size(count_size * capacity),
         sum_size(Plan::round_up(Index{s.out_channels} * s.kernel * row_size)) {
     Plan plan;
     sums = plan.take(Shards::kTotal * sum_size);
@@ -41,8 +41,8 @@ struct WgradPlan {
   Index pitch;   // floats from one row of a tile to the next
   int tile;      // pooled rows that are listed at once
   Index tile_size;
-  int capacity;  // of a list
-  Index list_size, count_size, sum_size;
+  int capacity;  // of a list, in whole vectors
+  Index count_size, list_size, sum_size;
   Index sums;       // [shards] [O, K, row_size]
   Index bias_sums;  // [shards] [O]
   Index tiles;      // [threads] [rows, columns, C] of padded x, and room for the last pixel's whole vectors
@@ -63,30 +63,43 @@ struct WgradTask {
   std::int32_t* counts;
 };
 
-/// Lists one tile's non-zeros by output channel, positions in order, and adds them to the bias gradient. No
-/// branch: a zero is written and then overwritten.
-inline void list_by_channel(const ConvReluPoolShape& s, const WgradPlan& plan, const WgradTask& task,
-                            const float* dy, const float* y, const std::uint8_t* argmax, int pooled_rows) {
+/// Lists the non-zeros of one vector of channels in a tile, positions in order, and adds them to the bias
+/// gradient. Reads kWidth positions at a time and transposes them, so that a vector holds positions of one
+/// channel.
+inline void list_channels(const ConvReluPoolShape& s, const WgradPlan& plan, const WgradTask& task,
+                          const float* dy, const float* y, const std::uint8_t* argmax, int first,
+                          int pooled_rows) {
   const int right = s.stride * s.in_channels;
   const int below = static_cast<int>(s.stride * plan.pitch);
-  const int moves[4] = {0, right, below, below + right};
-  for (int o = task.first; o < task.end; ++o) task.counts[o] = 0;
-  for (int p = 0; p < pooled_rows; ++p) {
-    for (int q = 0; q < s.out_w; ++q) {
-      const int window = 2 * (p * below + q * right);
-      for (int o = task.first; o < task.end; ++o) {
-        const float g = winner_gradient(dy[o], y[o]);
-        const Index end = Index{o} * plan.capacity + task.counts[o];
-        task.gradients[end] = g;
-        task.offsets[end] = window + moves[winner_at(argmax, o)];
-        task.counts[o] += g != 0;
-        task.bias_sums[o] += g;
-      }
-      dy += s.out_channels;
-      y += s.out_channels;
-      argmax += argmax_bytes(s);
+  const int lanes = task.end - first;
+  const int positions = pooled_rows * s.out_w;
+  std::int32_t counts[kWidth] = {};
+  Vec bias_sum = load(task.bias_sums + first);
+  int p = 0, q = 0;  // of the next position
+  for (int position = 0; position < positions; position += kWidth) {
+    Vec gradients[kWidth] = {};
+    IntVec offsets[kWidth] = {};
+    for (int i = 0; i < smaller(kWidth, positions - position); ++i) {
+      const Index at = position + i;
+      const WinnerGradients winners =
+          read_winners(dy + at * s.out_channels + first, y + at * s.out_channels + first,
+                       argmax + at * argmax_bytes(s) + first / 4, lanes);
+      gradients[i] = winners.gradient;
+      offsets[i] =
+          2 * (p * below + q * right) + ((-(winners.at & 1)) & right) + ((-(winners.at >> 1)) & below);
+      bias_sum += winners.gradient;
+      if (++q == s.out_w) ++p, q = 0;
+    }
+    transpose(gradients);
+    transpose(offsets);
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const Index end = Index{first + lane} * plan.capacity + counts[lane];
+      counts[lane] += compress(gradients[lane] != zero(), gradients[lane], offsets[lane],
+                               task.gradients + end, task.offsets + end);
     }
   }
+  store(task.bias_sums + first, bias_sum);
+  std::memcpy(task.counts + first, counts, sizeof counts);
 }
 
 /// Adds one tile's part to the sums.
@@ -109,8 +122,10 @@ inline void wgrad_sample(const ConvReluPoolShape& s, const WgradPlan& plan, cons
     const int rows = smaller(plan.tile, s.out_h - p);
     const Index first = Index{p} * s.out_w;
     copy_strip(s, plan.columns, x, Index{2 * p} * s.stride, rows_read(s, rows), task.tile);
-    list_by_channel(s, plan, task, dy + first * s.out_channels, y + first * s.out_channels,
-                    argmax + first * argmax_bytes(s), rows);
+    for (int o = task.first; o < task.end; o += kWidth) {
+      list_channels(s, plan, task, dy + first * s.out_channels, y + first * s.out_channels,
+                    argmax + first * argmax_bytes(s), o, rows);
+    }
     multiply_tile(s, plan, task);
   }
 }
@@ -153,7 +168,8 @@ inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Sh
   const int threads = thread_count(context);
   const WgradPlan plan(s, threads);
   float* scratch = reinterpret_cast<float*>(workspace);
-  const int channels = divide_up(s.out_channels, divide_up(4 * threads, shards.count));
+  const int vectors = divide_up(s.out_channels, kWidth);
+  const int channels = divide_up(vectors, smaller(vectors, divide_up(4 * threads, shards.count))) * kWidth;
   const int blocks = divide_up(s.out_channels, channels);
   parallel_for(context, shards.count * blocks, [&](int index, int thread) {
     const Index shard = index / blocks;
@@ -170,7 +186,7 @@ inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Sh
     };
     const Index channel_size = Index{s.kernel} * plan.row_size;
     std::memset(task.sums + first * channel_size, 0, float_bytes((task.end - first) * channel_size));
-    for (int o = first; o < task.end; ++o) task.bias_sums[o] = 0;
+    for (int o = first; o < first + channels; ++o) task.bias_sums[o] = 0;
     for (Index n = shards.begin(static_cast<int>(shard)); n < shards.begin(static_cast<int>(shard) + 1);
          ++n) {
       const Index position = n * s.out_h * s.out_w;
