@@ -10,14 +10,23 @@ struct WinnerGradients {
   IntVec at;     // the winner's position in its window, 2·row + column
 };
 
-/// Reads `lanes` channels; argmax points at the byte of the first, a multiple of 4.
+/// The argmax bits of kWidth channels.
+#if defined(__AVX512F__)
+using WinnerBits = std::uint32_t;
+#elif defined(__AVX2__)
+using WinnerBits = std::uint16_t;
+#else
+using WinnerBits = std::uint8_t;
+#endif
+
+/// Reads `lanes` channels (kWidth where there are more); argmax points at the byte of the first, a multiple of 4.
 inline WinnerGradients read_winners(const float* dy, const float* y, const std::uint8_t* argmax, int lanes) {
   IntVec twice_lane;
   for (int lane = 0; lane < kWidth; ++lane) twice_lane[lane] = 2 * lane;
-  std::int32_t bits = 0;
+  WinnerBits bits = 0;
   Vec dys, ys;
   if (lanes >= kWidth) {
-    std::memcpy(&bits, argmax, kWidth / 4);
+    std::memcpy(&bits, argmax, sizeof bits);
     dys = load(dy);
     ys = load(y);
   } else {
@@ -25,7 +34,7 @@ inline WinnerGradients read_winners(const float* dy, const float* y, const std::
     dys = load_partial(dy, lanes);
     ys = load_partial(y, lanes);
   }
-  return {ys > zero() ? dys : zero(), ((bits - IntVec{}) >> twice_lane) & 3};
+  return {ys > zero() ? dys : zero(), ((static_cast<std::int32_t>(bits) - IntVec{}) >> twice_lane) & 3};
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)

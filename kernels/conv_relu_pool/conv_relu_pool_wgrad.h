@@ -77,9 +77,10 @@ inline void list_channels(const ConvReluPoolShape& s, const WgradPlan& plan, con
   Vec bias_sum = load(task.bias_sums + first);
   int p = 0, q = 0;  // of the next position
   for (int position = 0; position < positions; position += kWidth) {
-    Vec gradients[kWidth] = {};
-    IntVec offsets[kWidth] = {};
-    for (int i = 0; i < smaller(kWidth, positions - position); ++i) {
+    Vec gradients[kWidth];
+    IntVec offsets[kWidth];
+    const int count = smaller(kWidth, positions - position);
+    for (int i = 0; i < count; ++i) {
       const Index at = position + i;
       const WinnerGradients winners =
           read_winners(dy + at * s.out_channels + first, y + at * s.out_channels + first,
@@ -90,6 +91,7 @@ inline void list_channels(const ConvReluPoolShape& s, const WgradPlan& plan, con
       bias_sum += winners.gradient;
       if (++q == s.out_w) ++p, q = 0;
     }
+    for (int i = count; i < kWidth; ++i) gradients[i] = zero(), offsets[i] = IntVec{};
     transpose(gradients);
     transpose(offsets);
     for (int lane = 0; lane < kWidth; ++lane) {
