@@ -10,6 +10,10 @@ add_library(bauta_flags INTERFACE)
 target_include_directories(bauta_flags INTERFACE ${PROJECT_SOURCE_DIR})
 # Results are the source's: a multiply-add is fused where the source says so, and nowhere else.
 target_compile_options(bauta_flags INTERFACE -Wall -Wextra -Wconversion -Wno-psabi -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # False alarms in "text" + std::string, https://gcc.gnu.org/PR105651.
+  target_compile_options(bauta_flags INTERFACE -Wno-restrict)
+endif()
 target_link_libraries(bauta_flags INTERFACE Threads::Threads)
 if(BAUTA_WERROR)
   target_compile_options(bauta_flags INTERFACE -Werror)

@@ -1,0 +1,138 @@
+#include "layers/weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/io/json.h"
+#include "layers/zoo.h"
+
+namespace bauta {
+namespace {
+
+// The one preprocessing that there is; see engine/io/preprocess.h.
+constexpr const char* kPreprocessing = "rgb, pillow-bilinear, bytes / 255";
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text;
+  for (std::int64_t size : shape) {
+    text.append(text.empty() ? "[" : ",").append(std::to_string(size));
+  }
+  return text.append(shape.empty() ? "[]" : "]");
+}
+
+bool is_passed_over(const std::string& name) {
+  return name == "crossEntropyLoss.weight" || name.starts_with("optimizer.");
+}
+
+Status check_parameter(const Safetensors& file, const Parameter& p, const std::string& fix) {
+  const TensorView* tensor = file.find(p.name);
+  if (tensor == nullptr) return Status::error("tensor " + p.name + " is missing", file.path(), fix);
+  if (tensor->dtype != DType::f32) {
+    return Status::error("tensor " + p.name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32", file.path(),
+                         "save it as 32-bit floats");
+  }
+  if (tensor->shape != p.shape) {
+    return Status::error(
+        "tensor " + p.name + " has the shape " + shape_text(tensor->shape) + ", not " + shape_text(p.shape), file.path(),
+        fix);
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> classes_from_json(const std::string& text) {
+  const auto json = parse_json(text, "classes");
+  if (!json.ok()) return json.status();
+  if (json->array() == nullptr) return Status::error("the classes are no list");
+  std::vector<std::string> classes;
+  for (const Json& name : *json->array()) {
+    if (name.string() == nullptr) return Status::error("a class name is no string");
+    classes.push_back(*name.string());
+  }
+  return classes;
+}
+
+Result<Model> model_of(const Safetensors& file) {
+  const std::string* graph = file.metadata("graph");
+  if (graph == nullptr) return zoo_model(zoo_names().front());
+  const std::string* name = file.metadata("model");
+  const std::string* classes_json = file.metadata("classes");
+  const std::string* preprocessing = file.metadata("preprocessing");
+  const std::string fix = "use a file that bauta wrote, or a plain PyTorch state dict of the study's network";
+  if (name == nullptr || classes_json == nullptr || preprocessing == nullptr) {
+    return Status::error("the metadata have a graph, but no model, classes or preprocessing", file.path(), fix);
+  }
+  if (*preprocessing != kPreprocessing) {
+    return Status::error("these weights want the preprocessing '" + *preprocessing + "'", file.path(),
+                         std::string("this version knows '") + kPreprocessing + "'");
+  }
+  const auto classes = classes_from_json(*classes_json);
+  if (!classes.ok()) return Status::error(classes.status().message(), file.path(), fix);
+  auto model = model_from_json(*name, *graph, *classes);
+  if (!model.ok()) return Status::error(model.status().message(), file.path(), fix);
+  return model;
+}
+
+}  // namespace
+
+Status check_parameters(const Safetensors& file, std::span<const Parameter> parameters, const std::string& model) {
+  const std::string fix = "these are not weights of the model '" + model + "', give a file that is";
+  for (const Parameter& p : parameters) BAUTA_TRY(check_parameter(file, p, fix));
+  for (const TensorView& tensor : file.tensors()) {
+    const bool known = std::any_of(parameters.begin(), parameters.end(),
+                                   [&](const Parameter& p) { return p.name == tensor.name; });
+    if (!known && !is_passed_over(tensor.name)) {
+      return Status::error("tensor " + tensor.name + " belongs to no layer", file.path(), fix);
+    }
+  }
+  return {};
+}
+
+Result<WeightFile> open_weights(const std::string& path) {
+  auto file = Safetensors::open(path);
+  if (!file.ok()) return file.status();
+  auto model = model_of(*file);
+  if (!model.ok()) return model.status();
+  const auto parameters = parameters_of(*model);
+  if (!parameters.ok()) return Status::error(parameters.status().message(), path);
+  BAUTA_TRY(check_parameters(*file, *parameters, model->name()));
+  const bool has_metadata = file->metadata("graph") != nullptr;
+  return WeightFile{std::move(*model), std::move(*file), has_metadata};
+}
+
+Status load_parameters(const Safetensors& file, const std::string& prefix, std::span<const Parameter> parameters,
+                       std::span<float> memory) {
+  std::vector<float> values;
+  for (const Parameter& p : parameters) {
+    const TensorView* tensor = file.find(prefix + p.name);
+    const auto count = static_cast<std::size_t>(p.size);
+    if (tensor == nullptr || tensor->dtype != DType::f32 || tensor->shape != p.shape) {
+      return Status::error("tensor " + prefix + p.name + " is missing or of another shape", file.path(),
+                           "use a file that bauta wrote for this model");
+    }
+    values.resize(count);
+    std::memcpy(values.data(), tensor->bytes.data(), tensor->bytes.size());
+    from_file_order(p, values, memory.subspan(static_cast<std::size_t>(p.offset), count));
+  }
+  return {};
+}
+
+void ParameterTensors::add(const std::string& prefix, std::span<const Parameter> parameters,
+                           std::span<const float> memory) {
+  for (const Parameter& p : parameters) {
+    const auto count = static_cast<std::size_t>(p.size);
+    std::vector<float>& values = storage_.emplace_back(count);
+    to_file_order(p, memory.subspan(static_cast<std::size_t>(p.offset), count), values);
+    views_.push_back({prefix + p.name, DType::f32, p.shape, std::as_bytes(std::span(values))});
+  }
+}
+
+Metadata model_metadata(const Model& model) {
+  const Json::Array classes(model.classes().begin(), model.classes().end());
+  return {{"format", "pt"},
+          {"model", model.name()},
+          {"graph", graph_to_json(model)},
+          {"classes", Json(classes).dump()},
+          {"preprocessing", kPreprocessing}};
+}
+
+}  // namespace bauta

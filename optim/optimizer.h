@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/buffer.h"
+#include "kernels/common.h"
+
+namespace bauta {
+
+enum class OptimizerKind { adam, sgd };
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::adam;
+  float beta1 = 0.9F;      ///< Adam
+  float beta2 = 0.999F;    ///< Adam
+  float epsilon = 1e-8F;   ///< Adam
+  float momentum = 0.9F;   ///< SGD
+};
+
+/// Turns gradients into steps and keeps what it remembers of earlier ones.
+class Optimizer {
+ public:
+  /// One array of what is remembered: as long as the parameters and in their order.
+  struct State {
+    const char* name;  ///< "m", "v", "momentum": part of the tensors' names in checkpoints
+    std::span<float> values;
+  };
+
+  virtual ~Optimizer() = default;
+
+  /// Changes the parameters by one step; `step` counts from 1. Both spans have the size given at the making.
+  virtual Status step(const Context&, int step, float lr, std::span<const float> gradients,
+                      std::span<float> parameters) = 0;
+  virtual std::vector<State> states() = 0;
+};
+
+/// An optimiser for `size` parameters, with nothing remembered.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions&, std::size_t size);
+
+}  // namespace bauta

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/data/dataset.h"
+#include "layers/graph.h"
+#include "optim/loss.h"
+#include "optim/metrics.h"
+
+namespace bauta {
+
+/// What a network says of N samples with K classes.
+struct Predictions {
+  std::vector<std::int32_t> labels;     ///< [N] the truth
+  std::vector<std::int32_t> predicted;  ///< [N] the class of the largest logit, the first among equals
+  std::vector<float> probabilities;     ///< [N,K] softmax
+  WeightedLoss loss;                    ///< Σw·ℓ and Σw, added up in the samples' order
+};
+
+/// Runs the graph forward on one batch of bytes [N,H,W,C]; losses[n] = w·ℓ of sample n. The logits are in the graph.
+Status forward_losses(Graph&, std::span<const float> class_weights, std::span<const std::uint8_t> pixels,
+                      std::span<const std::int32_t> labels, std::span<float> losses);
+
+/// Classifies the samples of a data set that the indices name, in batches of the graph's size.
+/// `progress` is told how many are done; may be empty. Fails where the images are not of the network's size.
+Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,
+                            std::span<const float> class_weights, const std::function<void(int done)>& progress);
+
+/// The class that precision, recall, F1 and ROC-AUC speak of: with_mask where there is one, else the last.
+int positive_class(const std::vector<std::string>& classes);
+
+/// Compares predictions with the truth; fails where there is none.
+Result<Evaluation> evaluate(const Predictions&, const std::vector<std::string>& classes);
+
+}  // namespace bauta

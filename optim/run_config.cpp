@@ -1,0 +1,79 @@
+#include "optim/run_config.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace bauta {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* name_of(Augment augment) {
+  switch (augment) {
+    case Augment::none:
+      return "none";
+    case Augment::light:
+      return "light";
+    case Augment::strong:
+      return "strong";
+  }
+  return "";
+}
+
+Json class_weights_json(const ClassWeights& weights) {
+  if (weights.kind == ClassWeights::Kind::balanced) return "auto";
+  if (weights.kind == ClassWeights::Kind::none) return "none";
+  return weights.values;
+}
+
+Json optimizer_json(const OptimizerOptions& o) {
+  if (o.kind == OptimizerKind::sgd) return {{"name", "sgd"}, {"momentum", o.momentum}};
+  return {{"name", "adam"}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"epsilon", o.epsilon}};
+}
+
+Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
+  return Status::usage(fmt::format("the run was started with {} {}, not {}", key, kept.dump(), wanted.dump()), path,
+                       "resume with the first value, or start another run with another --out");
+}
+
+}  // namespace
+
+std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o) {
+  Json config{{"model", model.name()},
+              {"graph", graph_to_json(model)},
+              {"classes", model.classes()},
+              {"data", fmt::format("{:016x}", data.fingerprint())},
+              {"epochs", o.epochs},
+              {"batch", o.batch},
+              {"lr", o.lr},
+              {"val", o.val},
+              {"seed", o.seed},
+              {"class-weights", class_weights_json(o.class_weights)},
+              {"augment", name_of(o.augment)},
+              {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
+              {"optimizer", optimizer_json(o.optimizer)},
+              {"shuffle", o.shuffle},
+              {"init", o.init},
+              {"max-steps", o.max_steps}};
+  return config.dump();
+}
+
+Status check_resumable(const std::string& kept_text, const std::string& wanted_text, const std::string& path) {
+  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  const Json wanted = Json::parse(wanted_text);
+  if (!kept.is_object()) {
+    return Status::error("the checkpoint does not say how its run was started", path,
+                         "start another run with another --out");
+  }
+  for (const auto& [key, value] : wanted.items()) {
+    const auto found = kept.find(key);
+    const Json before = found == kept.end() ? Json() : *found;
+    if (before == value) continue;
+    const bool grows = key == "epochs" && before.is_number_integer() && before.get<int>() < value.get<int>();
+    if (!grows || wanted.at("schedule") == "cosine") return refuse(key, before, value, path);
+  }
+  return {};
+}
+
+}  // namespace bauta

@@ -1,0 +1,110 @@
+#include "optim/run_folder.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "engine/io/file.h"
+
+namespace bauta {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
+std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
+
+Status make_empty_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+  }
+  const bool empty = fs::is_empty(path, error);
+  if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
+  if (empty) return {};
+  return Status::usage("the folder is not empty", path,
+                       "go on with the run in it by --resume, or choose another --out");
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Result<RunFolder> RunFolder::create(const std::string& path) {
+  BAUTA_TRY(make_empty_folder(path));
+  File metrics(std::fopen(metrics_path(path).c_str(), "wb"));
+  if (!metrics) return file_error("create", metrics_path(path));
+  auto events = EventFile::create(events_path(path));
+  if (!events.ok()) return events.status();
+  return RunFolder(path, std::move(metrics), 0, std::move(*events));
+}
+
+Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes, std::uint64_t events_bytes) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    return Status::usage("there is no such folder to resume", path, "give the --out of the run that was stopped");
+  }
+  File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
+  if (!metrics) return file_error("open", metrics_path(path));
+  if (fs::file_size(metrics_path(path), error) < metrics_bytes || error) {
+    return Status::error("the file is shorter than when the checkpoint was written", metrics_path(path),
+                         "put the whole folder back from where it was copied");
+  }
+  if (ftruncate(fileno(metrics.get()), static_cast<off_t>(metrics_bytes)) != 0) {
+    return file_error("shorten", metrics_path(path));
+  }
+  // No checkpoint yet: the event file, if any, begins anew with its header.
+  auto events = events_bytes == 0 ? EventFile::create(events_path(path))
+                                  : EventFile::append(events_path(path), events_bytes);
+  if (!events.ok()) return events.status();
+  return RunFolder(path, std::move(metrics), metrics_bytes, std::move(*events));
+}
+
+Status RunFolder::write_config(const std::string& json) {
+  return write_file(path_ + "/config.json", nlohmann::ordered_json::parse(json).dump(2) + "\n");
+}
+
+Status RunFolder::line(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), metrics_.get()) != text.size()) {
+    return file_error("write", metrics_path(path_));
+  }
+  metrics_bytes_ += text.size();
+  return {};
+}
+
+Status RunFolder::step(std::int64_t step, int epoch, double loss, float lr) {
+  return line(fmt::format("{{\"step\": {}, \"epoch\": {}, \"loss\": {:.9g}, \"lr\": {:.9g}}}\n", step, epoch, loss, lr));
+}
+
+Status RunFolder::epoch(const EpochMetrics& m) {
+  std::string text = fmt::format("{{\"epoch\": {}, \"step\": {}, \"train_loss\": {:.9g}, ", m.epoch, m.step, m.train_loss);
+  if (m.validated) {
+    text += fmt::format(
+        "\"val_loss\": {:.9g}, \"val_acc\": {:.9g}, \"precision\": {:.9g}, \"recall\": {:.9g}, \"f1\": {:.9g}, ",
+        m.val_loss, m.val_acc, m.precision, m.recall, m.f1);
+  }
+  text += fmt::format("\"seconds\": {:.3f}, \"images_per_second\": {:.1f}}}\n", m.seconds, m.images_per_second);
+  BAUTA_TRY(line(text));
+  const double time = now();
+  BAUTA_TRY(events_.scalar("train_loss", m.epoch, static_cast<float>(m.train_loss), time));
+  if (!m.validated) return {};
+  BAUTA_TRY(events_.scalar("val_loss", m.epoch, static_cast<float>(m.val_loss), time));
+  return events_.scalar("val_acc", m.epoch, static_cast<float>(m.val_acc), time);
+}
+
+Status RunFolder::flush() {
+  if (std::fflush(metrics_.get()) != 0 || fsync(fileno(metrics_.get())) != 0) {
+    return file_error("write", metrics_path(path_));
+  }
+  return events_.flush();
+}
+
+}  // namespace bauta

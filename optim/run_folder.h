@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "engine/io/tensorboard.h"
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// What one epoch came to.
+struct EpochMetrics {
+  int epoch = 0;  ///< from 1
+  std::int64_t step = 0;
+  double train_loss = 0;  ///< Σw·ℓ/Σw over the epoch's batches, as they were trained on
+  bool validated = false; ///< the rest is known
+  double val_loss = 0;
+  double val_acc = 0;
+  double precision = 0;  ///< of the positive class, as recall and f1
+  double recall = 0;
+  double f1 = 0;
+  double seconds = 0;            ///< training and validation
+  double images_per_second = 0;  ///< trained
+};
+
+/// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its checkpoints go.
+class RunFolder {
+ public:
+  /// Makes the folder, or takes an empty one; a folder with anything in it is refused.
+  static Result<RunFolder> create(const std::string& path);
+
+  /// Goes on in a folder of a run, its metrics and events cut back to the given sizes.
+  static Result<RunFolder> reopen(const std::string& path, std::uint64_t metrics_bytes, std::uint64_t events_bytes);
+
+  std::string best_path() const { return path_ + "/best.safetensors"; }
+  std::string last_path() const { return path_ + "/last.safetensors"; }
+
+  Status write_config(const std::string& json);
+  /// One line of metrics.jsonl.
+  Status step(std::int64_t step, int epoch, double loss, float lr);
+  /// One line of metrics.jsonl, and the scalars train_loss, val_loss and val_acc in the event file, by epoch.
+  Status epoch(const EpochMetrics&);
+
+  /// Puts all lines and events onto the disk, so that a checkpoint may count on them.
+  Status flush();
+  std::uint64_t metrics_bytes() const { return metrics_bytes_; }
+  std::uint64_t events_bytes() const { return events_.size(); }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  using File = std::unique_ptr<std::FILE, Close>;
+
+  RunFolder(std::string path, File metrics, std::uint64_t metrics_bytes, EventFile events)
+      : path_(std::move(path)),
+        metrics_(std::move(metrics)),
+        metrics_bytes_(metrics_bytes),
+        events_(std::move(events)) {}
+  Status line(const std::string& text);
+
+  std::string path_;
+  File metrics_;
+  std::uint64_t metrics_bytes_;
+  EventFile events_;
+};
+
+}  // namespace bauta

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/data/augment.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace bauta {
+
+/// How class weights are chosen.
+struct ClassWeights {
+  enum class Kind {
+    balanced,  ///< N/(K·n_c) from the training split
+    none,      ///< 1 for every class
+    given,     ///< `values`
+  };
+  Kind kind = Kind::balanced;
+  std::vector<float> values;  ///< one per class, for Kind::given
+};
+
+/// What a training run is made of. The defaults are the study's.
+struct TrainOptions {
+  std::string out;          ///< the folder RUN that the run writes
+  int epochs = 10;          ///< at least 1
+  int batch = 32;           ///< samples of a global batch
+  float lr = 1e-5F;
+  double val = 0.1;         ///< the part of the data that validates, in [0, 1)
+  std::uint64_t seed = 0;   ///< of initial weights, split, order and augmentation
+  ClassWeights class_weights;
+  Augment augment = Augment::none;
+  Schedule schedule = Schedule::constant;
+  OptimizerOptions optimizer;
+  bool shuffle = true;
+  std::string init;             ///< a file of weights to start from; empty: from the seed
+  std::int64_t max_steps = 0;   ///< ends the run after that many steps as at an epoch's end; 0: no limit
+  std::int64_t save_every = 0;  ///< steps between checkpoints; 0: at the end of each epoch alone
+  bool resume = false;          ///< goes on from RUN's last checkpoint
+  int threads = 1;              ///< that compute
+  /// Asks the run to stop at the next step, with a checkpoint; may be null. A signal handler can set it.
+  const std::atomic<bool>* stop = nullptr;
+};
+
+}  // namespace bauta

@@ -1,0 +1,270 @@
+#include "optim/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+
+#include "engine/data/loader.h"
+#include "engine/data/order.h"
+#include "engine/data/split.h"
+#include "layers/weights.h"
+#include "optim/checkpoint.h"
+#include "optim/predict.h"
+#include "optim/run_config.h"
+#include "optim/training_step.h"
+
+namespace bauta {
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Status check(const Model& model, const Dataset& data, const TrainOptions& o) {
+  if (o.out.empty()) return Status::usage("a run needs a folder to write", "--out", "name one");
+  if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
+  if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
+  if (!(o.val >= 0 && o.val < 1)) return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
+  if (!(o.lr > 0) || !std::isfinite(o.lr)) {
+    return Status::usage("the learning rate is not above 0", "--lr", "use 1e-5, the study's");
+  }
+  if (o.max_steps < 0) return Status::usage("a negative number of steps", "--max-steps", "use 0 for no limit");
+  if (o.save_every < 0) return Status::usage("a negative number of steps", "--save-every", "use 0 for epochs alone");
+  if (data.classes().size() != model.classes().size()) {
+    return Status::usage("the data set has " + std::to_string(data.classes().size()) + " classes, the network " +
+                             std::to_string(model.classes().size()),
+                         "--data", "choose a network with an output for each class");
+  }
+  return {};
+}
+
+Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Dataset& data, const Split& split) {
+  const std::size_t classes = data.classes().size();
+  if (wanted.kind == ClassWeights::Kind::none) return std::vector<float>(classes, 1.0F);
+  if (wanted.kind == ClassWeights::Kind::given) {
+    const bool positive = std::all_of(wanted.values.begin(), wanted.values.end(),
+                                      [](float w) { return w > 0 && std::isfinite(w); });
+    if (wanted.values.size() == classes && positive) return wanted.values;
+    return Status::usage("class weights must be one number above 0 for each of the " + std::to_string(classes) +
+                             " classes",
+                         "--class-weights", "use auto, none, or numbers with commas between");
+  }
+  std::vector<std::int32_t> labels;
+  for (int sample : split.train) labels.push_back(data.label(sample));
+  return balanced_class_weights(labels, static_cast<int>(classes));
+}
+
+/// One run: the state between its steps, and the loop over epochs.
+class Trainer {
+ public:
+  Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split, TrainingStep step,
+          RunFolder folder, TrainingState state, std::string config)
+      : data_(data),
+        options_(options),
+        observer_(observer),
+        split_(std::move(split)),
+        step_(std::move(step)),
+        folder_(std::move(folder)),
+        state_(state),
+        config_(std::move(config)) {}
+
+  Result<TrainResult> run(bool bare_init) {
+    observer_.on_start({static_cast<int>(split_.train.size()), static_cast<int>(split_.val.size()),
+                        step_.class_weights(), batches_per_epoch(), state_.step, step_.graph().arena_bytes(),
+                        bare_init});
+    while (state_.epoch < options_.epochs && !state_.ended_early) {
+      BAUTA_TRY(train_epoch());
+      if (stopped_) break;
+      BAUTA_TRY(close_epoch());
+    }
+    return TrainResult{state_.step, state_.best_val_acc,    state_.best_epoch,
+                       stopped_,    folder_.best_path(), folder_.last_path()};
+  }
+
+ private:
+  int batches_per_epoch() const {
+    return (static_cast<int>(split_.train.size()) + options_.batch - 1) / options_.batch;
+  }
+
+  // From where the state stands in its epoch to the epoch's end, or to where the run is told to stop.
+  Status train_epoch() {
+    epoch_began_ = seconds_now() - state_.seconds;
+    LoaderOptions loading;
+    loading.batch = options_.batch;
+    loading.augment = options_.augment;
+    loading.seed = options_.seed;
+    loading.epoch = state_.epoch;
+    loading.first_batch = state_.batch;
+    Loader loader(data_, epoch_order(split_.train, options_.seed, state_.epoch, options_.shuffle), loading);
+    while (const auto batch = loader.next()) {
+      BAUTA_TRY(train_batch(*batch));
+      state_.ended_early = state_.step == options_.max_steps;
+      if (state_.ended_early) return {};
+      if (options_.stop != nullptr && options_.stop->load() && state_.batch < loader.batches()) {
+        stopped_ = true;
+        return save_checkpoint();
+      }
+      const bool due = options_.save_every > 0 && state_.step % options_.save_every == 0;
+      if (due && state_.batch < loader.batches()) BAUTA_TRY(save_checkpoint());
+    }
+    return {};
+  }
+
+  Status train_batch(const Batch& batch) {
+    const std::int64_t steps = std::int64_t{options_.epochs} * batches_per_epoch();
+    const std::int64_t step = state_.step + 1;
+    const float lr = scheduled_lr(options_.schedule, options_.lr, step, steps);
+    const Shards shards{static_cast<int>(batch.global_labels.size())};
+    const auto loss = step_.run({batch.pixels, batch.labels, batch.global_labels, shards}, static_cast<int>(step), lr);
+    if (!loss.ok()) return loss.status();
+    state_.step = step;
+    state_.batch = batch.index + 1;
+    state_.epoch_loss += *loss;
+    BAUTA_TRY(folder_.step(step, state_.epoch + 1, loss->mean(), lr));
+    observer_.on_step({step, state_.epoch + 1, state_.batch, loss->mean(), lr,
+                       static_cast<int>(batch.global_labels.size())});
+    return {};
+  }
+
+  // Validates, writes the epoch's metrics, then the best weights, then the checkpoint: a run that is killed between any
+  // two of these does the same again when it is resumed from the checkpoint before.
+  Status close_epoch() {
+    const double trained = seconds_now() - epoch_began_;
+    EpochReport report;
+    report.metrics.epoch = state_.epoch + 1;
+    report.metrics.step = state_.step;
+    report.metrics.train_loss = state_.epoch_loss.mean();
+    report.metrics.images_per_second = images_done() / trained;
+    if (!split_.val.empty()) BAUTA_TRY(validate(report.metrics));
+    report.metrics.seconds = seconds_now() - epoch_began_;
+    report.improved = !report.metrics.validated || report.metrics.val_acc > state_.best_val_acc;
+    report.previous_best = state_.best_val_acc;
+    report.best_path = folder_.best_path();
+    BAUTA_TRY(folder_.epoch(report.metrics));
+    if (report.improved) {
+      state_.best_epoch = report.metrics.epoch;
+      if (report.metrics.validated) state_.best_val_acc = report.metrics.val_acc;
+      BAUTA_TRY(save_weights(folder_.best_path(), step_.graph(), best_metadata(report.metrics)));
+    }
+    if (!state_.ended_early) {
+      ++state_.epoch;
+      state_.batch = 0;
+      state_.epoch_loss = {};
+    }
+    BAUTA_TRY(save_checkpoint());
+    observer_.on_epoch(report);
+    return {};
+  }
+
+  double images_done() const {
+    return std::min<double>(static_cast<double>(state_.batch) * options_.batch,
+                            static_cast<double>(split_.train.size()));
+  }
+
+  Status validate(EpochMetrics& metrics) {
+    const int images = static_cast<int>(split_.val.size());
+    const auto predictions =
+        predict(step_.graph(), data_, split_.val, step_.class_weights(),
+                [&](int done) { observer_.on_validation(done, images); });
+    if (!predictions.ok()) return predictions.status();
+    const auto evaluation = evaluate(*predictions, data_.classes());
+    if (!evaluation.ok()) return evaluation.status();
+    const ClassMetrics& positive =
+        evaluation->per_class[static_cast<std::size_t>(positive_class(data_.classes()))];
+    metrics.validated = true;
+    metrics.val_loss = predictions->loss.mean();
+    metrics.val_acc = evaluation->accuracy;
+    metrics.precision = positive.precision;
+    metrics.recall = positive.recall;
+    metrics.f1 = positive.f1;
+    return {};
+  }
+
+  static Metadata best_metadata(const EpochMetrics& m) {
+    Metadata metadata = {{"epoch", std::to_string(m.epoch)}, {"step", std::to_string(m.step)}};
+    if (m.validated) metadata.emplace_back("val_acc", std::to_string(m.val_acc));
+    return metadata;
+  }
+
+  Status save_checkpoint() {
+    BAUTA_TRY(folder_.flush());
+    state_.seconds = state_.batch == 0 ? 0 : seconds_now() - epoch_began_;
+    state_.metrics_bytes = folder_.metrics_bytes();
+    state_.events_bytes = folder_.events_bytes();
+    return bauta::save_checkpoint(folder_.last_path(), step_, state_, config_);
+  }
+
+  const Dataset& data_;
+  const TrainOptions& options_;
+  TrainObserver& observer_;
+  Split split_;
+  TrainingStep step_;
+  RunFolder folder_;
+  TrainingState state_;
+  std::string config_;
+  double epoch_began_ = 0;
+  bool stopped_ = false;
+};
+
+// Weights to begin with: from --init, or from the seed. Says whether the file had no metadata.
+Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
+  if (options.init.empty()) {
+    initialize(graph.parameters(), options.seed, graph.parameter_values());
+    return false;
+  }
+  const auto weights = open_weights(options.init);
+  if (!weights.ok()) return weights.status();
+  BAUTA_TRY(check_parameters(weights->file, graph.parameters(), graph.model().name()));
+  BAUTA_TRY(load_parameters(weights->file, "", graph.parameters(), graph.parameter_values()));
+  return !weights->has_metadata;
+}
+
+// The checkpoint to go on from, if there is one and it belongs to a run like this.
+Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options, const std::string& config) {
+  const std::string path = options.out + "/last.safetensors";
+  std::error_code error;
+  if (!options.resume || !std::filesystem::exists(path, error)) return std::optional<Checkpoint>();
+  auto checkpoint = open_checkpoint(path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  BAUTA_TRY(check_resumable(checkpoint->config_json, config, path));
+  return std::optional<Checkpoint>(std::move(*checkpoint));
+}
+
+}  // namespace
+
+Result<TrainResult> train(const Context& context, const Model& model, const Dataset& data,
+                          const TrainOptions& options, TrainObserver& observer) {
+  BAUTA_TRY(check(model, data, options));
+  auto split = split_dataset(data.labels(), data.groups(), data.classes(), options.val, options.seed);
+  if (!split.ok()) return split.status();
+  auto weights = class_weights(options.class_weights, data, *split);
+  if (!weights.ok()) return weights.status();
+
+  Model named = model;
+  named.rename_classes(data.classes());
+  auto graph = Graph::create(context, named, options.batch, GraphMode::training);
+  if (!graph.ok()) return graph.status();
+  const auto bare_init = first_weights(options, *graph);
+  if (!bare_init.ok()) return bare_init.status();
+  auto optimizer = make_optimizer(options.optimizer, graph->parameter_values().size());
+  TrainingStep step(std::move(*graph), std::move(optimizer), std::move(*weights));
+
+  const std::string config = run_config(named, data, options);
+  const auto checkpoint = checkpoint_to_resume(options, config);
+  if (!checkpoint.ok()) return checkpoint.status();
+  TrainingState state;
+  if (checkpoint->has_value()) {
+    state = (*checkpoint)->state;
+    BAUTA_TRY(restore(**checkpoint, step));
+  }
+  auto folder = options.resume ? RunFolder::reopen(options.out, state.metrics_bytes, state.events_bytes)
+                               : RunFolder::create(options.out);
+  if (!folder.ok()) return folder.status();
+  BAUTA_TRY(folder->write_config(config));
+  return Trainer(data, options, observer, std::move(*split), std::move(step), std::move(*folder), state, config)
+      .run(*bare_init);
+}
+
+}  // namespace bauta

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/common.h"
+#include "layers/graph.h"
+#include "optim/loss.h"
+#include "optim/optimizer.h"
+
+namespace bauta {
+
+/// One rank's part of a global batch.
+struct StepBatch {
+  std::span<const std::uint8_t> pixels;         ///< [N,H,W,C] bytes of this rank's samples
+  std::span<const std::int32_t> labels;         ///< [N] of this rank's samples
+  std::span<const std::int32_t> global_labels;  ///< of the whole global batch: the loss is a mean over it
+  Shards shards;                                ///< which part of the global batch this is
+};
+
+/// A network with its loss and its optimiser: what happens to one batch.
+class TrainingStep {
+ public:
+  /// `class_weights` has one weight per class. The graph is for training.
+  TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights)
+      : graph_(std::move(graph)),
+        optimizer_(std::move(optimizer)),
+        class_weights_(std::move(class_weights)),
+        losses_(static_cast<std::size_t>(graph_.max_batch())) {}
+
+  /// Forward, loss Σw·ℓ/Σw over the global batch, backward, and one optimiser step; `step` counts from 1.
+  /// A loss that is no number is an error that names step and layer, and leaves the parameters as they were.
+  Result<WeightedLoss> run(const StepBatch& batch, int step, float lr);
+
+  Graph& graph() { return graph_; }
+  Optimizer& optimizer() { return *optimizer_; }
+  const std::vector<float>& class_weights() const { return class_weights_; }
+
+ private:
+  Graph graph_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::vector<float> class_weights_;
+  std::vector<float> losses_;
+};
+
+}  // namespace bauta

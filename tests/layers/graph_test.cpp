@@ -1,0 +1,156 @@
+#include "layers/graph.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "layers/zoo.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+// Every kind of layer, fused and alone, with a last row and column that nothing reads.
+Model mixed_model() {
+  Model model("mixed", {15, 14, 3}, {"a", "b", "c"});
+  model.conv2d("one", 5, 3, 1, 1).relu().maxpool(2);   // fused: 7x7
+  model.conv2d("two", 6, 2).relu();                    // 6x6
+  model.maxpool(3, 2);                                 // 2x2, its row and column 5 are never read
+  model.linear("three", 7).relu().linear("four", 3);
+  return model;
+}
+
+void fill(std::span<float> values, std::uint64_t seed) {
+  const Buffer<float> random = random_floats(values.size(), seed);
+  std::copy_n(random.data(), values.size(), values.begin());
+}
+
+Graph make_graph(const Context& context, const Model& model, int batch, GraphMode mode) {
+  auto graph = Graph::create(context, model, batch, mode);
+  EXPECT_TRUE(graph.ok()) << graph.status().message();
+  initialize(graph->parameters(), 1, graph->parameter_values());
+  return std::move(*graph);
+}
+
+// Σ r·logits for fixed random r: a loss whose gradient for the logits is r.
+double loss_of(Graph& graph, int batch) {
+  EXPECT_TRUE(graph.forward(batch).ok());
+  const auto count = static_cast<std::size_t>(batch) * graph.model().classes().size();
+  const Buffer<float> r = random_floats(count, 9);
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += double{r[i]} * graph.logits()[i];
+  return sum;
+}
+
+void run_backward(Graph& graph, int batch) {
+  const auto count = static_cast<std::size_t>(batch) * graph.model().classes().size();
+  fill({graph.logits_gradient(), count}, 9);
+  ASSERT_TRUE(graph.backward(Shards{batch}).ok());
+}
+
+std::span<float> input_of(Graph& graph, int batch) {
+  return {graph.input(), static_cast<std::size_t>(batch * graph.model().input().count())};
+}
+
+TEST(Graph, GradientsAgreeWithFiniteDifferences) {
+  constexpr int kBatch = 3;
+  Graph graph = make_graph(reference_context(), mixed_model(), kBatch, GraphMode::training);
+  fill(input_of(graph, kBatch), 5);
+  loss_of(graph, kBatch);
+  run_backward(graph, kBatch);
+  const std::vector<float> gradients(graph.parameter_gradients().begin(), graph.parameter_gradients().end());
+  for (const Parameter& p : graph.parameters()) {
+    double largest = 0;
+    for (Index i = 0; i < p.size; ++i) {
+      largest = std::fmax(largest, std::fabs(gradients[static_cast<std::size_t>(p.offset + i)]));
+    }
+    ASSERT_GT(largest, 0) << p.name;
+    for (Index i = 0; i < p.size; i += p.size / 8 + 1) {
+      const auto at = static_cast<std::size_t>(p.offset + i);
+      const float kept = graph.parameter_values()[at];
+      constexpr float kEpsilon = 1.0F / 512;
+      graph.parameter_values()[at] = kept + kEpsilon;
+      const double high = loss_of(graph, kBatch);
+      graph.parameter_values()[at] = kept - kEpsilon;
+      const double low = loss_of(graph, kBatch);
+      graph.parameter_values()[at] = kept;
+      EXPECT_NEAR((high - low) / (2 * double{kEpsilon}), gradients[at], 5e-3 * largest) << p.name << " " << i;
+    }
+  }
+}
+
+class GraphTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, GraphTest, ::testing::ValuesIn(machines()), machine_name);
+
+TEST_P(GraphTest, EqualsTheReference) {
+  constexpr int kBatch = 5;
+  const Runner runner(GetParam());
+  Graph actual = make_graph(runner.context(), mixed_model(), kBatch, GraphMode::training);
+  Graph expected = make_graph(reference_context(), mixed_model(), kBatch, GraphMode::training);
+  for (Graph* graph : {&actual, &expected}) {
+    fill(input_of(*graph, kBatch), 5);
+    loss_of(*graph, kBatch);
+  }
+  for (std::size_t i = 0; i < kBatch * 3; ++i) EXPECT_NEAR(actual.logits()[i], expected.logits()[i], 2e-6);
+  run_backward(actual, kBatch);
+  run_backward(expected, kBatch);
+  for (std::size_t i = 0; i < actual.parameter_gradients().size(); ++i) {
+    ASSERT_NEAR(actual.parameter_gradients()[i], expected.parameter_gradients()[i], 2e-5) << i;
+  }
+}
+
+TEST_P(GraphTest, InferenceGivesTheLogitsOfTrainingInLessMemory) {
+  constexpr int kBatch = 4;
+  const Runner runner(GetParam());
+  const Model model = *zoo_model("study");
+  Graph training = make_graph(runner.context(), model, kBatch, GraphMode::training);
+  Graph inference = make_graph(runner.context(), model, kBatch, GraphMode::inference);
+  for (Graph* graph : {&training, &inference}) {
+    fill(input_of(*graph, kBatch), 5);
+    ASSERT_TRUE(graph->forward(kBatch).ok());
+  }
+  for (std::size_t i = 0; i < kBatch * 2; ++i) EXPECT_EQ(training.logits()[i], inference.logits()[i]);
+  EXPECT_LT(inference.arena_bytes(), training.arena_bytes());
+}
+
+// The study's third block reads 8 of its convolution's 9 rows, so pixels from row and column 95 on change nothing.
+TEST_P(GraphTest, ReadsOnlyTheDemandedRegion) {
+  const Runner runner(GetParam());
+  Graph graph = make_graph(runner.context(), *zoo_model("study"), 1, GraphMode::training);
+  fill(input_of(graph, 1), 5);
+  ASSERT_TRUE(graph.forward(1).ok());
+  const float logit = graph.logits()[0];
+  for (int row = 0; row < 100; ++row) {
+    for (int column = 0; column < 100; ++column) {
+      if (row < 95 && column < 95) continue;
+      for (int c = 0; c < 3; ++c) graph.input()[(row * 100 + column) * 3 + c] = std::nanf("");
+    }
+  }
+  ASSERT_TRUE(graph.forward(1).ok());
+  EXPECT_EQ(graph.logits()[0], logit);
+  graph.input()[(94 * 100 + 94) * 3] += 1;
+  ASSERT_TRUE(graph.forward(1).ok());
+  EXPECT_NE(graph.logits()[0], logit);
+}
+
+TEST(Graph, NamesTheFirstLayerThatIsNotFinite) {
+  Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
+  fill(input_of(graph, 2), 5);
+  ASSERT_TRUE(graph.forward(2).ok());
+  EXPECT_EQ(graph.first_non_finite(2), "");
+  graph.input()[0] = std::nanf("");
+  ASSERT_TRUE(graph.forward(2).ok());
+  EXPECT_EQ(graph.first_non_finite(2), "the output of one");
+  graph.parameter_values()[static_cast<std::size_t>(graph.parameters()[0].offset)] = INFINITY;
+  EXPECT_EQ(graph.first_non_finite(2), "one.weight");
+}
+
+TEST(Graph, ARankWithoutSamplesAddsNothing) {
+  Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
+  ASSERT_TRUE(graph.forward(0).ok());
+  ASSERT_TRUE(graph.backward(Shards{2, 0, 1}).ok());
+  for (float gradient : graph.parameter_gradients()) EXPECT_EQ(gradient, 0);
+}
+
+}  // namespace
+}  // namespace bauta::testing

@@ -1,0 +1,107 @@
+#include "layers/weights.h"
+
+#include <gtest/gtest.h>
+
+#include "layers/zoo.h"
+#include "tests/engine/temporary_folder.h"
+
+namespace bauta::testing {
+namespace {
+
+Model small_model() {
+  Model model("small", {4, 4, 3}, {"cats", "dogs"});
+  model.conv2d("conv", 2, 3, 1, 1).relu().maxpool(2).linear("head", 2);
+  return model;
+}
+
+class WeightsTest : public ::testing::Test {
+ protected:
+  WeightsTest() : parameters_(*parameters_of(small_model())), values_(size()) { initialize(parameters_, 3, values_); }
+
+  std::size_t size() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
+  std::vector<TensorView> views() {
+    tensors_.add("", parameters_, values_);
+    return tensors_.views();
+  }
+  std::string save(const std::vector<TensorView>& views, const Metadata& metadata) {
+    const std::string path = folder_ / "w.safetensors";
+    EXPECT_TRUE(write_safetensors(path, views, metadata).ok());
+    return path;
+  }
+
+  TemporaryFolder folder_;
+  std::vector<Parameter> parameters_;
+  std::vector<float> values_;
+  ParameterTensors tensors_;
+};
+
+TEST_F(WeightsTest, AFileAloneIsEnoughToGetTheNetworkBack) {
+  const auto weights = open_weights(save(views(), model_metadata(small_model())));
+  ASSERT_TRUE(weights.ok()) << weights.status().message();
+  EXPECT_TRUE(weights->has_metadata);
+  EXPECT_EQ(weights->model.name(), "small");
+  EXPECT_EQ(weights->model.classes(), (std::vector<std::string>{"cats", "dogs"}));
+  EXPECT_EQ(graph_to_json(weights->model), graph_to_json(small_model()));
+  std::vector<float> loaded(size());
+  ASSERT_TRUE(load_parameters(weights->file, "", parameters_, loaded).ok());
+  EXPECT_EQ(loaded, values_);
+}
+
+TEST_F(WeightsTest, ABareStateDictIsTakenForTheStudys) {
+  const Model study = *zoo_model("study");
+  const auto parameters = *parameters_of(study);
+  std::vector<float> values(static_cast<std::size_t>(parameters_size(parameters)));
+  initialize(parameters, 1, values);
+  ParameterTensors tensors;
+  tensors.add("", parameters, values);
+  std::vector<TensorView> with_loss = tensors.views();
+  const float loss_weights[] = {1, 2};
+  with_loss.push_back({"crossEntropyLoss.weight", DType::f32, {2}, std::as_bytes(std::span(loss_weights))});
+  const auto weights = open_weights(save(with_loss, {}));
+  ASSERT_TRUE(weights.ok()) << weights.status().message();
+  EXPECT_FALSE(weights->has_metadata);
+  EXPECT_EQ(weights->model.classes(), study.classes());
+}
+
+TEST_F(WeightsTest, NamesTheTensorThatIsMissing) {
+  auto without = views();
+  without.pop_back();
+  const std::string path = save(without, model_metadata(small_model()));
+  EXPECT_EQ(open_weights(path).status().message(),
+            "tensor head.bias is missing (" + path + "): these are not weights of the model 'small', give a file that is");
+}
+
+TEST_F(WeightsTest, NamesTheTensorOfAnotherShape) {
+  auto changed = views();
+  changed[2].shape = {8, 2};
+  const std::string path = save(changed, model_metadata(small_model()));
+  EXPECT_EQ(open_weights(path).status().message(),
+            "tensor head.weight has the shape [8,2], not [2,8] (" + path +
+                "): these are not weights of the model 'small', give a file that is");
+}
+
+TEST_F(WeightsTest, NamesTheTensorOfAnotherTypeAndTheOneThatBelongsToNoLayer) {
+  auto changed = views();
+  changed[3].dtype = DType::i32;
+  EXPECT_EQ(open_weights(save(changed, model_metadata(small_model()))).status().message(),
+            "tensor head.bias is I32, not F32 (" + (folder_ / "w.safetensors") + "): save it as 32-bit floats");
+  changed = ParameterTensors(tensors_).views();
+  changed.push_back({"extra", DType::f32, {2}, changed[3].bytes});
+  EXPECT_FALSE(open_weights(save(changed, model_metadata(small_model()))).ok());
+}
+
+TEST_F(WeightsTest, AGraphThatClaimsMoreThanTheFileHoldsIsRefusedBeforeAnythingIsAllocated) {
+  Metadata metadata = model_metadata(small_model());
+  metadata[2].second =
+      R"({"input":[4,4,3],"layers":[{"kind":"linear","name":"head","out":1000000},{"kind":"linear","name":"b","out":2}]})";
+  EXPECT_FALSE(open_weights(save(views(), metadata)).ok());
+}
+
+TEST_F(WeightsTest, RefusesAnotherPreprocessing) {
+  Metadata metadata = model_metadata(small_model());
+  metadata[4].second = "rgb, nearest";
+  EXPECT_NE(open_weights(save(views(), metadata)).status().message().find("rgb, nearest"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace bauta::testing

@@ -1,0 +1,307 @@
+#include "optim/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <numeric>
+
+#include "engine/core/rng.h"
+#include "engine/io/file.h"
+#include "engine/io/safetensors.h"
+#include "tests/engine/temporary_folder.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr int kSide = 10;
+
+// 60 small pictures of two classes that brightness tells apart, more or less.
+Dataset pictures(float noise = 0.35F) {
+  Dataset::Parts parts;
+  parts.size = {kSide, kSide, 3};
+  parts.classes = {"dark", "light"};
+  auto pixels = std::make_shared<std::vector<std::uint8_t>>();
+  for (int i = 0; i < 60; ++i) {
+    const std::int32_t label = i % 3 == 0 ? 0 : 1;
+    Rng rng(1, RngStream::render, static_cast<std::uint64_t>(i));
+    const float base = label == 0 ? 0.4F : 0.6F;
+    for (std::size_t k = 0; k < parts.size.bytes(); ++k) {
+      pixels->push_back(static_cast<std::uint8_t>(255 * std::min(1.0F, base + rng.uniform(-noise, noise))));
+    }
+    parts.labels.push_back(label);
+    parts.names.push_back("picture " + std::to_string(i));
+  }
+  parts.pixels = *pixels;
+  parts.storage = pixels;
+  return Dataset(std::move(parts));
+}
+
+Model network() {
+  Model model("small", {kSide, kSide, 3}, {"dark", "light"});
+  model.conv2d("conv", 4, 3, 1, 1).relu().maxpool(2).linear("head", 2);
+  return model;
+}
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  TrainOptions options(const std::string& name) const {
+    TrainOptions o;
+    o.out = folder_ / name;
+    o.epochs = 3;
+    o.batch = 7;  // 54 train, so the last batch of an epoch has 5
+    o.lr = 1e-2F;
+    o.augment = Augment::light;
+    return o;
+  }
+
+  Result<TrainResult> run(const TrainOptions& o, int threads = 2) {
+    ThreadPool pool(threads);
+    Context context;
+    context.pool = &pool;
+    return train(context, network(), data_, o, observer_);
+  }
+
+  TrainResult must_run(const TrainOptions& o, int threads = 2) {
+    auto result = run(o, threads);
+    EXPECT_TRUE(result.ok()) << result.status().message();
+    return result.ok() ? *result : TrainResult{};
+  }
+
+  // Runs and asks to stop after `step` steps.
+  void run_until(TrainOptions o, std::int64_t step) {
+    stop_ = false;
+    o.stop = &stop_;
+    observer_.stop_after = step;
+    observer_.stop = &stop_;
+    EXPECT_TRUE(must_run(o).stopped);
+    observer_.stop_after = 0;
+  }
+
+  struct Observer : TrainObserver {
+    void on_step(const StepReport& report) override {
+      losses.push_back(report.loss);
+      if (report.step == stop_after) *stop = true;
+    }
+    void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
+    std::vector<double> losses;
+    std::vector<EpochReport> epochs;
+    std::int64_t stop_after = 0;
+    std::atomic<bool>* stop = nullptr;
+  };
+
+  TemporaryFolder folder_;
+  Dataset data_ = pictures();
+  Observer observer_;
+  std::atomic<bool> stop_ = false;
+};
+
+void expect_same_tensors(const std::string& a, const std::string& b) {
+  const auto file_a = Safetensors::open(a);
+  const auto file_b = Safetensors::open(b);
+  ASSERT_TRUE(file_a.ok() && file_b.ok());
+  ASSERT_EQ(file_a->tensors().size(), file_b->tensors().size());
+  for (const TensorView& tensor : file_a->tensors()) {
+    const TensorView* other = file_b->find(tensor.name);
+    ASSERT_NE(other, nullptr) << tensor.name;
+    EXPECT_TRUE(std::equal(tensor.bytes.begin(), tensor.bytes.end(), other->bytes.begin(), other->bytes.end()))
+        << tensor.name;
+  }
+}
+
+// metrics.jsonl without the times, which alone may differ.
+std::string metrics_of(const std::string& run) {
+  std::ifstream in(run + "/metrics.jsonl");
+  std::string all;
+  for (std::string line; std::getline(in, line);) all += line.substr(0, line.find("\"seconds\"")) + "\n";
+  return all;
+}
+
+void expect_same_run(const std::string& a, const std::string& b) {
+  expect_same_tensors(a + "/best.safetensors", b + "/best.safetensors");
+  expect_same_tensors(a + "/last.safetensors", b + "/last.safetensors");
+  EXPECT_EQ(metrics_of(a), metrics_of(b));
+}
+
+TEST_F(TrainerTest, LearnsAndWritesTheRun) {
+  TrainOptions o = options("run");
+  o.epochs = 10;
+  const TrainResult result = must_run(o);
+  EXPECT_EQ(result.steps, 80);
+  EXPECT_EQ(result.best_val_acc, 1.0);
+  EXPECT_LT(observer_.epochs.back().metrics.train_loss, 0.5 * observer_.epochs.front().metrics.train_loss);
+  for (const char* name : {"best.safetensors", "last.safetensors", "config.json", "metrics.jsonl"}) {
+    EXPECT_TRUE(std::filesystem::exists(o.out + "/" + name)) << name;
+  }
+  const auto best = Safetensors::open(result.best_path);
+  ASSERT_TRUE(best.ok());
+  EXPECT_EQ(best->tensors().size(), 4U);
+}
+
+TEST_F(TrainerTest, TheNumberOfThreadsDoesNotChangeABit) {
+  must_run(options("one"), 1);
+  for (int threads : {2, 3, 8}) {
+    const std::string name = std::to_string(threads);
+    must_run(options(name), threads);
+    expect_same_run(folder_ / "one", folder_ / name);
+  }
+}
+
+TEST_F(TrainerTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
+  must_run(options("whole"));
+  for (std::int64_t step : {1, 7, 9, 20}) {  // in the first epoch, before an epoch's end, after it, in the last
+    TrainOptions o = options("stopped" + std::to_string(step));
+    o.save_every = 5;
+    run_until(o, step);
+    o.resume = true;
+    must_run(o, 3);
+    expect_same_run(folder_ / "whole", o.out);
+  }
+}
+
+TEST_F(TrainerTest, MetricsBehindTheCheckpointAreCutBack) {
+  must_run(options("whole"));
+  TrainOptions o = options("killed");
+  run_until(o, 12);
+  // What a killed run leaves: lines and events of steps that no checkpoint knows.
+  std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "{\"step\": 13, \"epoch\": 2, \"lo";
+  std::ofstream(o.out + "/events.out.tfevents.0.bauta", std::ios::app) << "half an event";
+  o.resume = true;
+  must_run(o);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_F(TrainerTest, ResumingWithoutACheckpointStartsAfresh) {
+  must_run(options("whole"));
+  TrainOptions o = options("fresh");
+  o.resume = true;
+  must_run(o);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_F(TrainerTest, ResumingAFinishedRunChangesNothing) {
+  TrainOptions o = options("run");
+  must_run(o);
+  const std::string before = metrics_of(o.out);
+  o.resume = true;
+  must_run(o);
+  EXPECT_EQ(metrics_of(o.out), before);
+}
+
+TEST_F(TrainerTest, EpochsMayGrow) {
+  TrainOptions o = options("grown");
+  o.epochs = 1;
+  must_run(o);
+  o.epochs = 3;
+  o.resume = true;
+  must_run(o);
+  must_run(options("whole"));
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_F(TrainerTest, RefusesToResumeAnotherRun) {
+  TrainOptions o = options("run");
+  run_until(o, 3);
+  o.resume = true;
+  const auto refusal = [&](const std::function<void(TrainOptions&)>& change) {
+    TrainOptions changed = o;
+    change(changed);
+    const auto result = run(changed);
+    return result.ok() ? std::string("resumed") : result.status().message();
+  };
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.batch = 8; }),
+            "the run was started with batch 7, not 8 (" + o.out +
+                "/last.safetensors): resume with the first value, or start another run with another --out");
+  EXPECT_NE(refusal([](TrainOptions& t) { t.seed = 1; }), "resumed");
+  EXPECT_NE(refusal([](TrainOptions& t) { t.lr = 1; }), "resumed");
+  EXPECT_NE(refusal([](TrainOptions& t) { t.epochs = 2; }), "resumed");
+  EXPECT_NE(refusal([](TrainOptions& t) { t.augment = Augment::none; }), "resumed");
+  data_ = pictures(0.3F);
+  EXPECT_NE(refusal([](TrainOptions&) {}), "resumed");
+}
+
+TEST_F(TrainerTest, CosineEpochsMayNotGrow) {
+  TrainOptions o = options("run");
+  o.schedule = Schedule::cosine;
+  run_until(o, 3);
+  o.resume = true;
+  o.epochs = 4;
+  EXPECT_FALSE(run(o).ok());
+}
+
+TEST_F(TrainerTest, RefusesAFolderThatIsNotEmpty) {
+  TrainOptions o = options("run");
+  std::filesystem::create_directories(o.out);
+  std::ofstream(o.out + "/thesis.txt") << "years of work";
+  const auto result = run(o);
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(result.status().is_usage());
+  EXPECT_EQ(*read_file(o.out + "/thesis.txt", 100), "years of work");
+}
+
+TEST_F(TrainerTest, ALimitOnStepsEndsTheRunAsAnEpochDoes) {
+  TrainOptions o = options("run");
+  o.max_steps = 11;
+  const TrainResult result = must_run(o);
+  EXPECT_EQ(result.steps, 11);
+  EXPECT_EQ(observer_.epochs.size(), 2U);
+  EXPECT_TRUE(observer_.epochs.back().metrics.validated);
+  EXPECT_TRUE(std::filesystem::exists(result.best_path));
+}
+
+TEST_F(TrainerTest, WithoutValidationTheLastWeightsAreTheBest) {
+  TrainOptions o = options("run");
+  o.val = 0;
+  const TrainResult result = must_run(o);
+  EXPECT_EQ(result.steps, 27);  // 60 images in batches of 7
+  EXPECT_EQ(result.best_epoch, 3);
+  EXPECT_FALSE(observer_.epochs.back().metrics.validated);
+}
+
+TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
+  TrainOptions o = options("run");
+  run_until(o, 2);
+  TrainOptions wild = options("wild");
+  wild.lr = 1e30F;
+  const auto result = run(wild);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().message(),
+            "the loss is not a number at step 2, first in the output of conv: lower --lr, or look for damaged weights or "
+            "data; the last checkpoint is untouched");
+}
+
+TEST_F(TrainerTest, StartsFromWeightsOfAnotherRun) {
+  must_run(options("first"));
+  TrainOptions o = options("second");
+  o.init = folder_ / "first/best.safetensors";
+  observer_.losses.clear();
+  must_run(o);
+  EXPECT_LT(observer_.losses.front(), 0.7);
+}
+
+TEST_F(TrainerTest, SgdLearnsToo) {
+  TrainOptions o = options("run");
+  o.optimizer.kind = OptimizerKind::sgd;
+  o.epochs = 10;
+  EXPECT_GT(must_run(o).best_val_acc, 0.8);
+}
+
+TEST_F(TrainerTest, SaysWhatIsWrongWithItsOptions) {
+  const auto refusal = [&](const std::function<void(TrainOptions&)>& change) {
+    TrainOptions o = options("run");
+    change(o);
+    const auto result = run(o);
+    return result.ok() ? std::string() : result.status().message();
+  };
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.epochs = 0; }), "a run needs at least 1 epoch (--epochs): use 1 or more");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.val = 1; }), "the part that validates is not in [0, 1) (--val): use 0.1");
+  EXPECT_EQ(refusal([](TrainOptions& t) {
+              t.class_weights = {ClassWeights::Kind::given, {1, -1}};
+            }),
+            "class weights must be one number above 0 for each of the 2 classes (--class-weights): use auto, none, or "
+            "numbers with commas between");
+}
+
+}  // namespace
+}  // namespace bauta::testing
