@@ -56,17 +56,21 @@ void convolve(const ConvReluPoolShape& s, Index pitch, const float* x, const flo
   for (int i = 0; i < kPixels; ++i) {
     for (int v = 0; v < kPanelVectors; ++v) sums[i][v] = load(bias + v * kWidth);
   }
-  for (int r = 0; r < s.kernel; ++r) {
-    const float* row = x + r * pitch;
-    for (Index k = 0; k < row_length; ++k, w += kPanel) {
+  // No loop runs zero times; to say so keeps the sums out of memory.
+  int r = 0;
+  do {
+    Index k = 0;
+    do {
       Vec ws[kPanelVectors];
       for (int v = 0; v < kPanelVectors; ++v) ws[v] = load(w + v * kWidth);
       for (int i = 0; i < kPixels; ++i) {
-        const Vec xs = broadcast(row[i * step + k]);
+        const Vec xs = broadcast(x[i * step + k]);
         for (int v = 0; v < kPanelVectors; ++v) sums[i][v] = fma(xs, ws[v], sums[i][v]);
       }
-    }
-  }
+      w += kPanel;
+    } while (++k < row_length);
+    x += pitch;
+  } while (++r < s.kernel);
   for (int i = 0; i < kPixels; ++i) {
     for (int v = 0; v < kPanelVectors; ++v) z[i][v] = sums[i][v];
   }
