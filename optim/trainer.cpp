@@ -97,6 +97,7 @@ class Trainer {
     loading.seed = options_.seed;
     loading.epoch = state_.epoch;
     loading.first_batch = state_.batch;
+    loading.workers = options_.workers;
     Loader loader(data_, epoch_order(split_.train, options_.seed, state_.epoch, options_.shuffle), loading);
     while (const auto batch = loader.next()) {
       BAUTA_TRY(train_batch(*batch));
