@@ -85,7 +85,7 @@ inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, co
     std::memcpy(scratch.counts + 4 * q, counts, sizeof counts);
     dy += s.out_channels;
     y += s.out_channels;
-    argmax += argmax_bytes(s);
+    argmax += s.argmax_stride();
   }
 }
 
@@ -128,7 +128,7 @@ inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, cons
   for (Index p = 0; p < s.out_h; ++p) {
     const Index first = p * s.out_w;
     list_by_winner(s, plan, dy + first * s.out_channels, y + first * s.out_channels,
-                   argmax + first * argmax_bytes(s), scratch);
+                   argmax + first * s.argmax_stride(), scratch);
     scatter_row(s, plan, scratch);
     for (int i = 0; i < 2 * s.stride; ++i, ++row) write_row(s, plan, scratch.band + i * plan.pitch, row, dx);
     std::memmove(scratch.band, scratch.band + done, float_bytes(plan.band_size - done));
@@ -155,7 +155,7 @@ inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const fl
   parallel_for(context, s.batch, [&](int n, int thread) {
     const Index first = Index{n} * s.out_h * s.out_w;
     dgrad_sample(s, plan, dy + first * s.out_channels, y + first * s.out_channels,
-                 argmax + first * argmax_bytes(s), dx + Index{n} * s.in_h * s.in_w * s.in_channels,
+                 argmax + first * s.argmax_stride(), dx + Index{n} * s.in_h * s.in_w * s.in_channels,
                  DgradScratch(plan, scratch, thread));
   });
   return {};

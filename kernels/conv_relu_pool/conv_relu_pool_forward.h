@@ -144,7 +144,7 @@ void forward_tile(const ConvReluPoolShape& s, Index pitch, const float* x, const
     }
     store_winners(winners, out);
     out.y += s.out_channels;
-    if (out.argmax != nullptr) out.argmax += argmax_bytes(s);
+    if (out.argmax != nullptr) out.argmax += s.argmax_stride();
   }
 }
 
@@ -155,7 +155,7 @@ inline void forward_row(const ConvReluPoolShape& s, Index pitch, const float* x,
     const int left = s.out_w - q;
     const int windows = left == 4 ? 2 : smaller(left, 3);
     const ForwardOutput at = {out.y + Index{q} * s.out_channels,
-                              out.argmax == nullptr ? nullptr : out.argmax + Index{q} * argmax_bytes(s),
+                              out.argmax == nullptr ? nullptr : out.argmax + Index{q} * s.argmax_stride(),
                               out.channels};
     const float* xs = x + Index{2 * q} * s.stride * s.in_channels;
     if (windows == 3) forward_tile<3>(s, pitch, xs, w, bias, at);
@@ -182,7 +182,7 @@ inline Status forward(const Context& context, const ConvReluPoolShape& s, const 
     for (int panel = 0; panel < plan.panels; ++panel) {
       const int o = panel * kPanel;
       const ForwardOutput out = {y + position * s.out_channels + o,
-                                 argmax == nullptr ? nullptr : argmax + position * argmax_bytes(s) + o / 4,
+                                 argmax == nullptr ? nullptr : argmax + position * s.argmax_stride() + o / 4,
                                  s.out_channels - o};
       forward_row(s, Index{plan.columns} * s.in_channels, strip,
                   scratch + plan.weights + Index{panel} * plan.taps * kPanel, scratch + plan.bias + o, out);

@@ -23,8 +23,6 @@ inline int rows_read(const ConvReluPoolShape& s, int pooled) {
   return (2 * pooled - 1) * s.stride + s.kernel;
 }
 
-inline int argmax_bytes(const ConvReluPoolShape& s) { return (s.out_channels + 3) / 4; }
-
 /// Hands out parts of the workspace as offsets in floats, each on its own cache lines.
 class Plan {
  public:

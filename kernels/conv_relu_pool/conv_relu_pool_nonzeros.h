@@ -19,7 +19,8 @@ using WinnerBits = std::uint16_t;
 using WinnerBits = std::uint8_t;
 #endif
 
-/// Reads `lanes` channels (kWidth where there are more); argmax points at the byte of the first, a multiple of 4.
+/// Reads `lanes` channels (kWidth where there are more); argmax points at the byte of the first, a multiple
+/// of 4.
 inline WinnerGradients read_winners(const float* dy, const float* y, const std::uint8_t* argmax, int lanes) {
   IntVec twice_lane;
   for (int lane = 0; lane < kWidth; ++lane) twice_lane[lane] = 2 * lane;
@@ -161,6 +162,9 @@ struct Pass {
   void (*accumulate)(const NonZeros& list, const float* from, Index from_pitch, float* to, Index to_pitch);
 };
 
+/// Vectors of the longest pass within one row.
+inline constexpr int kLongestPass = 12;
+
 /// The pass that begins at `row` and `vector`: three rows where whole rows fit, else as much of one row as
 /// fits.
 inline Pass pass_at(int kernel, int vectors, int row, int vector) {
@@ -169,10 +173,12 @@ inline Pass pass_at(int kernel, int vectors, int row, int vector) {
     if (vectors == 2) return {row, 0, 3, 2, accumulate<3, 2>};
     if (vectors == 3) return {row, 0, 3, 3, accumulate<3, 3>};
     if (vectors == 4) return {row, 0, 3, 4, accumulate<3, 4>};
-    if (vectors == 6 && kSums == 24) return {row, 0, 3, 6, accumulate<3, kSums / 4>};
+#if defined(__AVX512F__)
+    if (vectors == 6) return {row, 0, 3, 6, accumulate<3, 6>};
+#endif
   }
   const int left = vectors - vector;
-  if (left >= 12) return {row, vector, 1, 12, accumulate<1, 12>};
+  if (left >= kLongestPass) return {row, vector, 1, kLongestPass, accumulate<1, kLongestPass>};
   if (left >= 8) return {row, vector, 1, 8, accumulate<1, 8>};
   if (left >= 4) return {row, vector, 1, 4, accumulate<1, 4>};
   if (left >= 2) return {row, vector, 1, 2, accumulate<1, 2>};

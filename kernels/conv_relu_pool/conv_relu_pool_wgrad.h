@@ -31,7 +31,7 @@ struct WgradPlan {
   static int tile_rows(const ConvReluPoolShape& s, Index pitch) {
     constexpr Index kTile = 24 * 1024 / sizeof(float);
     const int vectors = row_vectors(s);
-    const Index read = 2 * pitch * smaller(vectors, 12) / vectors;
+    const Index read = 2 * pitch * smaller(vectors, kLongestPass) / vectors;
     const Index rows = kTile / read;
     return rows < 1 ? 1 : rows < s.out_h ? static_cast<int>(rows) : s.out_h;
   }
@@ -84,7 +84,7 @@ inline void list_channels(const ConvReluPoolShape& s, const WgradPlan& plan, con
       const Index at = position + i;
       const WinnerGradients winners =
           read_winners(dy + at * s.out_channels + first, y + at * s.out_channels + first,
-                       argmax + at * argmax_bytes(s) + first / 4, lanes);
+                       argmax + at * s.argmax_stride() + first / 4, lanes);
       gradients[i] = winners.gradient;
       offsets[i] =
           2 * (p * below + q * right) + ((-(winners.at & 1)) & right) + ((-(winners.at >> 1)) & below);
@@ -126,7 +126,7 @@ inline void wgrad_sample(const ConvReluPoolShape& s, const WgradPlan& plan, cons
     copy_strip(s, plan.columns, x, Index{2 * p} * s.stride, rows_read(s, rows), task.tile);
     for (int o = task.first; o < task.end; o += kWidth) {
       list_channels(s, plan, task, dy + first * s.out_channels, y + first * s.out_channels,
-                    argmax + first * argmax_bytes(s), o, rows);
+                    argmax + first * s.argmax_stride(), o, rows);
     }
     multiply_tile(s, plan, task);
   }
@@ -161,9 +161,11 @@ inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int 
 
 /// One index takes one shard, or some of its output channels where there are too few shards for the threads:
 /// its samples in order, a tile of pooled rows at a time. The tile's non-zeros are listed by output channel;
-/// the winner's place in its window only moves the pointer to what it read. Then one vector of input channels
-/// after the other: its share of the tile stays in the first-level cache while every channel's list passes
-/// over it, adding to K² sums in registers. At the end the shards' sums are folded by the tree.
+/// the winner's place in its window only moves the pointer to what it read. Then pass by pass: what a pass
+/// reads of the tile stays in the first-level cache while every channel's list goes over it, adding to sums
+/// in registers. x, dy, y and argmax are read once per index; the sums of a shard, the size of dw, pass
+/// through the second-level cache once per tile. At the end the shards' sums are folded by the tree. With few
+/// input channels listing costs as much as multiplying.
 inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards, const float* x,
                     const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
                     std::byte* workspace) {
@@ -188,12 +190,12 @@ inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Sh
     };
     const Index channel_size = Index{s.kernel} * plan.row_size;
     std::memset(task.sums + first * channel_size, 0, float_bytes((task.end - first) * channel_size));
-    for (int o = first; o < first + channels; ++o) task.bias_sums[o] = 0;
+    for (int o = first; o < task.end; o += kWidth) store(task.bias_sums + o, zero());
     for (Index n = shards.begin(static_cast<int>(shard)); n < shards.begin(static_cast<int>(shard) + 1);
          ++n) {
       const Index position = n * s.out_h * s.out_w;
       wgrad_sample(s, plan, task, x + n * s.in_h * s.in_w * s.in_channels, dy + position * s.out_channels,
-                   y + position * s.out_channels, argmax + position * argmax_bytes(s));
+                   y + position * s.out_channels, argmax + position * s.argmax_stride());
     }
   });
   constexpr int kFold = 16;  // channels: a cache line of dw belongs to one thread
