@@ -1,0 +1,212 @@
+// Holds the training of the study's network against PyTorch's in float64. What the fixture has, and how it
+// was made: scripts/parity/make_fixture.py. BAUTA_PARITY_FIXTURE names another fixture (scripts/parity/check
+// makes one).
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/io/safetensors.h"
+#include "layers/zoo.h"
+#include "optim/predict.h"
+#include "optim/training_step.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+template <class T>
+std::vector<T> elements(const TensorView& tensor) {
+  std::vector<T> values(tensor.bytes.size() / sizeof(T));
+  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  return values;
+}
+
+class Fixture {
+ public:
+  Fixture() : file_(Safetensors::open(path())) {}
+
+  const Status& status() const { return file_.status(); }
+  std::uint64_t seed() const { return std::stoull(*file_->metadata("seed")); }
+
+  template <class T>
+  std::vector<T> raw(const std::string& name) const {
+    return elements<T>(*file_->find(name));
+  }
+  /// A tensor of F32 or F64.
+  std::vector<double> values(const std::string& name) const {
+    const TensorView& tensor = *file_->find(name);
+    if (tensor.dtype == DType::f64) return elements<double>(tensor);
+    const std::vector<float> rounded = elements<float>(tensor);
+    return {rounded.begin(), rounded.end()};
+  }
+  /// The first step's gradient by a parameter, in the file's order.
+  std::vector<double> gradient(const std::string& name) const {
+    return name == "linearLayers.0.weight" ? product_gradient() : values("grad." + name);
+  }
+
+ private:
+  static std::string path() {
+    const char* set = std::getenv("BAUTA_PARITY_FIXTURE");
+    return set != nullptr ? set : BAUTA_SOURCE_DIR "/tests/fixtures/parity/study.safetensors";
+  }
+
+  // A linear layer's gradient is the product of what came in and what came back.
+  std::vector<double> product_gradient() const {
+    const std::vector<double> dy = values("grad.linearLayers.0.output");
+    const std::vector<double> x = values("linearLayers.0.input");
+    const auto batch = static_cast<std::size_t>(file_->find("images")->shape[0]);
+    const std::size_t outputs = dy.size() / batch;
+    const std::size_t inputs = x.size() / batch;
+    std::vector<double> dw(outputs * inputs, 0.0);
+    for (std::size_t n = 0; n < batch; ++n) {
+      for (std::size_t o = 0; o < outputs; ++o) {
+        for (std::size_t i = 0; i < inputs; ++i)
+          dw[o * inputs + i] += dy[n * outputs + o] * x[n * inputs + i];
+      }
+    }
+    return dw;
+  }
+
+  Result<Safetensors> file_;
+};
+
+/// Training on the fixture's batch, from its initial values.
+class Training {
+ public:
+  Training(const Fixture& fixture, const Context& context)
+      : images_(fixture.raw<std::uint8_t>("images")), labels_(fixture.raw<std::int32_t>("labels")) {
+    Result<Graph> graph = Graph::create(context, *zoo_model("study"), batch(), GraphMode::training);
+    initialize(graph->parameters(), fixture.seed(), graph->parameter_values());
+    auto optimizer = make_optimizer({}, graph->parameter_values().size());
+    step_.emplace(std::move(*graph), std::move(optimizer), fixture.raw<float>("class_weights"));
+  }
+
+  int batch() const { return static_cast<int>(labels_.size()); }
+  Graph& graph() { return step_->graph(); }
+
+  /// What the network says of the batch now.
+  std::vector<double> logits() {
+    std::vector<float> losses(labels_.size());
+    const Status status = forward_losses(graph(), step_->class_weights(), images_, labels_, losses);
+    EXPECT_TRUE(status.ok()) << status.message();
+    const float* logits = graph().logits();
+    return {logits, logits + labels_.size() * step_->class_weights().size()};
+  }
+
+  /// Does one step more, and returns its loss.
+  double step(float lr) {
+    const Result<WeightedLoss> loss = step_->run({images_, labels_, labels_, Shards{batch()}}, ++steps_, lr);
+    EXPECT_TRUE(loss.ok()) << loss.status().message();
+    return loss.ok() ? loss->mean() : std::nan("");
+  }
+
+  /// One parameter out of the parameters' values or gradients, in the file's order.
+  static std::vector<double> in_file_order(const Parameter& p, std::span<const float> all) {
+    std::vector<float> file(static_cast<std::size_t>(p.size));
+    to_file_order(p, all.subspan(static_cast<std::size_t>(p.offset), file.size()), file);
+    return {file.begin(), file.end()};
+  }
+
+ private:
+  std::vector<std::uint8_t> images_;
+  std::vector<std::int32_t> labels_;
+  std::optional<TrainingStep> step_;
+  int steps_ = 0;
+};
+
+/// The elements that the fixture keeps of a large tensor.
+std::vector<double> samples(const std::vector<double>& values) {
+  constexpr std::size_t kSamples = 256;
+  if (values.size() <= kSamples) return values;
+  std::vector<double> kept;
+  for (std::size_t i = 0; i < kSamples; ++i) kept.push_back(values[i * values.size() / kSamples]);
+  return kept;
+}
+
+/// ‖actual - expected‖ / ‖expected‖.
+double relative_error(const std::vector<double>& actual, const std::vector<double>& expected) {
+  EXPECT_EQ(actual.size(), expected.size());
+  double error = 0;
+  double norm = 0;
+  for (std::size_t i = 0; i < std::min(actual.size(), expected.size()); ++i) {
+    error += (actual[i] - expected[i]) * (actual[i] - expected[i]);
+    norm += expected[i] * expected[i];
+  }
+  return std::sqrt(error / norm);
+}
+
+std::vector<Machine> every_isa() {
+  std::vector<Machine> all;
+  for (Isa isa : available_isas()) all.push_back({isa_name(isa), isa, 2});
+  return all;
+}
+
+class ParityTest : public ::testing::TestWithParam<Machine> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(fixture_.status().ok()) << fixture_.status().message(); }
+
+  void expect_losses(const std::string& name, float lr, double tolerance) {
+    const Runner runner(GetParam());
+    Training training(fixture_, runner.context());
+    const std::vector<double> expected = fixture_.values(name);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(training.step(lr) / expected[i], 1, tolerance) << "step " << i + 1;
+    }
+  }
+
+  Fixture fixture_;
+};
+INSTANTIATE_TEST_SUITE_P(Machines, ParityTest, ::testing::ValuesIn(every_isa()), machine_name);
+
+TEST_P(ParityTest, InitialValuesAreThoseOfTheFixture) {
+  const Runner runner(GetParam());
+  Training training(fixture_, runner.context());
+  for (const Parameter& p : training.graph().parameters()) {
+    const auto values = Training::in_file_order(p, training.graph().parameter_values());
+    EXPECT_EQ(samples(values), fixture_.values("init." + p.name)) << p.name;
+  }
+}
+
+TEST_P(ParityTest, FirstStepsLogitsAndGradients) {
+  const Runner runner(GetParam());
+  Training training(fixture_, runner.context());
+  EXPECT_LE(relative_error(training.logits(), fixture_.values("logits")), 1e-5);
+  training.step(1e-5F);
+  for (const Parameter& p : training.graph().parameters()) {
+    const auto gradient = Training::in_file_order(p, training.graph().parameter_gradients());
+    EXPECT_LE(relative_error(gradient, fixture_.gradient(p.name)), 1e-5) << p.name;
+  }
+}
+
+TEST_P(ParityTest, LossesOfFiftySteps) { expect_losses("losses.lr1e-5", 1e-5F, 1e-5); }
+
+// At this rate training is chaotic: further steps would part in PyTorch's float32 as well.
+TEST_P(ParityTest, LossesOfFiveLargeSteps) { expect_losses("losses.lr1e-3", 1e-3F, 5e-4); }
+
+// Adam divides by the gradient's own size, which magnifies the error of the smallest ones: PyTorch's float32
+// is 3e-4 off.
+TEST_P(ParityTest, ParametersAfterTwentySteps) {
+  const Runner runner(GetParam());
+  Training training(fixture_, runner.context());
+  std::vector<std::vector<double>> initial;
+  for (const Parameter& p : training.graph().parameters()) {
+    initial.push_back(samples(Training::in_file_order(p, training.graph().parameter_values())));
+  }
+  for (int step = 0; step < 20; ++step) training.step(1e-5F);
+  for (std::size_t i = 0; i < initial.size(); ++i) {
+    const Parameter& p = training.graph().parameters()[i];
+    std::vector<double> update = samples(Training::in_file_order(p, training.graph().parameter_values()));
+    for (std::size_t j = 0; j < update.size(); ++j) update[j] -= initial[i][j];
+    EXPECT_LE(relative_error(update, fixture_.values("update." + p.name)), 2e-3) << p.name;
+  }
+}
+
+}  // namespace
+}  // namespace bauta::testing
