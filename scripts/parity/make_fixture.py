@@ -17,7 +17,8 @@ Tensors of the file, for a batch of B images:
   linearLayers.0.input         F32 [B,2048]       its input: output^T · input is grad.linearLayers.0.weight
   update.NAME                  F32 [<=256]        samples of (value after 20 steps at lr 1e-5) - (initial value)
 NAME runs over the ten parameters, in PyTorch's layout. F32 tensors are float64 results, rounded. Samples of a tensor
-of n values are those at i·n/256 (rounded down), i = 0..255, or all n if fewer. Metadata: `seed`; the initial values
+of n values are those at 100003·i mod n, i = 0..255 (a prime, so that they spread over rows and columns), or all n if
+there are no more than 256. Metadata: `seed`; the initial values
 are not in the file, both sides compute them from it (bauta_rng.initialise).
 """
 
@@ -103,7 +104,7 @@ def train(dtype, seed, images, labels, lr, steps):
 
 def samples(tensor):
     values = tensor.detach().double().numpy().reshape(-1)
-    return values[np.arange(256) * values.size // 256] if values.size > 256 else values
+    return values[np.arange(256) * 100003 % values.size] if values.size > 256 else values
 
 
 def step_one(dtype, seed, images, labels):

@@ -124,9 +124,10 @@ class Training {
 /// The elements that the fixture keeps of a large tensor.
 std::vector<double> samples(const std::vector<double>& values) {
   constexpr std::size_t kSamples = 256;
+  constexpr std::size_t kStride = 100003;
   if (values.size() <= kSamples) return values;
   std::vector<double> kept;
-  for (std::size_t i = 0; i < kSamples; ++i) kept.push_back(values[i * values.size() / kSamples]);
+  for (std::size_t i = 0; i < kSamples; ++i) kept.push_back(values[i * kStride % values.size()]);
   return kept;
 }
 
