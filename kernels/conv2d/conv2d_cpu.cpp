@@ -87,13 +87,18 @@ void store_tile(const Source& from, const Axis& rows, const Axis& columns, const
 }
 
 template <int kQ>
-void store_panel(const Source& from, const Axis& rows, const Axis& columns, const float* panel,
-                 const float* bias, float* to, Index to_step, int channels) {
-  if (channels > kWidth) {
-    store_tile<kQ, 2>(from, rows, columns, panel, bias, to, to_step, channels);
-  } else {
-    store_tile<kQ, 1>(from, rows, columns, panel, bias, to, to_step, channels);
-  }
+int store_panel(const Source& from, const Axis& rows, const Axis& columns, const float* panel,
+                const float* bias, float* to, Index to_step, int channels) {
+  auto* tile = channels > kWidth ? store_tile<kQ, 2> : store_tile<kQ, 1>;
+  tile(from, rows, columns, panel, bias, to, to_step, channels);
+  return kQ;
+}
+
+// Stores the first of `left` results, as many as the largest tile among them has, and returns their number.
+int store_some(int left, const Source& from, const Axis& rows, const Axis& columns, const float* panel,
+               const float* bias, float* to, Index to_step, int channels) {
+  auto* some = left >= 6 ? store_panel<6> : left >= 2 ? store_panel<2> : store_panel<1>;
+  return some(from, rows, columns, panel, bias, to, to_step, channels);
 }
 
 // Copies [taps, rows, columns], rows and columns so many floats apart, to panels [columns/kPanel, taps, rows,
@@ -139,11 +144,8 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
       const int channels = smaller(kPanel, s.out_channels - o);
       float* to = y + Index{index} * s.out_w * s.out_channels + o;
       for (int q = 0; q < s.out_w;) {
-        const Axis columns = forward_axis(s, q);
-        const bool whole = q + 6 <= s.out_w;
-        auto* tile = whole ? store_panel<6> : store_panel<1>;
-        tile(from, rows, columns, panel, bias + o, to + Index{q} * s.out_channels, s.out_channels, channels);
-        q += whole ? 6 : 1;
+        q += store_some(s.out_w - q, from, rows, forward_axis(s, q), panel, bias + o,
+                        to + Index{q} * s.out_channels, s.out_channels, channels);
       }
     }
   });
@@ -167,12 +169,10 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
       float* to = dx + Index{index} * s.in_w * s.in_channels + c;
       for (int first = 0; first < smaller(s.stride, s.in_w); ++first) {
         for (int j = first; j < s.in_w;) {
-          const Axis columns = dgrad_axis(s, j);
-          const bool whole = j + 5 * s.stride < s.in_w;
-          auto* tile = whole ? store_panel<6> : store_panel<1>;
-          tile(from, rows, columns, panel, nullptr, to + Index{j} * s.in_channels,
-               Index{s.stride} * s.in_channels, channels);
-          j += (whole ? 6 : 1) * s.stride;
+          const int left = (s.in_w - 1 - j) / s.stride + 1;
+          j +=
+              s.stride * store_some(left, from, rows, dgrad_axis(s, j), panel, nullptr,
+                                    to + Index{j} * s.in_channels, Index{s.stride} * s.in_channels, channels);
         }
       }
     }
