@@ -17,6 +17,7 @@
 #include "engine/core/rng.h"
 #include "kernels/adam/adam_cases.h"
 #include "kernels/conv2d/conv2d_cases.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_cases.h"
 #include "kernels/linear/linear_cases.h"
 #include "kernels/maxpool/maxpool_cases.h"
 #include "kernels/normalize/normalize_cases.h"
@@ -135,6 +136,41 @@ void add_conv2d(const Bench& bench) {
   }
 }
 
+void add_conv_relu_pool(const Bench& bench) {
+  for (const ConvReluPoolShape& s : kConvReluPoolCases) {
+    const Index x = Index{s.batch} * s.in_h * s.in_w * s.in_channels;
+    const Index positions = Index{s.batch} * s.out_h * s.out_w;
+    const Index y = positions * s.out_channels;
+    const Index argmax = positions * s.argmax_stride();  // bytes
+    const Index w = Index{s.kernel} * s.kernel * s.in_channels * s.out_channels;
+    const Index b = s.out_channels;
+    const double flop = 8.0 * static_cast<double>(y) * s.kernel * s.kernel * s.in_channels;
+    const auto argmax_bytes = static_cast<double>(argmax);
+    const std::string name = label({s.batch, s.in_h, s.in_w, s.in_channels}) + "_to_" +
+                             label({s.out_h, s.out_w, s.out_channels}) + "_k" + std::to_string(s.kernel) +
+                             "_s" + std::to_string(s.stride);
+    const std::size_t workspace = conv_relu_pool_workspace(bench.context, s);
+    bench.add(
+        "conv_relu_pool/forward/" + name, flop, floats({x, w, b, y}) + argmax_bytes, {x, w, b, y, argmax},
+        [=](const Context& c, auto& a) {
+          return conv_relu_pool_forward(c, s, a[0], a[1], a[2], a[3], bytes_of(a[4]));
+        },
+        workspace);
+    bench.add(
+        "conv_relu_pool/dgrad/" + name, flop, floats({y, y, w, x}) + argmax_bytes, {y, y, argmax, w, x},
+        [=](const Context& c, auto& a) {
+          return conv_relu_pool_dgrad(c, s, a[0], a[1], bytes_of(a[2]), a[3], a[4]);
+        },
+        workspace);
+    bench.add(
+        "conv_relu_pool/wgrad/" + name, flop, floats({x, y, y, w, b}) + argmax_bytes, {x, y, y, argmax, w, b},
+        [=](const Context& c, auto& a) {
+          return conv_relu_pool_wgrad(c, s, Shards{s.batch}, a[0], a[1], a[2], bytes_of(a[3]), a[4], a[5]);
+        },
+        workspace);
+  }
+}
+
 void add_maxpool(const Bench& bench) {
   for (const MaxPoolShape& s : kMaxPoolCases) {
     const Index x = Index{s.batch} * s.in_h * s.in_w * s.channels;
@@ -224,6 +260,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("fma peak, GFLOP/s", std::to_string(bench.fma_peak * 1e-9));
   benchmark::AddCustomContext("bandwidth, GB/s", std::to_string(bench.bandwidth * 1e-9));
   add_conv2d(bench);
+  add_conv_relu_pool(bench);
   add_linear(bench);
   add_maxpool(bench);
   add_elementwise(bench);

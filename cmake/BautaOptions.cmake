@@ -6,6 +6,7 @@ endif()
 
 option(BAUTA_TESTS "Build the tests" ON)
 option(BAUTA_BENCH "Build the kernel benchmarks" ON)
+option(BAUTA_CORE_ONLY "Build bauta_core and its tests alone, which needs no library but GoogleTest" OFF)
 option(BAUTA_WERROR "Treat warnings as errors" OFF)
 set(BAUTA_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
