@@ -39,7 +39,8 @@ Canvas paint_small(const Background& b, int width, int height) {
 }
 
 Texel between(const Texel& a, const Texel& b, float t) {
-  return {a.r + t * (b.r - a.r), a.g + t * (b.g - a.g), a.b + t * (b.b - a.b), 0};
+  return {a.r + t * (b.r - a.r), a.g + t * (b.g - a.g), a.b + t * (b.b - a.b),
+          a.solid + t * (b.solid - a.solid)};
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ Picture paint_background(const Face& face) {
   Picture picture{face.camera.width, face.camera.height, {}};
   const int width = picture.width / kReduction + 2;
   const Canvas small = paint_small(face.background, width, picture.height / kReduction + 2);
-  picture.texels.reserve(static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.height));
+  picture.texels.resize(static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.height));
+  Texel* out = picture.texels.data();
   std::vector<Texel> line(static_cast<std::size_t>(width));
   for (int y = 0; y < picture.height; ++y) {
     const Texel* top = &small.texels[small.at(0, y / kReduction)];
@@ -56,7 +58,7 @@ Picture paint_background(const Face& face) {
     for (int x = 0; x < width; ++x) line[static_cast<std::size_t>(x)] = between(top[x], top[x + width], down);
     for (int x = 0; x < picture.width; ++x) {
       const Texel* left = line.data() + x / kReduction;
-      picture.texels.push_back(between(left[0], left[1], static_cast<float>(x % kReduction) / kReduction));
+      *out++ = between(left[0], left[1], static_cast<float>(x % kReduction) / kReduction);
     }
   }
   return picture;

@@ -12,6 +12,8 @@ namespace {
 constexpr int kUnits = 32;
 constexpr int kStepsPerUnit = 4;
 constexpr int kSteps = kUnits * kStepsPerUnit;
+constexpr float kOffset =
+    64 * kSteps;  // whole periods that make places positive, so that truncation rounds down
 
 int wrapped(int i, int period) { return i & (period - 1); }
 
@@ -63,18 +65,13 @@ struct Tables {
 
 const Tables kTables;
 
-int floor_to_int(float x) {
-  const int truncated = static_cast<int>(x);
-  return truncated - (x < static_cast<float>(truncated) ? 1 : 0);
-}
-
 }  // namespace
 
 float noise(float u, float v) {
-  u *= kStepsPerUnit;
-  v *= kStepsPerUnit;
-  const int u0 = floor_to_int(u);
-  const int v0 = floor_to_int(v);
+  u = kStepsPerUnit * u + kOffset;
+  v = kStepsPerUnit * v + kOffset;
+  const int u0 = static_cast<int>(u);
+  const int v0 = static_cast<int>(v);
   const float a = u - static_cast<float>(u0);
   const float b = v - static_cast<float>(v0);
   const float* top = &kTables.smooth[static_cast<std::size_t>(wrapped(v0, kSteps) * kSteps)];

@@ -11,32 +11,67 @@ namespace {
 constexpr float kSteepest = 1.6F;  // slopes are cut here, so that outlines do not turn black
 constexpr float kGloss = 0.12F;
 
-/// Light from the front is shaded less than Lambert's law says: skin and cloth scatter.
-float wrapped(float cosine) { return std::max(0.0F, 0.75F * cosine + 0.25F); }
+/// Three rows of numbers with one more at either end, so that every pixel has neighbours; and what the light
+/// makes of it.
+struct Row {
+  explicit Row(int width) : width(width), sky(size()), lit(size()), gloss(size()) {
+    for (std::vector<float>* row : {&above, &here, &below, &blurred, &shade}) row->resize(size() + 2);
+  }
+  std::size_t size() const { return static_cast<std::size_t>(width); }
 
-/// What is lower than its surroundings sees less of the sky.
-float openness(float relief, float surroundings, float unit) {
-  return 1 - std::min(0.6F, std::max(0.0F, 1.6F * (surroundings - relief) / unit));
+  int width;
+  std::vector<float> above, here, below;  // relief
+  std::vector<float> blurred, shade;      // blurred relief: here, and some way towards the light
+  std::vector<float> sky, lit, gloss;     // shares of ambient and key light that are thrown back
+};
+
+/// Row `y` of a plane, moved left by `dx`; beyond the borders the nearest pixel repeats.
+void copy_row(const std::vector<float>& plane, int width, int height, int dx, int y,
+              std::vector<float>& out) {
+  const float* row = plane.data() + static_cast<std::ptrdiff_t>(std::clamp(y, 0, height - 1)) * width;
+  for (int x = 0; x < width + 2; ++x)
+    out[static_cast<std::size_t>(x)] = row[std::clamp(x - 1 + dx, 0, width - 1)];
 }
 
-/// Light leaves on a blurred relief: `ambient` hides in hollows, the key light behind what stands between.
-struct Shadows {
-  Shadows(const Stage& stage)
-      : blurred(stage.canvas.relief), width(stage.canvas.width()), height(stage.canvas.height()) {
-    const float unit = stage.unit();
-    box_blur(blurred.data(), width, height, std::max(1, static_cast<int>(0.1F * unit)));
-    const Light& l = stage.face.light;
-    dx = static_cast<int>(std::lround(0.3F * unit * l.x / l.z));
-    dy = static_cast<int>(std::lround(0.3F * unit * l.y / l.z));
-  }
-  float towards_light(int x, int y) const {
-    const int column = std::clamp(x + dx, 0, width - 1);
-    return blurred[static_cast<std::size_t>(std::clamp(y + dy, 0, height - 1) * width + column)];
-  }
+// By value, unlike the standard's, so that loops of them vectorize.
+float at_least(float low, float x) { return x < low ? low : x; }
+float at_most(float high, float x) { return x > high ? high : x; }
 
-  std::vector<float> blurred;
-  int width, height, dx, dy;
-};
+/// What is lower than its surroundings sees less of the sky.
+float openness(float depth) { return 1 - at_most(0.6F, at_least(0, 1.6F * depth)); }
+
+float cut(float slope) { return at_most(kSteepest, at_least(-kSteepest, slope)); }
+
+/// Light from the front is shaded less than Lambert's law says, as skin and cloth scatter it; hollows are
+/// darker, and so is what the blurred relief hides from the key light.
+void shade_row(Row& row, const Light& l, float unit) {
+  const int width = row.width;
+  const float per_unit = 1 / unit;
+  const float half = 1 / std::sqrt(l.x * l.x + l.y * l.y + (l.z + 1) * (l.z + 1));
+  const float* above = row.above.data() + 1;
+  const float* here = row.here.data() + 1;
+  const float* below = row.below.data() + 1;
+  const float* blurred = row.blurred.data() + 1;
+  const float* shade = row.shade.data() + 1;
+  float* sky = row.sky.data();
+  float* lit = row.lit.data();
+  float* gloss = row.gloss.data();
+  for (int x = 0; x < width; ++x) {
+    const float gx = cut(0.5F * (here[x + 1] - here[x - 1]));
+    const float gy = cut(0.5F * (below[x] - above[x]));
+    const float norm = 1 / std::sqrt(gx * gx + gy * gy + 1);
+    const float towards = l.z - gx * l.x - gy * l.y;
+    const float key =
+        at_least(0, 0.75F * norm * towards + 0.25F) * openness((shade[x] - here[x]) * per_unit - 0.12F);
+    const float mirror = at_least(0, half * norm * (towards + 1));
+    const float mirror2 = mirror * mirror;
+    const float mirror4 = mirror2 * mirror2;
+    const float mirror8 = mirror4 * mirror4;
+    sky[x] = openness((blurred[x] - here[x]) * per_unit) * (0.85F + 0.25F * norm * gy);
+    lit[x] = key;
+    gloss[x] = kGloss * key * mirror8 * mirror8;
+  }
+}
 
 /// The weights of a Gaussian's middle and one side; all of them add up to 1.
 std::vector<float> gaussian_weights(float deviation) {
@@ -87,13 +122,20 @@ void gaussian_blur(Picture& picture, float deviation) {
 }
 
 /// From light to what a display is sent, about 0 to 1: a gamma of 2 and a soft shoulder.
-float exposed(float light, float contrast) {
-  const float display = 1.1F * std::sqrt(light * (1 + 0.25F * light) / (1 + 0.55F * light));
-  return 0.5F + contrast * (display - 0.5F);
+void expose(Picture& picture, Colour gain, float contrast) {
+  const float gains[4] = {gain.r, gain.g, gain.b, 0};
+  for (Texel& texel : picture.texels) {
+    float* channel = &texel.r;
+    for (int i = 0; i < 4; ++i) {
+      const float light = gains[i] * channel[i];
+      const float display = 1.1F * std::sqrt(light * (1 + 0.25F * light) / (1 + 0.55F * light));
+      channel[i] = 0.5F + contrast * (display - 0.5F);
+    }
+  }
 }
 
 std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(std::clamp(255 * value + 0.5F, 0.0F, 255.0F));
+  return static_cast<std::uint8_t>(at_most(255, at_least(0, 255 * value + 0.5F)));
 }
 
 }  // namespace
@@ -102,51 +144,38 @@ Picture light(const Stage& stage, Picture picture) {
   const Canvas& c = stage.canvas;
   const Light& l = stage.face.light;
   const float unit = stage.unit();
-  const Shadows shadows(stage);
-  const float half = 1 / std::sqrt(l.x * l.x + l.y * l.y + (l.z + 1) * (l.z + 1));
+  std::vector<float> blurred = c.relief;
+  box_blur(blurred.data(), c.width(), c.height(), std::max(1, static_cast<int>(0.1F * unit)));
+  const int dx = static_cast<int>(std::lround(0.3F * unit * l.x / l.z));
+  const int dy = static_cast<int>(std::lround(0.3F * unit * l.y / l.z));
+  Row row(c.width());
   for (int y = 0; y < c.height(); ++y) {
-    const std::size_t above = c.at(0, std::max(y - 1, 0));
-    const std::size_t below = c.at(0, std::min(y + 1, c.height() - 1));
-    for (int x = 0; x < c.width(); ++x) {
-      const std::size_t i = c.at(x, y);
-      const Texel& surface = c.texels[i];
-      if (surface.solid == 0) continue;
-      const auto column = static_cast<std::size_t>(x);
-      const float slope_x =
-          0.5F * (c.relief[c.at(std::min(x + 1, c.width() - 1), y)] - c.relief[c.at(std::max(x - 1, 0), y)]);
-      const float slope_y = 0.5F * (c.relief[below + column] - c.relief[above + column]);
-      const float gx = std::clamp(slope_x, -kSteepest, kSteepest);
-      const float gy = std::clamp(slope_y, -kSteepest, kSteepest);
-      const float norm = 1 / std::sqrt(gx * gx + gy * gy + 1);
-      const float facing = norm * (l.z - gx * l.x - gy * l.y);
-      const float open = openness(c.relief[i], shadows.blurred[i], unit);
-      const float lit =
-          wrapped(facing) * openness(c.relief[i] + 0.12F * unit, shadows.towards_light(x, y), unit);
-      const float mirror = std::max(0.0F, half * norm * (l.z + 1 - gx * l.x - gy * l.y));
-      const float mirror4 = mirror * mirror * mirror * mirror;
-      const float gloss = kGloss * lit * mirror4 * mirror4 * mirror4 * mirror4;
-      const float sky = open * (0.85F + 0.25F * norm * gy);
-      const auto shade = [&](float reflectance, float key, float ambient, float behind) {
-        const float value = reflectance * (ambient * sky + key * lit) * 1.15F + key * gloss;
-        return behind + surface.solid * (value - behind);
+    copy_row(c.relief, c.width(), c.height(), 0, y - 1, row.above);
+    copy_row(c.relief, c.width(), c.height(), 0, y, row.here);
+    copy_row(c.relief, c.width(), c.height(), 0, y + 1, row.below);
+    copy_row(blurred, c.width(), c.height(), 0, y, row.blurred);
+    copy_row(blurred, c.width(), c.height(), dx, y + dy, row.shade);
+    shade_row(row, l, unit);
+    const Texel* surface = &c.texels[c.at(0, y)];
+    Texel* out = &picture.texels[c.at(0, y)];
+    for (std::size_t x = 0; x < row.size(); ++x) {
+      const float solid = surface[x].solid;
+      const float lit = row.lit[x], sky = row.sky[x], gloss = row.gloss[x];
+      const auto mixed = [&](float reflectance, float key, float ambient, float behind) {
+        const float value = 1.15F * reflectance * (ambient * sky + key * lit) + key * gloss;
+        return behind + solid * (value - behind);
       };
-      Texel& out = picture.texels[i];
-      out.r = shade(surface.r, l.key.r, l.ambient.r, out.r);
-      out.g = shade(surface.g, l.key.g, l.ambient.g, out.g);
-      out.b = shade(surface.b, l.key.b, l.ambient.b, out.b);
+      out[x] = {mixed(surface[x].r, l.key.r, l.ambient.r, out[x].r),
+                mixed(surface[x].g, l.key.g, l.ambient.g, out[x].g),
+                mixed(surface[x].b, l.key.b, l.ambient.b, out[x].b), 0};
     }
   }
   return picture;
 }
 
 std::vector<std::uint8_t> develop(Picture picture, const Camera& camera) {
-  const Colour gain = camera.exposure * camera.balance;
   gaussian_blur(picture, camera.blur);
-  for (Texel& t : picture.texels) {
-    t = {exposed(gain.r * t.r, camera.contrast), exposed(gain.g * t.g, camera.contrast),
-         exposed(gain.b * t.b, camera.contrast), 0};
-  }
-
+  expose(picture, camera.exposure * camera.balance, camera.contrast);
   std::vector<std::uint8_t> bytes(3 * picture.texels.size());
   std::size_t i = 0;
   for (int y = 0; y < picture.height; ++y) {

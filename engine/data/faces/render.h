@@ -16,7 +16,7 @@ struct RenderedFace {
   bool subsampled_chroma = false;  ///< 4:2:0 rather than 4:4:4
 };
 
-/// The face `index` of the endless data set `seed`, 90 to 170 pixels a side. The same arguments give the same
+/// The face `index` of the endless data set `seed`, 88 to 160 pixels a side. The same arguments give the same
 /// bytes in every run of one build. With and without mask it is the same person in the same picture, so that
 /// nothing but the mask tells the classes apart; some of those without one wear it under the chin.
 RenderedFace render_face(std::uint64_t seed, std::uint64_t index, bool with_mask);
