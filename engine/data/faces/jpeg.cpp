@@ -1,0 +1,43 @@
+#include "engine/data/faces/jpeg.h"
+
+// jpeglib.h wants std::FILE and size_t declared.
+// clang-format off
+#include <cstddef>
+#include <cstdio>
+#include <jpeglib.h>
+// clang-format on
+
+#include <cstdlib>
+
+namespace bauta {
+
+std::vector<std::uint8_t> encode_jpeg(const RenderedFace& face) {
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  jpeg.err =
+      jpeg_std_error(&errors);  // ends the process, which only running out of memory can bring about here
+  jpeg_create_compress(&jpeg);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &memory, &size);
+  jpeg.image_width = static_cast<JDIMENSION>(face.width);
+  jpeg.image_height = static_cast<JDIMENSION>(face.height);
+  jpeg.input_components = 3;
+  jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_set_quality(&jpeg, face.jpeg_quality, TRUE);
+  if (!face.subsampled_chroma) jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
+  jpeg_start_compress(&jpeg, TRUE);
+  while (jpeg.next_scanline < jpeg.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(face.rgb.data() +
+                                        static_cast<std::size_t>(jpeg.next_scanline) * 3 * jpeg.image_width);
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  std::vector<std::uint8_t> bytes(memory, memory + size);
+  jpeg_destroy_compress(&jpeg);
+  std::free(memory);
+  return bytes;
+}
+
+}  // namespace bauta
