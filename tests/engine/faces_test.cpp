@@ -53,9 +53,9 @@ TEST(RenderFace, GivesAnotherPictureForAnotherSeedIndexOrClass) {
 TEST(RenderFace, HasTheSizesOfFaceCrops) {
   for (std::uint64_t i = 0; i < 50; ++i) {
     const RenderedFace face = render_face(0, i, true);
-    EXPECT_GE(face.width, 88);
-    EXPECT_LE(face.width, 160);
-    EXPECT_GE(face.height, 88);
+    EXPECT_GE(face.width, 80);
+    EXPECT_LE(face.width, 128);
+    EXPECT_GE(face.height, 80);
     EXPECT_LE(face.height, 160);
     EXPECT_EQ(face.rgb.size(), static_cast<std::size_t>(face.width * face.height * 3));
     EXPECT_GE(face.jpeg_quality, 40);

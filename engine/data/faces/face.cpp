@@ -163,8 +163,8 @@ Background draw_background(Rng& rng) {
 
 Camera draw_camera(Rng& rng) {
   Camera c;
-  c.width = 88 + static_cast<int>(rng.below(57));
-  c.height = std::clamp(static_cast<int>(static_cast<float>(c.width) * around(rng, 1.12F, 0.12F)), 88, 160);
+  c.width = 80 + static_cast<int>(rng.below(49));
+  c.height = std::clamp(static_cast<int>(static_cast<float>(c.width) * around(rng, 1.14F, 0.12F)), 80, 160);
   const auto width = static_cast<float>(c.width);
   const auto height = static_cast<float>(c.height);
   const float fit = std::min(width / 2.15F, height / 2.75F);

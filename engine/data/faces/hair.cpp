@@ -80,9 +80,8 @@ Path side_outline(const Hair& h, float side) {
   return smooth_loop(outline);
 }
 
-void paint_hair_part(Stage& stage, const Path& outline, float softness, float height) {
+void paint_hair_part(Stage& stage, const Path& outline, const Coverage& part, float height) {
   const Hair& h = stage.face.hair;
-  const Coverage part = stage.canvas.cover(outline, softness * stage.unit());
   const Inflation volume(outline, {0, 1}, height * stage.unit());
   stage.canvas.level(part, [&](int x, int y) { return volume(x, y); });
   stage.paint_strands(part, h.colour, {h.parting, -1.9F}, h.style == HairStyle::afro ? 1 : h.curl, h.noise);
@@ -128,7 +127,7 @@ void Stage::paint_strands(const Coverage& coverage, Colour colour, Point root, f
     const Point p = upright(x, y);
     if (curl > 0.8F) return noise(7 * p.x + place, 7 * p.y);
     const float fan = (p.x - root.x) / std::max(p.y - root.y, 0.3F);
-    const float wave = curl * noise(1.5F * p.x + place, 4 * p.y);
+    const float wave = curl < 0.05F ? 0 : curl * noise(1.5F * p.x + place, 4 * p.y);
     return noise(22 * fan + 2 * wave + place, 0.8F * p.y + place);
   };
   canvas.paint_rough(coverage, [&](int x, int y) {
@@ -143,7 +142,14 @@ void paint_back_hair(Stage& stage) {
   if (outline.empty()) return;
   const bool half = outline.front().x == 0 && h.style >= HairStyle::chin_length;
   const Path whole = half ? smooth_loop(mirrored(outline)) : outline;
-  paint_hair_part(stage, stage.in_space(whole, -0.25F), h.style == HairStyle::afro ? 0.15F : 0.05F, 0.4F);
+  const Path placed = stage.in_space(whole, -0.25F);
+  const float softness = (h.style == HairStyle::afro ? 0.15F : 0.05F) * stage.unit();
+  // The middle of the head will cover what is behind it.
+  const Path hidden = stage.in_space(ellipse({0, -0.1F}, {0.75F, 0.95F}), 0);
+  paint_hair_part(stage, placed,
+                  h.style == HairStyle::bun ? stage.canvas.cover(placed, softness)
+                                            : stage.canvas.cover(placed, hidden, softness),
+                  0.4F);
 }
 
 void paint_hair(Stage& stage) {
@@ -151,10 +157,12 @@ void paint_hair(Stage& stage) {
   const bool hidden = stage.face.headwear.style == HeadwearStyle::headscarf;
   if (h.style == HairStyle::bald || hidden) return;
   const bool shaved = h.style == HairStyle::buzz;
-  paint_hair_part(stage, cap_outline(stage), shaved ? 0.12F : 0.05F, 0.95F);
+  const Path cap = cap_outline(stage);
+  paint_hair_part(stage, cap, stage.canvas.cover(cap, (shaved ? 0.12F : 0.05F) * stage.unit()), 0.95F);
   if (!falls_over_ears(h.style)) return;
   for (const float side : {-1.0F, 1.0F}) {
-    paint_hair_part(stage, stage.in_space(side_outline(h, side), 0.1F), 0.05F, 0.6F);
+    const Path curtain = stage.in_space(side_outline(h, side), 0.1F);
+    paint_hair_part(stage, curtain, stage.canvas.cover(curtain, 0.05F * stage.unit()), 0.6F);
   }
 }
 

@@ -14,7 +14,8 @@ constexpr float kGloss = 0.12F;
 /// Three rows of numbers with one more at either end, so that every pixel has neighbours; and what the light
 /// makes of it.
 struct Row {
-  explicit Row(int width) : width(width), sky(size()), lit(size()), gloss(size()) {
+  explicit Row(int width)
+      : width(width), slope_x(size()), slope_y(size()), sky(size()), lit(size()), gloss(size()) {
     for (std::vector<float>* row : {&above, &here, &below, &blurred, &shade}) row->resize(size() + 2);
   }
   std::size_t size() const { return static_cast<std::size_t>(width); }
@@ -22,7 +23,8 @@ struct Row {
   int width;
   std::vector<float> above, here, below;  // relief
   std::vector<float> blurred, shade;      // blurred relief: here, and some way towards the light
-  std::vector<float> sky, lit, gloss;     // shares of ambient and key light that are thrown back
+  std::vector<float> slope_x, slope_y;
+  std::vector<float> sky, lit, gloss;  // shares of ambient and key light that are thrown back
 };
 
 /// Row `y` of a plane, moved left by `dx`; beyond the borders the nearest pixel repeats.
@@ -37,10 +39,10 @@ void copy_row(const std::vector<float>& plane, int width, int height, int dx, in
 float at_least(float low, float x) { return x < low ? low : x; }
 float at_most(float high, float x) { return x > high ? high : x; }
 
-/// What is lower than its surroundings sees less of the sky.
-float openness(float depth) { return 1 - at_most(0.6F, at_least(0, 1.6F * depth)); }
-
 float cut(float slope) { return at_most(kSteepest, at_least(-kSteepest, slope)); }
+
+/// What is lower than its surroundings by `depth` sees less of the sky.
+float openness(float depth) { return at_least(0.4F, at_most(1, 1 - 1.6F * depth)); }
 
 /// Light from the front is shaded less than Lambert's law says, as skin and cloth scatter it; hollows are
 /// darker, and so is what the blurred relief hides from the key light.
@@ -53,23 +55,26 @@ void shade_row(Row& row, const Light& l, float unit) {
   const float* below = row.below.data() + 1;
   const float* blurred = row.blurred.data() + 1;
   const float* shade = row.shade.data() + 1;
+  float* slope_x = row.slope_x.data();
+  float* slope_y = row.slope_y.data();
   float* sky = row.sky.data();
   float* lit = row.lit.data();
   float* gloss = row.gloss.data();
+  // Limits and what follows from them are loops of their own: together the compiler makes branches of them.
+  for (int x = 0; x < width; ++x) slope_x[x] = cut(0.5F * (here[x + 1] - here[x - 1]));
+  for (int x = 0; x < width; ++x) slope_y[x] = cut(0.5F * (below[x] - above[x]));
+  for (int x = 0; x < width; ++x) sky[x] = openness((blurred[x] - here[x]) * per_unit);
+  for (int x = 0; x < width; ++x) lit[x] = openness((shade[x] - here[x]) * per_unit - 0.12F);
   for (int x = 0; x < width; ++x) {
-    const float gx = cut(0.5F * (here[x + 1] - here[x - 1]));
-    const float gy = cut(0.5F * (below[x] - above[x]));
-    const float norm = 1 / std::sqrt(gx * gx + gy * gy + 1);
-    const float towards = l.z - gx * l.x - gy * l.y;
-    const float key =
-        at_least(0, 0.75F * norm * towards + 0.25F) * openness((shade[x] - here[x]) * per_unit - 0.12F);
-    const float mirror = at_least(0, half * norm * (towards + 1));
+    const float norm = 1 / std::sqrt(slope_x[x] * slope_x[x] + slope_y[x] * slope_y[x] + 1);
+    const float towards = l.z - slope_x[x] * l.x - slope_y[x] * l.y;
+    const float mirror = half * norm * (towards + 1);
     const float mirror2 = mirror * mirror;
     const float mirror4 = mirror2 * mirror2;
     const float mirror8 = mirror4 * mirror4;
-    sky[x] = openness((blurred[x] - here[x]) * per_unit) * (0.85F + 0.25F * norm * gy);
-    lit[x] = key;
-    gloss[x] = kGloss * key * mirror8 * mirror8;
+    sky[x] *= 0.85F + 0.25F * norm * slope_y[x];
+    lit[x] *= at_least(0.02F, 0.75F * norm * towards + 0.25F);
+    gloss[x] = kGloss * lit[x] * mirror8 * mirror8;
   }
 }
 
@@ -134,8 +139,18 @@ void expose(Picture& picture, Colour gain, float contrast) {
   }
 }
 
-std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(at_most(255, at_least(0, 255 * value + 0.5F)));
+/// Adds noise and changes the saturation of a row of texels.
+void add_noise(Texel* texels, int y, int width, const Camera& camera) {
+  const float* brightness_noise = white_noise_row(y + camera.noise_y);
+  const float* colour_noise = white_noise_row(y + camera.noise_y + kNoisePeriod / 2);
+  for (int x = 0; x < width; ++x) {
+    const int column = (x + camera.noise_x) & (kNoisePeriod - 1);
+    Texel& t = texels[x];
+    const float grey = 0.3F * t.r + 0.59F * t.g + 0.11F * t.b + camera.grain * brightness_noise[column];
+    const float tint = 0.5F * camera.grain * colour_noise[column];
+    t = {grey + camera.saturation * (t.r - grey + tint), grey + camera.saturation * (t.g - grey),
+         grey + camera.saturation * (t.b - grey - tint), 0};
+  }
 }
 
 }  // namespace
@@ -176,19 +191,19 @@ Picture light(const Stage& stage, Picture picture) {
 std::vector<std::uint8_t> develop(Picture picture, const Camera& camera) {
   gaussian_blur(picture, camera.blur);
   expose(picture, camera.exposure * camera.balance, camera.contrast);
+  const auto width = static_cast<std::size_t>(picture.width);
   std::vector<std::uint8_t> bytes(3 * picture.texels.size());
-  std::size_t i = 0;
+  std::vector<std::int32_t> row(4 * width);
   for (int y = 0; y < picture.height; ++y) {
-    const float* brightness_noise = white_noise_row(y + camera.noise_y);
-    const float* colour_noise = white_noise_row(y + camera.noise_y + 128);
-    for (int x = 0; x < picture.width; ++x, ++i) {
-      const int column = (x + camera.noise_x) % kNoisePeriod;
-      const auto [r, g, b, unused] = picture.texels[i];
-      const float grey = 0.3F * r + 0.59F * g + 0.11F * b + camera.grain * brightness_noise[column];
-      const float tint = 0.5F * camera.grain * colour_noise[column];
-      bytes[3 * i] = to_byte(grey + camera.saturation * (r - grey + tint));
-      bytes[3 * i + 1] = to_byte(grey + camera.saturation * (g - grey));
-      bytes[3 * i + 2] = to_byte(grey + camera.saturation * (b - grey - tint));
+    Texel* texels = picture.texels.data() + static_cast<std::size_t>(y) * width;
+    add_noise(texels, y, picture.width, camera);
+    const float* values = &texels->r;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] = static_cast<std::int32_t>(at_most(255, at_least(0, 255 * values[i] + 0.5F)));
+    }
+    std::uint8_t* out = bytes.data() + static_cast<std::size_t>(y) * 3 * width;
+    for (std::size_t x = 0; x < width; ++x) {
+      for (std::size_t c = 0; c < 3; ++c) out[3 * x + c] = static_cast<std::uint8_t>(row[4 * x + c]);
     }
   }
   return bytes;
