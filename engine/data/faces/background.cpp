@@ -19,7 +19,8 @@ Canvas paint_small(const Background& b, int width, int height) {
   canvas.paint(canvas.cover(everything), [&](int x, int y) {
     const float u = static_cast<float>(x) / w;
     const float v = static_cast<float>(y) / h;
-    const Colour gradient = mix(b.colours[0], b.colours[1], v + 0.3F * noise(2 * u + b.noise, 2 * v));
+    const Colour gradient =
+        mix(b.colours[0], b.colours[1], std::clamp(v + 0.3F * noise(2 * u + b.noise, 2 * v), 0.0F, 1.0F));
     return (1 + b.texture * noise(6 * u + b.noise, 6 * v)) * gradient;
   });
   for (int i = 0; i < b.shapes; ++i) {

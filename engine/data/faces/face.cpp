@@ -86,7 +86,7 @@ Beard draw_beard(Rng& rng, const Hair& hair) {
 
 Headwear draw_headwear(Rng& rng) {
   Headwear h;
-  h.style = static_cast<HeadwearStyle>(pick(rng, {14, 1.3F, 0.9F, 1, 0.6F, 0.4F}));
+  h.style = static_cast<HeadwearStyle>(pick(rng, {16, 1.3F, 0.9F, 1, 0.5F, 0.4F}));
   h.colour = any_colour(rng);
   h.trim = chance(rng, 0.5F) ? any_colour(rng) : 0.6F * h.colour;
   h.brim = around(rng, -0.62F, 0.06F);
@@ -120,7 +120,7 @@ Clothes draw_clothes(Rng& rng) {
 
 Obstacle draw_obstacle(Rng& rng) {
   Obstacle o;
-  o.kind = static_cast<ObstacleKind>(pick(rng, {16, 0.8F, 0.6F, 0.5F, 0.4F, 0.5F}));
+  o.kind = static_cast<ObstacleKind>(pick(rng, {26, 0.8F, 0.6F, 0.5F, 0.4F, 0.5F}));
   o.colour = any_colour(rng);
   o.at = {around(rng, 0, 0.15F), around(rng, 0.85F, 0.09F)};
   o.size = around(rng, 1, 0.1F);
@@ -240,7 +240,7 @@ Face draw_face(std::uint64_t seed, std::uint64_t index, bool with_mask) {
   f.glasses = draw_glasses(rng);
   f.clothes = draw_clothes(rng);
   f.obstacle = draw_obstacle(rng);
-  const bool pulled_down = chance(rng, 0.07F);
+  const bool pulled_down = chance(rng, 0.05F);
   f.covering = with_mask ? Covering::worn : pulled_down ? Covering::under_the_chin : Covering::none;
   f.mask = draw_mask(rng, f.head);
   return f;

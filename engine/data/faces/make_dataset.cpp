@@ -73,7 +73,7 @@ Status check(const MakeOptions& options) {
     return Status::usage(fmt::format("more than {} faces of one class", kMaxFaces),
                          "--with-mask, --without-mask", "make several sets of different seeds");
   }
-  if (options.with_mask + options.without_mask == 0) {
+  if (options.with_mask == 0 && options.without_mask == 0) {
     return Status::usage("a data set without faces", "--with-mask, --without-mask", "ask for at least one");
   }
   if (options.threads < 1) return Status::usage("threads must be at least 1", "--threads", "give 1 or more");
@@ -105,6 +105,7 @@ Status create_folder(const std::string& path) {
 
 std::vector<Item> list_items(const MakeOptions& options) {
   std::vector<Item> items;
+  items.reserve(static_cast<std::size_t>(options.with_mask) + static_cast<std::size_t>(options.without_mask));
   for (int i = 0; i < options.with_mask; ++i) items.push_back({true, i});
   for (int i = 0; i < options.without_mask; ++i) items.push_back({false, i});
   return items;
@@ -129,8 +130,9 @@ Status make_dataset(const MakeOptions& options) {
   std::vector<Status> outcomes(kFacesPerReport);
   for (int first = 0; first < total; first += kFacesPerReport) {
     const int count = std::min(kFacesPerReport, total - first);
+    const Item* batch = items.data() + first;
     pool.parallel_for(count, [&](int i, int) {
-      const Item& item = items[static_cast<std::size_t>(first + i)];
+      const Item& item = batch[i];
       outcomes[static_cast<std::size_t>(i)] =
           write_jpeg(temporary + "/" + item.path(), render_face(options.seed, item.index(), item.with_mask));
     });

@@ -176,7 +176,7 @@ Mask draw_mask(Rng& rng, const Head& head) {
       kMedical[static_cast<std::size_t>(pick(rng, {3, 2, 2, 4, 3, 0.7F, 0.5F, 0.7F, 1.5F}))];
   const Colour fabric = chance(rng, 0.4F) ? around(rng, 1, 0.3F) * rgb(0x222226) : any_colour(rng);
   m.colour = around(rng, 1, 0.07F) * (medical ? medical_colour : fabric);
-  if (chance(rng, 0.07F)) m.colour = around(rng, 1, 0.1F) * head.skin;
+  if (chance(rng, 0.04F)) m.colour = around(rng, 1, 0.1F) * head.skin;
   m.second = any_colour(rng);
   m.pattern = static_cast<Pattern>(medical ? pick(rng, {14, 0.2F, 0.2F, 0.1F, 0.3F, 0, 0.1F, 0.7F})
                                            : pick(rng, {7, 1, 0.9F, 0.7F, 1, 0.6F, 0.7F, 1, 0.5F}));

@@ -74,16 +74,19 @@ class Differences {
 
 void blur_rows(float* pixels, int width, int height, int radius, std::vector<float>& line) {
   const float scale = 1.0F / static_cast<float>(2 * radius + 1);
-  line.resize(static_cast<std::size_t>(width + 2 * radius + 1));
+  const int padded = width + 2 * radius + 1;
+  line.resize(static_cast<std::size_t>(padded));
   for (int y = 0; y < height; ++y, pixels += width) {
     std::fill_n(line.begin(), radius + 1, pixels[0]);
     std::copy_n(pixels, width, line.begin() + radius);
     std::fill_n(line.begin() + radius + width, radius + 1, pixels[width - 1]);
     float sum = 0;
-    for (int i = 0; i < 2 * radius + 1; ++i) sum += line[static_cast<std::size_t>(i)];
+    const float* leaves = line.data();
+    const float* enters = leaves + 2 * radius + 1;
+    for (int i = 0; i < 2 * radius + 1; ++i) sum += leaves[i];
     for (int x = 0; x < width; ++x) {
       pixels[x] = sum * scale;
-      sum += line[static_cast<std::size_t>(x + 2 * radius + 1)] - line[static_cast<std::size_t>(x)];
+      sum += enters[x] - leaves[x];
     }
   }
 }
@@ -204,7 +207,7 @@ Coverage cover(std::initializer_list<std::reference_wrapper<const Path>> outline
   }
   box.alpha.resize(static_cast<std::size_t>(box.width) * static_cast<std::size_t>(box.height));
   for (int y = 0; y < box.height; ++y) differences.sum_row(y, box.row(box.y0 + y));
-  const int radius = static_cast<int>(0.5F * softness + 0.5F);
+  const int radius = static_cast<int>(std::lround(0.5F * softness));
   if (radius > 0) box_blur(box.alpha.data(), box.width, box.height, radius);
   return box;
 }

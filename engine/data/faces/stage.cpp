@@ -70,32 +70,29 @@ Inflation::Inflation(const Path& outline, Point down, float height) : down_(down
   }
 }
 
+Stage::Turn::Turn(const Pose& pose)
+    : sin_yaw(std::sin(pose.yaw)),
+      cos_yaw(std::cos(pose.yaw)),
+      sin_pitch(std::sin(pose.pitch)),
+      cos_pitch(std::cos(pose.pitch)),
+      sin_roll(std::sin(pose.roll)),
+      cos_roll(std::cos(pose.roll)) {}
+
+Point Stage::Turn::operator()(Point p, float depth) const {
+  const float x = p.x * cos_yaw + depth * sin_yaw;
+  const float z = depth * cos_yaw - p.x * sin_yaw;
+  const float y = p.y * cos_pitch + z * sin_pitch;
+  return {x * cos_roll - y * sin_roll, x * sin_roll + y * cos_roll};
+}
+
 Stage::Stage(const Face& described)
-    : face(described),
+    : turn_(described.pose),
+      face(described),
       canvas(face.camera.width, face.camera.height),
-      skull(),
-      volume({{0, 0}, {1, 0}, {1, 1}}, {0, 1}, 1),
-      sin_yaw_(std::sin(face.pose.yaw)),
-      cos_yaw_(std::cos(face.pose.yaw)),
-      sin_pitch_(std::sin(face.pose.pitch)),
-      cos_pitch_(std::cos(face.pose.pitch)),
-      sin_roll_(std::sin(face.pose.roll)),
-      cos_roll_(std::cos(face.pose.roll)) {
-  skull = turned_outline(*this, head_outline(face.head));
-  volume = Inflation(skull, {-sin_roll_, cos_roll_}, kHeadHeight * unit());
-}
+      skull(turned_outline(*this, head_outline(face.head))),
+      volume(skull, {-turn_.sin_roll, turn_.cos_roll}, kHeadHeight * unit()) {}
 
-Point Stage::turned(Point p, float depth) const {
-  const float x = p.x * cos_yaw_ + depth * sin_yaw_;
-  const float z = depth * cos_yaw_ - p.x * sin_yaw_;
-  return {x, p.y * cos_pitch_ + z * sin_pitch_};
-}
-
-Point Stage::in_space(Point p, float depth) const {
-  const Point t = turned(p, depth);
-  return face.camera.centre +
-         unit() * Point{t.x * cos_roll_ - t.y * sin_roll_, t.x * sin_roll_ + t.y * cos_roll_};
-}
+Point Stage::in_space(Point p, float depth) const { return face.camera.centre + unit() * turn_(p, depth); }
 
 Point Stage::on_skin(Point p, float lift) const { return in_space(p, skin_depth(p) + lift); }
 

@@ -33,6 +33,15 @@ class Inflation {
 
 /// A canvas with a head on it: places on the head become pixels.
 class Stage {
+  // First, because the skull's outline is made with it.
+  struct Turn {
+    explicit Turn(const Pose& pose);
+    Point operator()(Point p, float depth) const;
+
+    float sin_yaw, cos_yaw, sin_pitch, cos_pitch, sin_roll, cos_roll;
+  };
+  Turn turn_;
+
  public:
   explicit Stage(const Face& face);
 
@@ -60,11 +69,6 @@ class Stage {
   Canvas canvas;
   Path skull;        ///< the head's outline without ears and hair, pixels
   Inflation volume;  ///< its heights
-
- private:
-  Point turned(Point p, float depth) const;
-
-  float sin_yaw_, cos_yaw_, sin_pitch_, cos_pitch_, sin_roll_, cos_roll_;
 };
 
 inline float Inflation::operator()(int x, int y) const {
@@ -84,7 +88,8 @@ inline float Inflation::operator()(int x, int y) const {
 
 inline Point Stage::upright(int x, int y) const {
   const Point p = Point{static_cast<float>(x) + 0.5F, static_cast<float>(y) + 0.5F} - face.camera.centre;
-  return (1 / unit()) * Point{p.x * cos_roll_ + p.y * sin_roll_, p.y * cos_roll_ - p.x * sin_roll_};
+  return (1 / unit()) *
+         Point{p.x * turn_.cos_roll + p.y * turn_.sin_roll, p.y * turn_.cos_roll - p.x * turn_.sin_roll};
 }
 
 /// The skull's outline from the front.
