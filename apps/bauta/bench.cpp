@@ -1,0 +1,199 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+
+#include "apps/bauta/command.h"
+#include "apps/bauta/machine.h"
+#include "apps/bauta/terminal.h"
+#include "engine/core/rng.h"
+#include "kernels/peak/peak.h"
+#include "layers/zoo.h"
+#include "optim/training_step.h"
+
+namespace bauta {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  bauta bench train
+      How fast this machine trains the study's network: batches of 32, all cores that may be used.
+  bauta bench train --threads 1 --json | jq .images_per_second
+  BAUTA_ISA=avx2 bauta bench train
+      The same with a narrower instruction set.
+
+A step is forward, loss, backward and Adam, on random images that lie in memory. gflops counts the arithmetic of the
+dense network (forward, weight and data gradients of every layer, no data gradient for the first: 359 MFLOP per image),
+whether or not it had to be done: products with zeros and outputs that nobody reads are skipped. fraction_of_peak sets it
+against the multiply-add peak that was measured just before, on the same threads.)";
+
+constexpr int kWarmUpSteps = 5;
+constexpr int kRounds = 11;
+constexpr double kSecondsPerRound = 0.5;
+
+struct BenchArguments {
+  int batch = 32;
+  bool json = false;
+  DeviceOptions device;
+};
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Multiplications and additions of one image's training step when every layer is computed densely: forward,
+/// weight gradient and data gradient cost the same, and the first layer has no data gradient.
+Result<double> dense_flop(const Model& model) {
+  const auto sizes = model.output_sizes();
+  if (!sizes.ok()) return sizes.status();
+  double flop = 0;
+  Size3 in = model.input();
+  for (std::size_t i = 0; i < model.layers().size(); ++i) {
+    const Layer& layer = model.layers()[i];
+    const Size3 out = (*sizes)[i];
+    double products = 0;
+    if (layer.kind == LayerKind::conv2d)
+      products = double{1} * out.count() * layer.kernel * layer.kernel * in.channels;
+    if (layer.kind == LayerKind::linear) products = double{1} * out.count() * in.count();
+    flop += 2 * products * (i == 0 ? 2 : 3);
+    in = out;
+  }
+  return flop;
+}
+
+/// Random images and labels, as many as one batch.
+struct RandomBatch {
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> labels;
+
+  RandomBatch(const Model& model, int batch) {
+    Rng rng(0, RngStream::augment);
+    pixels.resize(static_cast<std::size_t>(batch) * static_cast<std::size_t>(model.input().count()));
+    for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
+    const auto classes = static_cast<std::uint32_t>(model.classes().size());
+    for (int n = 0; n < batch; ++n) labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
+  }
+};
+
+/// Trains on one batch over and over and keeps the time.
+class Bench {
+ public:
+  Bench(TrainingStep step, int batch)
+      : step_(std::move(step)), data_(step_.graph().model(), batch), batch_(batch) {}
+
+  /// Seconds per step, the mean over `steps` steps.
+  Result<double> round(int steps) {
+    const double start = seconds_now();
+    for (int i = 0; i < steps; ++i) {
+      const auto loss =
+          step_.run({data_.pixels, data_.labels, data_.labels, Shards{batch_}}, ++steps_done_, kLr);
+      if (!loss.ok()) return loss.status();
+    }
+    return (seconds_now() - start) / steps;
+  }
+
+ private:
+  static constexpr float kLr = 1e-5F;
+
+  TrainingStep step_;
+  RandomBatch data_;
+  int batch_;
+  int steps_done_ = 0;
+};
+
+Result<Bench> make_bench(const Context& context, const Model& model, int batch) {
+  auto graph = Graph::create(context, model, batch, GraphMode::training);
+  if (!graph.ok()) return graph.status();
+  initialize(graph->parameters(), 0, graph->parameter_values());
+  auto optimizer = make_optimizer({}, graph->parameter_values().size());
+  const std::vector<float> alike(model.classes().size(), 1.0F);
+  return Bench(TrainingStep(std::move(*graph), std::move(optimizer), alike), batch);
+}
+
+/// Seconds per step of every round, in ascending order.
+Result<std::vector<double>> measure(Bench& bench) {
+  const auto warm_up = bench.round(kWarmUpSteps);
+  if (!warm_up.ok()) return warm_up.status();
+  const int steps = std::max(1, static_cast<int>(kSecondsPerRound / *warm_up));
+  std::vector<double> seconds;
+  Progress bar("bench", kRounds);
+  for (int round = 0; round < kRounds; ++round) {
+    const auto per_step = bench.round(steps);
+    if (!per_step.ok()) return per_step.status();
+    seconds.push_back(*per_step);
+    bar.update(round + 1);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds;
+}
+
+Result<int> run_bench(const BenchArguments& arguments) {
+  const auto machine = Machine::open(arguments.device);
+  if (!machine.ok()) return machine.status();
+  print_note(machine->description(), arguments.json);
+  const auto model = zoo_model(zoo_names().front());
+  if (!model.ok()) return model.status();
+  const auto flop = dense_flop(*model);
+  if (!flop.ok()) return flop.status();
+  auto bench = make_bench(machine->context(), *model, arguments.batch);
+  if (!bench.ok()) return bench.status();
+  const double peak = measure_fma_peak(machine->context()) / 1e9;
+  const auto seconds = measure(*bench);
+  if (!seconds.ok()) return seconds.status();
+
+  const double median = (*seconds)[seconds->size() / 2];
+  const double gflops = *flop * arguments.batch / median / 1e9;
+  const auto images_per_second = [&](double per_step) { return arguments.batch / per_step; };
+  if (arguments.json) {
+    print_json({{"model", model->name()},
+                {"batch", arguments.batch},
+                {"threads", machine->threads()},
+                {"isa", isa_name(machine->context().isa)},
+                {"rounds", kRounds},
+                {"images_per_second", images_per_second(median)},
+                {"images_per_second_min", images_per_second(seconds->back())},
+                {"images_per_second_max", images_per_second(seconds->front())},
+                {"ms_per_step", median * 1e3},
+                {"ms_per_step_min", seconds->front() * 1e3},
+                {"ms_per_step_max", seconds->back() * 1e3},
+                {"dense_mflop_per_image", *flop / 1e6},
+                {"gflops", gflops},
+                {"peak_gflops", peak},
+                {"fraction_of_peak", gflops / peak}});
+    return 0;
+  }
+  fmt::print("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n", model->name(),
+             arguments.batch, kRounds);
+  fmt::print("{:.1f} images/s ({:.1f} to {:.1f})\n", images_per_second(median),
+             images_per_second(seconds->back()), images_per_second(seconds->front()));
+  fmt::print("{:.2f} ms/step ({:.2f} to {:.2f})\n", median * 1e3, seconds->back() * 1e3,
+             seconds->front() * 1e3);
+  fmt::print(
+      "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which zeros and unread outputs are "
+      "skipped)\n",
+      gflops, *flop / 1e6);
+  fmt::print("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
+             gflops / peak, peak);
+  return 0;
+}
+
+}  // namespace
+
+Command bench_train_command(CLI::App& app) {
+  CLI::App* bench = app.add_subcommand("bench", "Measures speed");
+  bench->require_subcommand(1);
+  bench->footer("Examples:\n  bauta bench train\n  bauta bench train --json | jq .images_per_second");
+  CLI::App* train = bench->add_subcommand("train", "Measures how fast the study's network trains");
+  train->footer(kExamples);
+  auto arguments = std::make_shared<BenchArguments>();
+  train->add_option("--batch", arguments->batch, "images of one step")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N")
+      ->capture_default_str();
+  train->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_device_options(*train, arguments->device);
+  return {train, [arguments] { return run_bench(*arguments); }};
+}
+
+}  // namespace bauta

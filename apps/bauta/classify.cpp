@@ -1,0 +1,192 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "apps/bauta/command.h"
+#include "apps/bauta/inputs.h"
+#include "apps/bauta/machine.h"
+#include "apps/bauta/terminal.h"
+#include "engine/io/image.h"
+#include "engine/io/preprocess.h"
+#include "optim/predict.h"
+
+namespace bauta {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  bauta classify --weights runs/a/best.safetensors photo.jpg
+      One line for each image: path, label, confidence (the probability of that label).
+  bauta classify --weights runs/a/best.safetensors --threshold 0.9 photos/*.jpg
+      Where the confidence is below 0.9 the label is "uncertain".
+  bauta classify --weights runs/a/best.safetensors --json photos/*.jpg | jq '.[].label'
+
+An image that cannot be read gets a line on stderr, the others go on, and the exit code is 1.)";
+
+constexpr int kBatch = 32;
+
+struct ClassifyArguments {
+  std::string weights;
+  std::vector<std::string> images;
+  float threshold = 0;
+  bool json = false;
+  DeviceOptions device;
+};
+
+/// Images that are decoded and classified together: those that could be read, and why the others could not.
+struct Chunk {
+  std::vector<std::string> paths;
+  std::vector<Status> statuses;       // one per path
+  std::vector<std::string> readable;  // paths whose status is ok
+  std::vector<std::uint8_t> pixels;   // theirs, [n, H, W, 3]
+};
+
+Status decode(const std::string& path, ImageSize size, std::span<std::uint8_t> pixels) {
+  const auto image = load_image(path);
+  if (!image.ok()) return image.status();
+  resize_bilinear(*image, size.height, size.width, pixels);
+  return {};
+}
+
+Chunk read_chunk(const Context& context, std::span<const std::string> paths, ImageSize size) {
+  Chunk chunk{{paths.begin(), paths.end()}, std::vector<Status>(paths.size()), {}, {}};
+  chunk.pixels.resize(paths.size() * size.bytes());
+  const auto pixels_of = [&](std::size_t i) {
+    return std::span(chunk.pixels).subspan(i * size.bytes(), size.bytes());
+  };
+  parallel_for(context, static_cast<int>(paths.size()), [&](int index, int) {
+    const auto i = static_cast<std::size_t>(index);
+    chunk.statuses[i] = decode(chunk.paths[i], size, pixels_of(i));
+  });
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (!chunk.statuses[i].ok()) continue;
+    if (chunk.readable.size() != i) std::ranges::copy(pixels_of(i), pixels_of(chunk.readable.size()).begin());
+    chunk.readable.push_back(chunk.paths[i]);
+  }
+  chunk.pixels.resize(chunk.readable.size() * size.bytes());
+  return chunk;
+}
+
+// The readable images as a data set; nobody reads its labels.
+Dataset unlabelled(const Chunk& chunk, const Model& model) {
+  Dataset::Parts parts;
+  parts.size = image_size(model);
+  parts.classes = model.classes();
+  parts.names = chunk.readable;
+  parts.labels.assign(chunk.readable.size(), 0);
+  parts.pixels = chunk.pixels;
+  return Dataset(std::move(parts));
+}
+
+Json probabilities_json(std::span<const float> probabilities, const std::vector<std::string>& classes) {
+  Json json = Json::object();
+  for (std::size_t c = 0; c < classes.size(); ++c) json[classes[c]] = probabilities[c];
+  return json;
+}
+
+/// Prints results in the images' order, as lines or collected as JSON.
+class Printer {
+ public:
+  Printer(const ClassifyArguments& arguments, const std::vector<std::string>& classes)
+      : arguments_(arguments), classes_(classes) {
+    for (const std::string& path : arguments.images) width_ = std::max(width_, path.size());
+    width_ = std::min<std::size_t>(width_, 60);
+  }
+
+  void print(const Chunk& chunk, const Predictions& predictions) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < chunk.paths.size(); ++i) {
+      if (chunk.statuses[i].ok()) {
+        print_image(chunk.paths[i], predictions, n++);
+      } else {
+        print_failure(chunk.paths[i], chunk.statuses[i]);
+      }
+    }
+  }
+
+  /// Prints what was collected; returns the exit code.
+  int finish() const {
+    if (arguments_.json) print_json(json_);
+    return failed_ ? 1 : 0;
+  }
+
+ private:
+  void print_image(const std::string& path, const Predictions& predictions, std::size_t n) {
+    const std::size_t classes = classes_.size();
+    const auto probabilities = std::span(predictions.probabilities).subspan(n * classes, classes);
+    const auto predicted = static_cast<std::size_t>(predictions.predicted[n]);
+    const float confidence = probabilities[predicted];
+    const std::string label = confidence < arguments_.threshold ? "uncertain" : classes_[predicted];
+    if (arguments_.json) {
+      json_.push_back({{"path", path},
+                       {"label", label},
+                       {"confidence", confidence},
+                       {"probabilities", probabilities_json(probabilities, classes_)}});
+    } else {
+      print_note(fmt::format("{:<{}}  {:<12}  {:.4f}", path, width_, label, confidence));
+    }
+  }
+
+  void print_failure(const std::string& path, const Status& status) {
+    failed_ = true;
+    print_error(status.message());
+    if (arguments_.json) json_.push_back({{"path", path}, {"error", status.message()}});
+  }
+
+  const ClassifyArguments& arguments_;
+  const std::vector<std::string>& classes_;
+  std::size_t width_ = 0;
+  Json json_ = Json::array();
+  bool failed_ = false;
+};
+
+Result<int> run_classify(const ClassifyArguments& arguments) {
+  const auto machine = Machine::open(arguments.device);
+  if (!machine.ok()) return machine.status();
+  print_note(machine->description(), arguments.json);
+  const auto weights = open_weights_noted(arguments.weights, arguments.json);
+  if (!weights.ok()) return weights.status();
+  const Model& model = weights->model;
+  auto graph = trained_graph(machine->context(), *weights, kBatch);
+  if (!graph.ok()) return graph.status();
+
+  const std::vector<float> alike(model.classes().size(), 1.0F);
+  Printer printer(arguments, model.classes());
+  const std::span<const std::string> paths = arguments.images;
+  for (std::size_t begin = 0; begin < paths.size(); begin += kBatch) {
+    const auto count = std::min<std::size_t>(kBatch, paths.size() - begin);
+    const Chunk chunk = read_chunk(machine->context(), paths.subspan(begin, count), image_size(model));
+    std::vector<int> samples(chunk.readable.size());
+    std::iota(samples.begin(), samples.end(), 0);
+    const auto predictions = predict(*graph, unlabelled(chunk, model), samples, alike, {});
+    if (!predictions.ok()) return predictions.status();
+    printer.print(chunk, *predictions);
+  }
+  return printer.finish();
+}
+
+}  // namespace
+
+Command classify_command(CLI::App& app) {
+  CLI::App* classify = app.add_subcommand("classify", "Says what is on images");
+  classify->footer(kExamples);
+  auto arguments = std::make_shared<ClassifyArguments>();
+  classify
+      ->add_option("--weights", arguments->weights,
+                   "weights that bauta wrote, or a PyTorch state dict as safetensors")
+      ->required()
+      ->type_name("FILE");
+  classify->add_option("images", arguments->images, "images (JPEG, PNG, BMP ...)")
+      ->required()
+      ->type_name("IMAGE");
+  classify
+      ->add_option("--threshold", arguments->threshold, "below this confidence the label is \"uncertain\"")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("X");
+  classify->add_flag("--json", arguments->json, "an array of JSON on stdout");
+  add_device_options(*classify, arguments->device);
+  return {classify, [arguments] { return run_classify(*arguments); }};
+}
+
+}  // namespace bauta

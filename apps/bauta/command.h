@@ -1,0 +1,52 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// A subcommand: its options, and what it does once they are parsed. The result is the program's exit code.
+struct Command {
+  CLI::App* app;
+  std::function<Result<int>()> run;
+};
+
+// One function per file. Each adds its subcommands to `app`.
+Command train_command(CLI::App& app, const std::string& command_line);
+Command eval_command(CLI::App& app);
+Command classify_command(CLI::App& app);
+Command info_command(CLI::App& app);
+std::vector<Command> data_commands(CLI::App& app);
+Command bench_train_command(CLI::App& app);
+
+/// Exit code of a run that a signal stopped, as shells have it for Ctrl-C.
+constexpr int kExitInterrupted = 130;
+
+/// An option that takes one of a few words, each standing for a value.
+template <class T>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, T& variable,
+                        const std::vector<std::pair<std::string, T>>& choices,
+                        const std::string& description) {
+  std::vector<std::string> words;
+  std::string first;
+  for (const auto& [word, value] : choices) {
+    words.push_back(word);
+    if (value == variable) first = word;
+  }
+  const auto set = [&variable, choices](const std::string& given) {
+    for (const auto& [word, value] : choices) {
+      if (word == given) variable = value;
+    }
+  };
+  return app.add_option_function<std::string>(name, set, description)
+      ->check(CLI::IsMember(words))
+      ->type_name("NAME")
+      ->default_str(first);
+}
+
+}  // namespace bauta

@@ -1,0 +1,240 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "apps/bauta/command.h"
+#include "apps/bauta/inputs.h"
+#include "apps/bauta/machine.h"
+#include "apps/bauta/terminal.h"
+#include "optim/predict.h"
+
+namespace bauta {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  bauta eval --weights runs/a/best.safetensors --data faces
+      Accuracy, a table of the classes, ROC-AUC, the confusion matrix, and the ten worst mistakes by name.
+  bauta eval --weights runs/a/best.safetensors --data faces --json | jq .accuracy
+      The same as one object of JSON, with all mistakes.
+  bauta eval --weights runs/a/best.safetensors --data faces --threshold 0.9
+      Says as well how many images the network is less than 90 % sure of, and how good it is on the others.
+  bauta eval --weights pytorch_model.safetensors --data photos.csv
+      A PyTorch state dict of the study's network needs no conversion.
+
+Confidence is the probability of the predicted class. Accuracy, classes, ROC-AUC, confusion and mistakes are about all
+images, whatever the threshold; images below it are counted as uncertain besides.)";
+
+constexpr int kBatch = 32;
+constexpr std::size_t kWorstMistakes = 10;
+
+struct EvalArguments {
+  std::string weights;
+  std::string data;
+  std::optional<float> threshold;
+  bool strict = false;
+  bool json = false;
+  DeviceOptions device;
+};
+
+struct Mistake {
+  int sample;
+  std::int32_t label;
+  std::int32_t predicted;
+  float confidence;
+};
+
+/// What the images below and above the threshold come to.
+struct Uncertain {
+  int images = 0;         // confidence below the threshold
+  int certain_right = 0;  // of the others
+};
+
+/// All that eval found, to be shown in one way or the other.
+struct EvalResult {
+  const EvalArguments& arguments;
+  const Dataset& data;
+  Evaluation evaluation;
+  double loss;
+  std::vector<Mistake> mistakes;  // highest confidence first
+  Uncertain uncertain;
+
+  int certain() const { return data.size() - uncertain.images; }
+  double certain_accuracy() const { return static_cast<double>(uncertain.certain_right) / certain(); }
+};
+
+float confidence(const Predictions& p, std::size_t n, std::size_t classes) {
+  return p.probabilities[n * classes + static_cast<std::size_t>(p.predicted[n])];
+}
+
+std::vector<Mistake> mistakes_of(const Predictions& p, std::size_t classes) {
+  std::vector<Mistake> mistakes;
+  for (std::size_t n = 0; n < p.labels.size(); ++n) {
+    if (p.predicted[n] == p.labels[n]) continue;
+    mistakes.push_back({static_cast<int>(n), p.labels[n], p.predicted[n], confidence(p, n, classes)});
+  }
+  std::stable_sort(mistakes.begin(), mistakes.end(),
+                   [](const Mistake& a, const Mistake& b) { return a.confidence > b.confidence; });
+  return mistakes;
+}
+
+Uncertain uncertain_of(const Predictions& p, std::size_t classes, float threshold) {
+  Uncertain result;
+  for (std::size_t n = 0; n < p.labels.size(); ++n) {
+    const bool certain = confidence(p, n, classes) >= threshold;
+    result.images += certain ? 0 : 1;
+    result.certain_right += certain && p.predicted[n] == p.labels[n] ? 1 : 0;
+  }
+  return result;
+}
+
+Json to_json(const EvalResult& r) {
+  const auto& classes = r.data.classes();
+  Json per_class = Json::object();
+  Json confusion = Json::array();
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const ClassMetrics& m = r.evaluation.per_class[c];
+    per_class[classes[c]] = {
+        {"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1}, {"support", m.support}};
+    const auto row = r.evaluation.confusion.begin() + static_cast<std::ptrdiff_t>(c * classes.size());
+    confusion.push_back(std::vector<int>(row, row + static_cast<std::ptrdiff_t>(classes.size())));
+  }
+  Json mistakes = Json::array();
+  for (const Mistake& m : r.mistakes) {
+    mistakes.push_back({{"path", r.data.name(m.sample)},
+                        {"label", classes[static_cast<std::size_t>(m.label)]},
+                        {"predicted", classes[static_cast<std::size_t>(m.predicted)]},
+                        {"confidence", m.confidence}});
+  }
+  Json json{{"weights", r.arguments.weights},
+            {"data", r.arguments.data},
+            {"images", r.data.size()},
+            {"classes", classes},
+            {"accuracy", r.evaluation.accuracy},
+            {"loss", r.loss},
+            {"per_class", per_class},
+            {"roc_auc", r.evaluation.roc_auc},
+            {"confusion", confusion},
+            {"mistakes", mistakes}};
+  if (r.arguments.threshold) {
+    json["uncertain"] = {{"threshold", *r.arguments.threshold}, {"images", r.uncertain.images}};
+    json["uncertain"]["accuracy_of_the_others"] = r.certain() > 0 ? Json(r.certain_accuracy()) : Json();
+  }
+  return json;
+}
+
+std::string class_table(const EvalResult& r) {
+  std::vector<std::vector<std::string>> rows = {{"class", "precision", "recall", "f1", "images"}};
+  for (std::size_t c = 0; c < r.data.classes().size(); ++c) {
+    const ClassMetrics& m = r.evaluation.per_class[c];
+    rows.push_back({r.data.classes()[c], fmt::format("{:.4f}", m.precision), fmt::format("{:.4f}", m.recall),
+                    fmt::format("{:.4f}", m.f1), with_commas(m.support)});
+  }
+  return table(rows);
+}
+
+std::string confusion_table(const EvalResult& r) {
+  const auto& classes = r.data.classes();
+  std::vector<std::vector<std::string>> rows = {{"true \\ predicted"}};
+  rows[0].insert(rows[0].end(), classes.begin(), classes.end());
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    std::vector<std::string> row = {classes[c]};
+    for (std::size_t p = 0; p < classes.size(); ++p) {
+      row.push_back(with_commas(r.evaluation.confusion[c * classes.size() + p]));
+    }
+    rows.push_back(row);
+  }
+  return table(rows);
+}
+
+std::string mistakes_table(const EvalResult& r) {
+  const auto& classes = r.data.classes();
+  std::vector<std::vector<std::string>> rows = {{"path", "is", "taken for", "confidence"}};
+  for (std::size_t i = 0; i < std::min(kWorstMistakes, r.mistakes.size()); ++i) {
+    const Mistake& m = r.mistakes[i];
+    rows.push_back({r.data.name(m.sample), classes[static_cast<std::size_t>(m.label)],
+                    classes[static_cast<std::size_t>(m.predicted)], fmt::format("{:.4f}", m.confidence)});
+  }
+  return table(rows, {1, 2});
+}
+
+void print_result(const EvalResult& r) {
+  fmt::print("accuracy {:.4f} on {} images, {} mistakes; cross-entropy {:.4g}\n", r.evaluation.accuracy,
+             with_commas(r.data.size()), with_commas(std::ssize(r.mistakes)), r.loss);
+  const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
+  fmt::print("ROC-AUC of {} {:.4f}\n", positive, r.evaluation.roc_auc);
+  if (r.arguments.threshold) {
+    fmt::print("{} images are uncertain (confidence below {:g})", with_commas(r.uncertain.images),
+               *r.arguments.threshold);
+    if (r.certain() > 0) fmt::print("; accuracy on the others {:.4f}", r.certain_accuracy());
+    fmt::print("\n");
+  }
+  fmt::print("\n{}\n{}", class_table(r), confusion_table(r));
+  if (r.mistakes.empty()) return;
+  fmt::print("\nworst mistakes, {} of {}\n{}", std::min(kWorstMistakes, r.mistakes.size()), r.mistakes.size(),
+             mistakes_table(r));
+}
+
+Result<int> run_eval(const EvalArguments& arguments) {
+  const auto machine = Machine::open(arguments.device);
+  if (!machine.ok()) return machine.status();
+  print_note(machine->description(), arguments.json);
+  const auto weights = open_weights_noted(arguments.weights, arguments.json);
+  if (!weights.ok()) return weights.status();
+  const Model& model = weights->model;
+  const auto data = open_data(*machine, arguments.data, image_size(model), model.classes(), arguments.strict,
+                              print_warning);
+  if (!data.ok()) return data.status();
+  auto graph = trained_graph(machine->context(), *weights, kBatch);
+  if (!graph.ok()) return graph.status();
+
+  std::vector<int> samples(static_cast<std::size_t>(data->size()));
+  std::iota(samples.begin(), samples.end(), 0);
+  const std::vector<float> alike(model.classes().size(), 1.0F);
+  std::optional<Progress> bar(std::in_place, "evaluating", data->size());
+  const auto predictions = predict(*graph, *data, samples, alike, [&](int done) { bar->update(done); });
+  bar.reset();
+  if (!predictions.ok()) return predictions.status();
+  auto evaluation = evaluate(*predictions, model.classes());
+  if (!evaluation.ok()) return Status::error(evaluation.status().message(), arguments.weights);
+
+  EvalResult result{arguments,
+                    *data,
+                    std::move(*evaluation),
+                    predictions->loss.mean(),
+                    mistakes_of(*predictions, alike.size()),
+                    {}};
+  if (arguments.threshold) result.uncertain = uncertain_of(*predictions, alike.size(), *arguments.threshold);
+  if (arguments.json) {
+    print_json(to_json(result));
+  } else {
+    print_result(result);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command eval_command(CLI::App& app) {
+  CLI::App* eval = app.add_subcommand("eval", "Measures trained weights on a data set");
+  eval->footer(kExamples);
+  auto arguments = std::make_shared<EvalArguments>();
+  eval->add_option("--weights", arguments->weights,
+                   "weights that bauta wrote, or a PyTorch state dict as safetensors")
+      ->required()
+      ->type_name("FILE");
+  eval->add_option("--data", arguments->data, "folder, CSV manifest or pack of images")
+      ->required()
+      ->type_name("PATH");
+  eval->add_option("--threshold", arguments->threshold, "count images with a confidence below X as uncertain")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("X");
+  eval->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
+  eval->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_device_options(*eval, arguments->device);
+  return {eval, [arguments] { return run_eval(*arguments); }};
+}
+
+}  // namespace bauta

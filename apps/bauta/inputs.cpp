@@ -1,0 +1,62 @@
+#include "apps/bauta/inputs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <optional>
+
+#include "apps/bauta/terminal.h"
+
+namespace bauta {
+
+ImageSize image_size(const Model& model) {
+  const Size3 in = model.input();
+  return {in.height, in.width, in.channels};
+}
+
+OpenOptions open_options(const Machine& machine, ImageSize size, bool strict) {
+  constexpr double kSilentSeconds = 2;
+  OpenOptions options;
+  options.size = size;
+  options.threads = machine.threads();
+  options.strict = strict;
+  options.warn = print_warning;
+  const auto bar = std::make_shared<std::optional<Progress>>();
+  options.progress = [bar](int done, int total) {
+    if (!bar->has_value()) bar->emplace("reading images", total, 0, kSilentSeconds);
+    (*bar)->update(done);
+  };
+  return options;
+}
+
+Result<Dataset> open_data(const Machine& machine, const std::string& path, ImageSize size,
+                          std::vector<std::string> classes, bool strict,
+                          std::function<void(std::string_view)> warn) {
+  OpenOptions options = open_options(machine, size, strict);
+  options.classes = std::move(classes);
+  options.warn = std::move(warn);
+  return open_dataset(path, options);
+}
+
+std::string bare_weights_note(const std::string& path, const Model& model) {
+  return fmt::format(
+      "{} has no metadata: taken for a PyTorch state dict of the {} network, classes {}, images RGB {}x{}, "
+      "bilinear, bytes/255",
+      path, model.name(), fmt::join(model.classes(), " and "), model.input().height, model.input().width);
+}
+
+Result<WeightFile> open_weights_noted(const std::string& path, bool json) {
+  auto weights = open_weights(path);
+  if (weights.ok() && !weights->has_metadata) print_note(bare_weights_note(path, weights->model), json);
+  return weights;
+}
+
+Result<Graph> trained_graph(const Context& context, const WeightFile& weights, int max_batch) {
+  auto graph = Graph::create(context, weights.model, max_batch, GraphMode::inference);
+  if (!graph.ok()) return graph.status();
+  BAUTA_TRY(load_parameters(weights.file, "", graph->parameters(), graph->parameter_values()));
+  return graph;
+}
+
+}  // namespace bauta

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/bauta/machine.h"
+#include "engine/data/dataset.h"
+#include "layers/graph.h"
+#include "layers/weights.h"
+
+namespace bauta {
+
+/// The images that the network takes.
+ImageSize image_size(const Model&);
+
+/// Options for opening a data set, with progress on stderr where it takes more than two seconds. The bar goes
+/// away with the last copy of the options.
+OpenOptions open_options(const Machine&, ImageSize, bool strict);
+
+/// Opens a data set for a network. `classes`: those that it must have, in their order; empty: its own.
+/// `warn` takes one line for each image that is left out, and one that says how many were.
+Result<Dataset> open_data(const Machine&, const std::string& path, ImageSize,
+                          std::vector<std::string> classes, bool strict,
+                          std::function<void(std::string_view)> warn);
+
+/// Opens a file of weights, and says so in one line where it has no metadata (on stderr where stdout is for
+/// JSON).
+Result<WeightFile> open_weights_noted(const std::string& path, bool json);
+
+/// What a weight file without metadata is taken for, in one line.
+std::string bare_weights_note(const std::string& path, const Model&);
+
+/// The network of a weight file with its weights, ready for forward on up to `max_batch` images.
+Result<Graph> trained_graph(const Context&, const WeightFile&, int max_batch);
+
+}  // namespace bauta

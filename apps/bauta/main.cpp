@@ -1,0 +1,102 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/bauta/build_info.h"
+#include "apps/bauta/command.h"
+#include "apps/bauta/terminal.h"
+
+namespace bauta {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  bauta data make --out faces --with-mask 500 --without-mask 500   # render a data set
+  bauta train --data faces --out runs/a                            # train the study's network on it
+  bauta eval --weights runs/a/best.safetensors --data faces        # see how good it is
+  bauta classify --weights runs/a/best.safetensors photo.jpg       # ask it about an image
+
+Every subcommand has a page of its own: bauta train --help)";
+
+// CLI11's help, but the footer as it was written: examples keep their lines.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_footer(const CLI::App* app) const override {
+    const std::string footer = app->get_footer();
+    return footer.empty() ? footer : footer + "\n";
+  }
+};
+
+// The subcommand that was given, as a person types it.
+std::string words(const CLI::App& app) {
+  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + words(*sub);
+  return app.get_name();
+}
+
+// CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX.
+Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
+  const std::string command = words(app);
+  std::string what = error.what();
+  std::string where = command;
+  const std::string extras = "The following argument was not expected: ";
+  const std::string many_extras = "The following arguments were not expected: ";
+  const std::size_t colon = what.find(": ");
+  if (what.starts_with(extras)) {
+    what = "unknown argument " + what.substr(extras.size());
+  } else if (what.starts_with(many_extras)) {
+    what = "unknown arguments " + what.substr(many_extras.size());
+  } else if (what.starts_with("-") && colon != std::string::npos) {
+    where = what.substr(0, colon);
+    what = what.substr(colon + 2);
+  } else if (what == "A subcommand is required") {
+    what = "a subcommand is missing";
+  }
+  return Status::usage(what, where, "see " + command + " --help");
+}
+
+// The words of the command line, to be typed again.
+std::string command_line(int argc, char** argv) {
+  std::string line = "bauta";
+  for (int i = 1; i < argc; ++i) line += " " + shell_word(argv[i]);
+  return line;
+}
+
+int fail(const Status& status) {
+  print_error(status.message());
+  return status.is_usage() ? 2 : 1;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains the face-mask network, from images to a checked result, without a framework.",
+               "bauta");
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_version_flag("--version", std::string("bauta ") + kVersion);
+  app.require_subcommand(1);
+  app.footer(kExamples);
+
+  std::vector<Command> commands = {train_command(app, command_line(argc, argv)), eval_command(app),
+                                   classify_command(app), info_command(app), bench_train_command(app)};
+  for (Command& command : data_commands(app)) commands.push_back(std::move(command));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help and --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return fail(usage_error(error, app));
+  }
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    const auto code = command.run();
+    if (!code.ok()) return fail(code.status());
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return *code;
+    return fail(Status::error("the results could not be written", "standard output", "free some space"));
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace bauta
+
+int main(int argc, char** argv) { return bauta::run(argc, argv); }

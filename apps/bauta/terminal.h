@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/status.h"
+
+namespace bauta {
+
+using Json = nlohmann::ordered_json;
+
+/// "bauta: error: MESSAGE" as one line on stderr, "error" in red on a terminal.
+void print_error(const std::string& message);
+
+/// "bauta: warning: MESSAGE" as one line on stderr, "warning" in yellow on a terminal.
+void print_warning(std::string_view message);
+
+/// A line of what a run says about itself: on stdout, or on stderr where stdout is kept for JSON.
+void print_note(const std::string& line, bool json = false);
+
+/// `text` in green where stdout is a terminal.
+std::string green(const std::string& text);
+
+/// One line of JSON on stdout. Names that are not UTF-8 lose the bytes that are not; NaN becomes null.
+void print_json(const Json& json);
+
+/// "1,234,567".
+std::string with_commas(std::int64_t number);
+
+/// `word` as it is typed in a shell, quoted where need be.
+std::string shell_word(const std::string& word);
+
+/// A duration in seconds as "02:05" or "1:02:05".
+std::string clock_text(double seconds);
+
+/// Rows of text in columns that are as wide as their widest cell, two spaces between. The first column is
+/// aligned to the left, the others to the right unless named in `left`.
+std::string table(const std::vector<std::vector<std::string>>& rows,
+                  const std::vector<std::size_t>& left = {});
+
+/// How far something has come, on stderr: on a terminal one line that is drawn again and again, in the manner
+/// of tqdm,
+///     epoch 3/10:  45%|████▌     | 1310/2897 [00:16<00:20, 79.12it/s, 2532 images/s, loss=0.0221]
+/// and elsewhere a plain line of the same words every 5 seconds. Leaves nothing on the terminal when
+/// destroyed.
+class Progress {
+ public:
+  /// `done` of `total` are done already; nothing is shown during the first `silent` seconds.
+  Progress(std::string label, std::int64_t total, std::int64_t done = 0, double silent = 0);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// `done` of the total are done; `detail` is added behind the rate.
+  void update(std::int64_t done, const std::string& detail = {});
+
+  /// Seconds since the making.
+  double elapsed() const;
+
+ private:
+  std::string line(std::int64_t done, const std::string& detail, int width) const;
+  void draw(std::int64_t done, const std::string& detail);
+
+  std::string label_;
+  std::int64_t total_;
+  std::int64_t first_;
+  std::chrono::steady_clock::time_point start_;
+  double next_;  // seconds since start_ before which nothing is drawn
+  bool drawn_ = false;
+};
+
+}  // namespace bauta

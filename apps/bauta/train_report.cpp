@@ -1,0 +1,79 @@
+#include "apps/bauta/train_report.h"
+
+#include <fmt/format.h>
+
+#include "apps/bauta/inputs.h"
+
+namespace bauta {
+
+std::string TrainReport::epoch_label(int epoch) const {
+  return fmt::format("epoch {}/{}", epoch, options_.epochs);
+}
+
+void TrainReport::on_start(const RunStart& start) {
+  batches_per_epoch_ = start.batches_per_epoch;
+  std::string weights;
+  for (std::size_t c = 0; c < start.class_weights.size(); ++c) {
+    weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
+  }
+  if (start.bare_init) print_note(bare_weights_note(options_.init, model_));
+  print_note(fmt::format("{} images to train on, {} to validate, {} steps an epoch; class weights {}",
+                         with_commas(start.train_images), with_commas(start.val_images),
+                         start.batches_per_epoch, weights));
+  if (start.first_step > 0) print_note(fmt::format("resumed after step {}", start.first_step));
+}
+
+void TrainReport::on_step(const StepReport& step) {
+  if (bar_epoch_ != step.epoch) {
+    bar_.emplace(epoch_label(step.epoch), batches_per_epoch_, step.batch);
+    bar_epoch_ = step.epoch;
+    bar_images_ = 0;
+  } else {
+    bar_images_ += step.images;
+  }
+  const double seconds = bar_->elapsed();
+  const double speed = seconds > 0 ? static_cast<double>(bar_images_) / seconds : 0;
+  bar_->update(step.batch, fmt::format("{:.0f} images/s, loss={:.4g}", speed, step.loss));
+}
+
+void TrainReport::on_validation(int done, int images) {
+  if (bar_epoch_ != 0) {
+    bar_.emplace("validation", images, done);
+    bar_epoch_ = 0;
+  }
+  if (bar_) bar_->update(done);
+}
+
+void TrainReport::on_epoch(const EpochReport& epoch) {
+  bar_.reset();
+  bar_epoch_ = 0;
+  const EpochMetrics& m = epoch.metrics;
+  std::string line = fmt::format("{}  train_loss {:.4g}", epoch_label(m.epoch), m.train_loss);
+  if (m.validated) line += fmt::format("  val_loss {:.4g}  val_acc {:.4f}", m.val_loss, m.val_acc);
+  line += fmt::format("  {:.1f} s  {:.0f} images/s", m.seconds, m.images_per_second);
+  if (!m.validated) {
+    line += "  saved " + epoch.best_path;
+  } else if (epoch.improved && epoch.previous_best < 0) {
+    line += "  " + green(fmt::format("val_acc {:.4f} is the first, saved {}", m.val_acc, epoch.best_path));
+  } else if (epoch.improved) {
+    line += "  " + green(fmt::format("val_acc improved {:.4f} -> {:.4f}, saved {}", epoch.previous_best,
+                                     m.val_acc, epoch.best_path));
+  } else {
+    line += fmt::format("  val_acc did not improve on {:.4f}", epoch.previous_best);
+  }
+  print_note(line);
+}
+
+void TrainReport::print_result(const TrainResult& result) const {
+  if (result.best_val_acc >= 0) {
+    print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {} steps", result.best_val_acc,
+                           result.best_epoch, result.steps));
+  } else {
+    print_note(fmt::format("done after {} steps, without validation", result.steps));
+  }
+  print_note("weights: " + result.best_path);
+  print_note("to go on from: " + result.last_path);
+  print_note("curves: tensorboard --logdir " + shell_word(options_.out));
+}
+
+}  // namespace bauta
