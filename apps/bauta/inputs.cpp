@@ -9,6 +9,11 @@
 #include "apps/bauta/terminal.h"
 
 namespace bauta {
+namespace {
+
+constexpr double kSilentSeconds = 2;  // before the opening of a data set shows its progress
+
+}  // namespace
 
 ImageSize image_size(const Model& model) {
   const Size3 in = model.input();
@@ -16,7 +21,6 @@ ImageSize image_size(const Model& model) {
 }
 
 OpenOptions open_options(const Machine& machine, ImageSize size, bool strict) {
-  constexpr double kSilentSeconds = 2;
   OpenOptions options;
   options.size = size;
   options.threads = machine.threads();

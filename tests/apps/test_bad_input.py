@@ -1,0 +1,246 @@
+"""Bad input: one clear line that names the file, a non-zero exit, and nothing lost."""
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+
+from bauta_cli import BAUTA, CliTest, read_safetensors, write_png, write_safetensors
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def no_image(path):
+    path.write_text("this is a text")
+
+
+def huge_png(path):
+    write_png(path, 30000, 30000)
+
+
+def huge_jpeg(path):
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc0")  # baseline frame: length, precision, height, width
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 30000, 30000)
+    path.write_bytes(bytes(data))
+
+
+BAD_IMAGES = [truncated, empty, no_image, huge_png, huge_jpeg]
+
+
+class Images(CliTest):
+    def test_in_a_data_set_each_is_a_warning_by_name_and_they_are_counted(self):
+        copy = self.copy_of_faces()
+        bad = self.images(copy)[: len(BAD_IMAGES)]
+        for spoil, path in zip(BAD_IMAGES, bad):
+            spoil(path)
+        result = self.train(self.work / "run", "--max-steps", 1, data=copy)
+        warnings = [l for l in result.stderr.splitlines() if l.startswith("bauta: warning: ")]
+        for path in bad:
+            self.assertEqual(sum(path.name in w for w in warnings), 1, warnings)
+        self.assertIn(f"{len(bad)} of 40", warnings[-1])
+
+    def test_with_strict_each_is_an_error(self):
+        for spoil in BAD_IMAGES:
+            with self.subTest(spoil=spoil.__name__):
+                copy = self.copy_of_faces()
+                bad = self.images(copy)[3]
+                spoil(bad)
+                self.fails("train", "--data", copy, "--out", self.work / "run", "--strict", saying=bad.name)
+                self.assertFalse((self.work / "run").exists())
+                shutil.rmtree(copy)
+
+
+class DataSets(CliTest):
+    def assert_refused(self, path, *saying):
+        self.fails("train", "--data", path, "--out", self.work / "run", saying=[path, *saying])
+        self.assertFalse((self.work / "run").exists())
+
+    def test_one_class(self):
+        copy = self.copy_of_faces()
+        shutil.rmtree(copy / "AFDB_face_dataset")
+        self.assert_refused(copy)
+
+    def test_a_class_with_one_image(self):
+        copy = self.copy_of_faces()
+        for path in self.images(copy / "AFDB_face_dataset")[1:]:
+            path.unlink()
+        self.assert_refused(copy, "without_mask")
+
+    def test_a_class_of_which_one_image_can_be_read(self):
+        copy = self.copy_of_faces()
+        for path in self.images(copy / "AFDB_face_dataset")[1:]:
+            empty(path)
+        self.assert_refused(copy, "without_mask")
+
+    def test_a_path_that_is_not_there(self):
+        self.assert_refused(self.work / "nothing")
+
+    def test_a_file_that_is_no_data_set(self):
+        path = self.work / "notes.txt"
+        path.write_text("hello")
+        self.assert_refused(path)
+
+    def test_a_folder_that_may_not_be_read(self):
+        copy = self.copy_of_faces()
+        (copy / "AFDB_face_dataset").chmod(0)
+        self.addCleanup((copy / "AFDB_face_dataset").chmod, 0o700)
+        if os.geteuid() != 0:
+            return self.assert_refused(copy, "AFDB_face_dataset")
+        # Root may read everything; the program then runs as nobody, from folders that nobody may pass.
+        for folder in [self.folder, self.work, copy]:
+            folder.chmod(0o755)
+        out = self.work / "run"
+        self.work.chmod(0o777)
+        program = self.folder / "bauta"
+        shutil.copy(BAUTA, program)
+        result = subprocess.run([program, "train", "--data", copy, "--out", out], capture_output=True, text=True,
+                                user=65534, group=65534, extra_groups=[])
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(result.stderr, r"^bauta: error: .*AFDB_face_dataset")
+        self.assertFalse(out.exists())
+
+
+class Weights(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        out = cls.folder / "run"
+        subprocess.run([BAUTA, "train", "--data", cls.faces, "--out", out, "--max-steps", "1", "--batch", "8"],
+                       check=True, capture_output=True)
+        cls.good = (out / "best.safetensors").read_bytes()
+        cls.tensors, cls.metadata = read_safetensors(out / "best.safetensors")
+
+    def assert_refused(self, content, *saying):
+        path = self.work / "bad.safetensors"
+        path.write_bytes(content)
+        image = self.images()[0]
+        for command in [["eval", "--weights", path, "--data", self.faces], ["classify", "--weights", path, image],
+                        ["info", "--weights", path],
+                        ["train", "--init", path, "--data", self.faces, "--out", self.work / "run"]]:
+            with self.subTest(command=command[0]):
+                self.fails(*command, saying=[path, *saying])
+        self.assertFalse((self.work / "run").exists())
+
+    def test_an_empty_file(self):
+        self.assert_refused(b"")
+
+    def test_a_file_that_ends_early(self):
+        for size in [4, 100, len(self.good) - 1]:
+            self.assert_refused(self.good[:size])
+
+    def test_a_header_longer_than_the_file(self):
+        self.assert_refused(struct.pack("<Q", 1 << 60) + self.good[8:])
+
+    def test_a_header_that_is_no_json(self):
+        self.assert_refused(self.good[:8] + b"!" * 50 + self.good[58:])
+
+    def test_a_tensor_of_another_shape(self):
+        tensors = dict(self.tensors)
+        dtype, _, data = tensors["convLayer1.0.bias"]
+        tensors["convLayer1.0.bias"] = (dtype, [16], data[:64])
+        path = self.work / "changed.safetensors"
+        write_safetensors(path, tensors, self.metadata)
+        self.assert_refused(path.read_bytes(), "convLayer1.0.bias")
+
+    def test_a_tensor_that_is_missing(self):
+        tensors = {name: t for name, t in self.tensors.items() if name != "linearLayers.2.weight"}
+        path = self.work / "changed.safetensors"
+        write_safetensors(path, tensors)
+        self.assert_refused(path.read_bytes(), "linearLayers.2.weight")
+
+    def test_a_tensor_of_no_layer(self):
+        path = self.work / "changed.safetensors"
+        write_safetensors(path, {**self.tensors, "fc9.bias": ("F32", [1], bytes(4))}, self.metadata)
+        self.assert_refused(path.read_bytes(), "fc9.bias")
+
+    def test_a_file_that_is_not_there(self):
+        self.fails("info", "--weights", self.work / "none.safetensors", saying="none.safetensors")
+
+
+class Runs(CliTest):
+    def contents(self, folder):
+        return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    def test_a_folder_that_is_not_empty_is_refused_and_kept(self):
+        out = self.work / "run"
+        self.train(out, "--max-steps", 1)
+        before = self.contents(out)
+        self.fails("train", "--data", self.faces, "--out", out, code=2, saying=[out, "--resume"])
+        self.assertEqual(before, self.contents(out))
+
+    def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoints(self):
+        out = self.work / "run"
+        self.train(out, "--epochs", 1)
+        best = (out / "best.safetensors").read_bytes()
+        # The first epoch's checkpoint with weights that no run survives.
+        tensors, metadata = read_safetensors(out / "last.safetensors")
+        dtype, shape, data = tensors["convLayer2.0.weight"]
+        tensors["convLayer2.0.weight"] = (dtype, shape, struct.pack("<f", float("nan")) + data[4:])
+        write_safetensors(out / "last.safetensors", tensors, metadata)
+        last = (out / "last.safetensors").read_bytes()
+        self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, "--resume",
+                   saying=["step 6", "convLayer2"])
+        self.assertEqual((best, last), tuple((out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]))
+
+    def test_a_learning_rate_beyond_all_measure(self):
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--batch", 8, "--lr", "1e30",
+                   saying=["step", "--lr"])
+
+    def test_a_folder_that_cannot_be_made(self):
+        (self.work / "file").write_text("")
+        self.fails("train", "--data", self.faces, "--out", self.work / "file/run", saying="file/run")
+
+
+class WritesThatFail(CliTest):
+    """A file-size limit stands in for the full disk: it needs no privileges."""
+
+    def limited(self, size):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return {"preexec_fn": limit, "restore_signals": False}
+
+    def test_train_names_the_file_and_keeps_the_last_checkpoint(self):
+        out = self.work / "run"
+        self.train(out, "--epochs", 1)
+        before = [(out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]]
+        self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, "--resume", saying=out,
+                   **self.limited(1 << 20))
+        self.assertEqual(before, [(out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]])
+        self.train(out, "--epochs", 2, "--resume")
+
+    def test_pack_names_the_file_and_leaves_none(self):
+        pack = self.work / "a.safetensors"
+        self.fails("data", "pack", "--data", self.faces, "--out", pack, saying=pack, **self.limited(1 << 19))
+        self.assertFalse(any(self.work.glob("a.safetensors*")))
+
+    def test_make_names_the_file(self):
+        self.fails("data", "make", "--out", self.work / "made", "--with-mask", 2, "--without-mask", 2,
+                   saying=self.work / "made", **self.limited(100))
+
+
+class FullDisk(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.work / "disk"
+        self.disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", self.disk], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("mounting a small file system is not permitted here")
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+
+    def test_train_says_so_by_the_files_name(self):
+        # best.safetensors (9 MB) fits, last.safetensors (26 MB) does not.
+        out = self.disk / "run"
+        self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 1,
+                   saying=[out / "last.safetensors", "No space left on device"])
+        self.assertEqual(len(read_safetensors(out / "best.safetensors")[0]), 10)
+        self.assertFalse(any(out.glob("*.tmp")))

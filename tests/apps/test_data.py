@@ -1,0 +1,54 @@
+"""bauta data make and data pack."""
+from bauta_cli import CliTest, read_safetensors
+
+
+class Make(CliTest):
+    def test_it_writes_the_rmfd_layout_and_says_what_to_type_next(self):
+        out = self.work / "made"
+        result = self.ok("data", "make", "--out", out, "--with-mask", 7, "--without-mask", 5)
+        self.assertEqual(len(list((out / "AFDB_masked_face_dataset").glob("*/*.jpg"))), 7)
+        self.assertEqual(len(list((out / "AFDB_face_dataset").glob("*/*.jpg"))), 5)
+        lines = result.stdout.splitlines()
+        self.assertRegex(lines[0], r"^wrote 7 faces with a mask and 5 without into ")
+        self.assertTrue(lines[1].startswith(f"next: bauta train --data {out}"))
+
+    def test_the_seed_decides_every_byte_whatever_the_threads(self):
+        def made(name, seed, threads):
+            self.ok("data", "make", "--out", self.work / name, "--with-mask", 3, "--without-mask", 3, "--seed", seed,
+                    "--threads", threads)
+            return [p.read_bytes() for p in self.images(self.work / name)]
+
+        first = made("a", 1, 1)
+        self.assertEqual(first, made("b", 1, 3))
+        self.assertNotEqual(first, made("c", 2, 1))
+
+    def test_a_folder_with_something_in_it_is_refused_and_kept(self):
+        before = [p.read_bytes() for p in self.images()]
+        self.fails("data", "make", "--out", self.faces, code=2, saying=self.faces)
+        self.assertEqual(before, [p.read_bytes() for p in self.images()])
+
+
+class Pack(CliTest):
+    def test_it_holds_the_bytes_of_every_image(self):
+        out = self.work / "faces.safetensors"
+        lines = self.ok("data", "pack", "--data", self.faces, "--out", out).stdout.splitlines()
+        self.assertRegex(lines[0], r"^wrote .*faces\.safetensors \(\d+\.\d MB\)$")
+        self.assertTrue(lines[1].startswith(f"next: bauta train --data {out}"))
+        shapes = [shape for dtype, shape, _ in read_safetensors(out)[0].values() if dtype == "U8" and len(shape) == 4]
+        self.assertEqual(shapes, [[40, 100, 100, 3]])
+
+    def test_a_bad_image_is_left_out_with_a_warning_and_a_count(self):
+        copy = self.copy_of_faces()
+        bad = self.images(copy)[0]
+        bad.write_bytes(bad.read_bytes()[:200])
+        result = self.ok("data", "pack", "--data", copy, "--out", self.work / "a.safetensors")
+        warnings = [l for l in result.stderr.splitlines() if l.startswith("bauta: warning: ")]
+        self.assertIn(bad.name, warnings[0])
+        self.assertIn("1 of 40", warnings[-1])
+
+    def test_strict_makes_it_an_error_and_writes_nothing(self):
+        copy = self.copy_of_faces()
+        bad = self.images(copy)[0]
+        bad.write_bytes(b"")
+        self.fails("data", "pack", "--data", copy, "--out", self.work / "a.safetensors", "--strict", saying=bad.name)
+        self.assertFalse(any(self.work.glob("a.safetensors*")))

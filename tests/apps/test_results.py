@@ -1,0 +1,193 @@
+"""bauta eval, classify, info and bench: what they find and how they say it."""
+import json
+import subprocess
+import unittest
+
+from bauta_cli import BAUTA, CliTest, read_safetensors, run, write_png, write_safetensors
+
+
+class TrainedTest(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        out = cls.folder / "run"
+        subprocess.run([BAUTA, "train", "--data", cls.faces, "--out", out, "--epochs", "6", "--batch", "4", "--lr",
+                        "3e-4"], check=True, capture_output=True)
+        cls.weights = out / "best.safetensors"
+
+    def bare_weights(self):
+        bare = self.work / "bare.safetensors"
+        write_safetensors(bare, read_safetensors(self.weights)[0])
+        return bare
+
+
+class Eval(TrainedTest):
+    def test_json_is_one_object_whose_numbers_agree_with_each_other(self):
+        result = self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json")
+        found = json.loads(result.stdout)
+        self.assertLessEqual({"accuracy", "per_class", "roc_auc", "confusion", "mistakes"}, set(found))
+        confusion = found["confusion"]
+        self.assertEqual([sum(row) for row in confusion], [self.WITHOUT_MASK, self.WITH_MASK])
+        right = confusion[0][0] + confusion[1][1]
+        self.assertAlmostEqual(found["accuracy"], right / 40)
+        self.assertEqual(len(found["mistakes"]), 40 - right)
+        self.assertEqual(list(found["per_class"]), ["without_mask", "with_mask"])
+        self.assertAlmostEqual(found["per_class"]["with_mask"]["recall"], confusion[1][1] / self.WITH_MASK)
+        self.assertTrue(0 <= found["roc_auc"] <= 1)
+        self.assertRegex(result.stderr, r"^device cpu .*, precision fp32, ")
+
+    def test_mistakes_come_by_name_the_surest_first(self):
+        swapped = self.copy_of_faces()
+        masked, bare = swapped / "AFDB_masked_face_dataset", swapped / "AFDB_face_dataset"
+        masked.rename(swapped / "x")
+        bare.rename(masked)
+        (swapped / "x").rename(bare)
+        mistakes = json.loads(self.ok("eval", "--weights", self.weights, "--data", swapped, "--json").stdout)["mistakes"]
+        self.assertGreater(len(mistakes), 20)
+        self.assertEqual([m["confidence"] for m in mistakes],
+                         sorted((m["confidence"] for m in mistakes), reverse=True))
+        for m in mistakes:
+            self.assertTrue((swapped / m["path"]).is_file())
+            self.assertNotEqual(m["label"], m["predicted"])
+
+    def test_people_get_tables(self):
+        out = self.ok("eval", "--weights", self.weights, "--data", self.faces).stdout
+        self.assertRegex(out, r"^device cpu ")
+        self.assertRegexIn(r"^accuracy \d\.\d{4} on 40 images", out)
+        self.assertRegexIn(r"^ROC-AUC of with_mask \d\.\d{4}$", out)
+        self.assertRegexIn(r"^class +precision +recall +f1 +images$", out)
+        self.assertRegexIn(r"^true \\ predicted +without_mask +with_mask$", out)
+
+    def test_a_threshold_counts_the_uncertain_and_changes_nothing_else(self):
+        plain = json.loads(self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json").stdout)
+        at = {}
+        for threshold in ["0", "0.9", "1"]:
+            at[threshold] = json.loads(self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json",
+                                               "--threshold", threshold).stdout)
+        self.assertNotIn("uncertain", plain)
+        self.assertEqual(at["0"]["uncertain"]["images"], 0)
+        self.assertAlmostEqual(at["0"]["uncertain"]["accuracy_of_the_others"], plain["accuracy"])
+        self.assertLessEqual(at["0.9"]["uncertain"]["images"], at["1"]["uncertain"]["images"])
+        del at["0.9"]["uncertain"]
+        self.assertEqual(plain, at["0.9"])
+
+    def test_a_pytorch_state_dict_gives_the_same_and_is_noted(self):
+        known = json.loads(self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json").stdout)
+        result = self.ok("eval", "--weights", self.bare_weights(), "--data", self.faces, "--json")
+        bare = json.loads(result.stdout)
+        self.assertEqual(result.stderr.count("no metadata"), 1)
+        del known["weights"], bare["weights"]
+        self.assertEqual(known, bare)
+
+    def test_threads_change_nothing(self):
+        first, second = (self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json", "--threads", n).stdout
+                         for n in [1, 3])
+        self.assertEqual(first, second)
+
+    def test_a_data_set_of_other_classes_is_refused(self):
+        other = self.copy_of_faces()
+        (other / "AFDB_masked_face_dataset").rename(other / "cats")
+        (other / "AFDB_face_dataset").rename(other / "dogs")
+        self.fails("eval", "--weights", self.weights, "--data", other, saying="cats")
+
+    def test_results_that_cannot_be_written_are_an_error(self):
+        with open("/dev/full", "w") as full:
+            result = run("eval", "--weights", self.weights, "--data", self.faces, "--json", stdout=full)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("bauta: error: the results could not be written (standard output)", result.stderr)
+
+
+class Classify(TrainedTest):
+    def test_a_line_per_image_in_their_order(self):
+        paths = self.images()[::-1]
+        lines = self.ok("classify", "--weights", self.weights, *paths).stdout.splitlines()
+        self.assertRegex(lines[0], r"^device cpu ")
+        self.assertEqual([l.split()[0] for l in lines[1:]], [str(p) for p in paths])
+        for line in lines[1:]:
+            self.assertRegex(line, r"  with(out)?_mask +[01]\.\d{4}$")
+
+    def test_it_agrees_with_eval(self):
+        paths = self.images()
+        found = json.loads(self.ok("classify", "--weights", self.weights, "--json", *paths).stdout)
+        mistakes = json.loads(self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json").stdout)["mistakes"]
+        wrong = {str(self.faces / m["path"]) for m in mistakes}
+        for image in found:
+            truth = "with_mask" if "AFDB_masked" in image["path"] else "without_mask"
+            self.assertEqual(image["label"] != truth, image["path"] in wrong)
+            self.assertAlmostEqual(sum(image["probabilities"].values()), 1, places=5)
+            self.assertAlmostEqual(max(image["probabilities"].values()), image["confidence"])
+
+    def test_below_the_threshold_the_label_is_uncertain(self):
+        png = self.work / "grey.png"
+        write_png(png, 30, 20, bytes([128]) * 1800)
+        found = json.loads(self.ok("classify", "--weights", self.weights, "--threshold", 1, "--json", png).stdout)
+        self.assertEqual([i["label"] for i in found], ["uncertain"])
+        self.assertRegex(self.ok("classify", "--weights", self.weights, "--threshold", 1, png).stdout,
+                         r"uncertain +0\.\d{4}\n$")
+
+    def test_a_bad_image_gets_a_line_and_the_others_go_on(self):
+        good = self.images()[:2]
+        bad = self.work / "not-an-image.jpg"
+        bad.write_text("hello")
+        missing = self.work / "missing.jpg"
+        result = run("classify", "--weights", self.weights, good[0], bad, missing, good[1])
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(len(result.stdout.splitlines()), 3)
+        errors = result.stderr.splitlines()
+        self.assertEqual(len(errors), 2)
+        self.assertRegex(errors[0], r"^bauta: error: .*not-an-image\.jpg")
+        self.assertRegex(errors[1], r"^bauta: error: .*missing\.jpg")
+
+    def test_json_tells_of_bad_images_too(self):
+        bad = self.work / "empty.jpg"
+        bad.write_bytes(b"")
+        result = run("classify", "--weights", self.weights, "--json", bad, self.images()[0])
+        self.assertEqual(result.returncode, 1)
+        found = json.loads(result.stdout)
+        self.assertIn("empty.jpg", found[0]["error"])
+        self.assertIn("label", found[1])
+
+
+class Info(unittest.TestCase):
+    def test_the_studys_table_1(self):
+        result = run("info")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for row in [r"^convLayer1 +Sequential +896 +32x50x50$", r"^convLayer2 +Sequential +18,496 +64x25x25$",
+                    r"^convLayer3 +Sequential +73,856 +128x4x4$", r"^linearLayers +Sequential +2,100,226 +2$",
+                    r"^  linearLayers.0 +Linear 2048->1024 +2,098,176 +1024$",
+                    r"^crossEntropyLoss +CrossEntropyLoss +0 ", r"^total +2,193,474$"]:
+            self.assertRegex(result.stdout, "(?m)" + row)
+
+    def test_json_has_the_machine_and_the_model(self):
+        found = json.loads(run("info", "--json", "--threads", 3).stdout)
+        self.assertEqual(found["threads"], 3)
+        self.assertIn(found["isa"], found["isas"])
+        self.assertEqual(found["devices"][0]["name"], "cpu")
+        self.assertLessEqual({"CUDA", "NCCL", "MPI", "VIDEO"}, set(found["features"]))
+        self.assertEqual(found["model"]["params"], 2193474)
+        self.assertEqual(found["model"]["classes"], ["without_mask", "with_mask"])
+
+
+class InfoOfWeights(TrainedTest):
+    def test_it_reads_the_network_from_the_file(self):
+        found = json.loads(self.ok("info", "--weights", self.weights, "--json").stdout)
+        self.assertEqual(found["model"]["name"], "study")
+        self.assertEqual([b["params"] for b in found["model"]["blocks"]], [896, 18496, 73856, 2100226, 0])
+
+
+class BenchTrain(unittest.TestCase):
+    def test_json_has_the_figures_and_they_agree(self):
+        result = run("bench", "train", "--json", "--batch", 8)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = json.loads(result.stdout)
+        self.assertLessEqual({"images_per_second", "ms_per_step", "gflops", "fraction_of_peak"}, set(found))
+        self.assertAlmostEqual(found["images_per_second"] * found["ms_per_step"] / 8000, 1, places=6)
+        self.assertAlmostEqual(found["dense_mflop_per_image"], 359.4, delta=1)
+        self.assertAlmostEqual(found["gflops"] / found["peak_gflops"], found["fraction_of_peak"], places=6)
+        self.assertLessEqual(found["ms_per_step_min"], found["ms_per_step"])
+        self.assertLessEqual(found["ms_per_step"], found["ms_per_step_max"])
+
+    def test_people_are_told_what_is_counted(self):
+        out = run("bench", "train", "--batch", 8).stdout
+        self.assertRegex(out, r"^device cpu ")
+        self.assertIn("GFLOP/s of dense arithmetic (359 MFLOP per image", out)

@@ -1,0 +1,127 @@
+"""Stopping, killing and resuming runs of bauta train."""
+import random
+import re
+import signal
+import subprocess
+import time
+
+from bauta_cli import BAUTA, CliTest, metrics_of
+
+
+class ResumeTest(CliTest):
+    WITH_MASK, WITHOUT_MASK = 60, 60
+    OPTIONS = ["--batch", "4", "--epochs", "3", "--lr", "1e-3", "--augment", "light", "--save-every", "7"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pack = cls.folder / "faces.safetensors"
+        cls.whole = cls.folder / "whole"
+        for command in [["data", "pack", "--data", cls.faces, "--out", cls.pack], cls.command(cls.whole)]:
+            began = time.monotonic()
+            subprocess.run([BAUTA, *map(str, command)], check=True, capture_output=True)
+            cls.seconds = time.monotonic() - began
+
+    @classmethod
+    def command(cls, out, *more):
+        return ["train", "--data", cls.pack, "--out", out, *cls.OPTIONS, *more]
+
+    def start(self, out, *more):
+        return subprocess.Popen([BAUTA, *map(str, self.command(out, *more))], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def assert_same_run(self, out):
+        for file in ["best.safetensors", "last.safetensors"]:
+            self.assertSameTensors(self.whole / file, out / file)
+        steps, epochs = metrics_of(out)
+        whole_steps, whole_epochs = metrics_of(self.whole)
+        self.assertEqual(steps, whole_steps)
+        for epoch in epochs + whole_epochs:
+            del epoch["seconds"], epoch["images_per_second"]
+        self.assertEqual(epochs, whole_epochs)
+
+
+class Killed(ResumeTest):
+    def test_at_random_moments_then_resumed_ends_with_the_same_bits(self):
+        moments = random.Random(20)
+        for attempt in range(3):
+            out = self.work / f"run{attempt}"
+            for _ in range(4):
+                process = self.start(out, "--resume")
+                time.sleep(moments.uniform(0, 0.8 * self.seconds))
+                process.kill()
+                process.communicate()
+            self.ok(*self.command(out, "--resume"))
+            self.assert_same_run(out)
+
+    def test_before_its_first_checkpoint_then_resumed_starts_afresh(self):
+        out = self.work / "run"
+        self.ok(*self.command(out, "--resume"))
+        self.assert_same_run(out)
+
+
+class Interrupted(ResumeTest):
+    def stop(self, signal_number):
+        out = self.work / "run"
+        process = self.start(out)
+        # The line about the images comes once the signals are caught.
+        while "images to train on" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal_number)
+        stdout, stderr = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130, stderr)
+        return out, stdout
+
+    def test_by_ctrl_c_it_says_how_to_go_on_and_does(self):
+        out, stdout = self.stop(signal.SIGINT)
+        self.assertRegex(stdout, r"stopped after step \d+; the checkpoint is " + re.escape(f"{out}/last.safetensors"))
+        command = next(l for l in stdout.splitlines() if l.startswith("go on with: bauta "))
+        words = command.removeprefix("go on with: bauta ").split()
+        self.assertEqual(words[-1], "--resume")
+        self.ok(*words)
+        self.assert_same_run(out)
+
+    def test_by_sigterm_it_leaves_a_checkpoint_too(self):
+        out, _ = self.stop(signal.SIGTERM)
+        self.assertTrue((out / "last.safetensors").exists())
+
+
+class WhatMayChange(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.out = self.work / "run"
+
+    def test_epochs_may_grow_and_threads_and_save_every_change(self):
+        self.train(self.work / "whole", "--epochs", 3)
+        self.train(self.out, "--epochs", 1, "--threads", 1)
+        self.train(self.out, "--epochs", 3, "--threads", 2, "--save-every", 2, "--resume")
+        self.assertSameTensors(self.work / "whole/last.safetensors", self.out / "last.safetensors")
+
+    def test_anything_else_is_refused_by_name_and_changes_nothing(self):
+        self.train(self.out)
+        before = {f.name: f.read_bytes() for f in self.out.iterdir()}
+        for option, value in [("--lr", "1e-3"), ("--seed", "1"), ("--val", "0.2"), ("--epochs", "1"),
+                              ("--augment", "light"), ("--optimizer", "sgd")]:
+            with self.subTest(option=option):
+                epochs = () if option == "--epochs" else ("--epochs", 2)
+                self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, *epochs, "--resume", option,
+                           value, code=2, saying=option.removeprefix("--"))
+        self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
+
+    def test_epochs_may_not_grow_under_a_cosine_schedule(self):
+        self.train(self.out, "--epochs", 1, "--schedule", "cosine")
+        self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, "--epochs", 2, "--schedule",
+                   "cosine", "--resume", code=2, saying="epochs")
+
+    def test_other_data_are_refused(self):
+        self.train(self.out)
+        copy = self.copy_of_faces()
+        self.images(copy)[0].unlink()
+        self.fails("train", "--data", copy, "--out", self.out, "--batch", 8, "--epochs", 2, "--resume", code=2,
+                   saying="data")
+
+    def test_a_finished_run_has_nothing_left_to_do(self):
+        self.train(self.out)
+        before = (self.out / "metrics.jsonl").read_bytes()
+        self.train(self.out, "--resume")
+        self.assertEqual(before, (self.out / "metrics.jsonl").read_bytes())

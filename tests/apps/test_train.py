@@ -1,0 +1,177 @@
+"""bauta train: what a run writes and says, and that the same seed gives the same bits."""
+import json
+import os
+import pty
+import subprocess
+
+from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, write_safetensors
+
+PARAMETERS = {
+    "convLayer1.0.weight": [32, 3, 3, 3], "convLayer1.0.bias": [32],
+    "convLayer2.0.weight": [64, 32, 3, 3], "convLayer2.0.bias": [64],
+    "convLayer3.0.weight": [128, 64, 3, 3], "convLayer3.0.bias": [128],
+    "linearLayers.0.weight": [1024, 2048], "linearLayers.0.bias": [1024],
+    "linearLayers.2.weight": [2, 1024], "linearLayers.2.bias": [2],
+}
+
+
+class WhatARunWrites(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.run_folder = cls.folder / "run"
+        subprocess.run([BAUTA, "train", "--data", cls.faces, "--out", cls.run_folder, "--batch", "8", "--epochs", "2",
+                        "--lr", "1e-3", "--val", "0.2"], check=True, capture_output=True)
+
+    def test_best_holds_exactly_the_ten_parameters_and_metadata(self):
+        tensors, metadata = read_safetensors(self.run_folder / "best.safetensors")
+        self.assertEqual({name: shape for name, (_, shape, _) in tensors.items()}, PARAMETERS)
+        self.assertEqual({dtype for dtype, _, _ in tensors.values()}, {"F32"})
+        self.assertEqual(json.loads(metadata["classes"]), ["without_mask", "with_mask"])
+        self.assertLessEqual({"graph", "model", "preprocessing"}, set(metadata))
+
+    def test_last_holds_the_optimiser_as_well(self):
+        tensors, _ = read_safetensors(self.run_folder / "last.safetensors")
+        self.assertLess(set(PARAMETERS), set(tensors))
+        self.assertTrue(any(name.startswith("optimizer.") for name in tensors))
+
+    def test_metrics_have_a_line_per_step_and_per_epoch(self):
+        steps, epochs = metrics_of(self.run_folder)
+        self.assertEqual([s["step"] for s in steps], list(range(1, 9)))
+        self.assertEqual([s["epoch"] for s in steps], [1] * 4 + [2] * 4)
+        self.assertAlmostEqual(steps[0]["lr"], 1e-3)
+        self.assertEqual([e["epoch"] for e in epochs], [1, 2])
+        keys = {"train_loss", "val_loss", "val_acc", "precision", "recall", "f1", "seconds", "images_per_second"}
+        self.assertLessEqual(keys, set(epochs[0]))
+
+    def test_config_and_events_are_there(self):
+        config = json.loads((self.run_folder / "config.json").read_text())
+        self.assertEqual((config["epochs"], config["batch"]), (2, 8))
+        self.assertEqual(len(list(self.run_folder.glob("events.out.tfevents.*"))), 1)
+
+
+class WhatARunSays(CliTest):
+    def test_first_the_machine_then_epochs_at_last_the_next_command(self):
+        lines = self.train(self.work / "run").stdout.splitlines()
+        self.assertRegex(lines[0], r"^device cpu \(auto: .*\), ISA \w+, precision fp32, \d+ threads?, 1 rank$")
+        epochs = [l for l in lines if l.startswith("epoch ")]
+        self.assertEqual(len(epochs), 2)
+        self.assertRegex(epochs[0], r"^epoch 1/2  train_loss \S+  val_loss \S+  val_acc 0\.\d{4}|1\.0000  ")
+        self.assertRegex(epochs[0], r"\d s  \d+ images/s")
+        self.assertIn(f"saved {self.work}/run/best.safetensors", epochs[0])
+        self.assertRegex(epochs[1], r"val_acc (improved \S+ -> \S+, saved|did not improve on)")
+        self.assertEqual(lines[-1], f"next: bauta eval --weights {self.work}/run/best.safetensors --data {self.faces}")
+
+    def test_a_device_that_was_named_is_not_explained(self):
+        out = self.train(self.work / "run", "--device", "cpu", "--threads", 2).stdout
+        self.assertRegex(out, r"^device cpu, ISA \w+, precision fp32, 2 threads, 1 rank\n")
+
+    def test_elsewhere_than_on_a_terminal_no_bar_and_no_colour(self):
+        result = self.train(self.work / "run")
+        self.assertNotIn("\r", result.stderr + result.stdout)
+        self.assertNotIn("\033", result.stderr + result.stdout)
+
+    def test_on_a_terminal_a_bar_in_the_manner_of_tqdm(self):
+        shown = self.on_a_terminal("C.UTF-8")
+        self.assertRegexIn(r"epoch 1/2: +\d+%\|[█▏▎▍▌▋▊▉ ]+\| \d/5 \[00:0\d<(\?|00:\d\d), (\?|[\d.]+)it/s, "
+                           r"\d+ images/s, loss=[\d.e-]+\]", shown)
+        self.assertIn("\033[32m", shown)
+
+    def test_a_terminal_without_utf8_gets_a_plain_bar(self):
+        self.assertRegexIn(r"epoch 1/2: +\d+%\|#* +\| \d/5 ", self.on_a_terminal("C"))
+
+    def on_a_terminal(self, lang):
+        main, terminal = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LC_")}
+        environment.update(LANG=lang, TERM="xterm", COLUMNS="120")
+        process = subprocess.Popen([BAUTA, "train", "--data", self.faces, "--out", self.work / "run", "--batch", "8",
+                                    "--epochs", "2"], stdout=terminal, stderr=terminal, env=environment)
+        os.close(terminal)
+        shown = b""
+        try:
+            while block := os.read(main, 65536):
+                shown += block
+        except OSError:  # what Linux says when the other side is closed
+            pass
+        os.close(main)
+        self.assertEqual(process.wait(), 0, shown)
+        return shown.decode()
+
+
+class Options(CliTest):
+    def test_without_validation_best_is_last(self):
+        self.train(self.work / "run", "--val", 0)
+        best = read_safetensors(self.work / "run/best.safetensors")[0]
+        last = read_safetensors(self.work / "run/last.safetensors")[0]
+        self.assertEqual(best, {name: last[name] for name in best})
+        self.assertNotIn("val_acc", metrics_of(self.work / "run")[1][0])
+
+    def test_max_steps_ends_as_at_an_epochs_end(self):
+        self.train(self.work / "run", "--max-steps", 3)
+        steps, epochs = metrics_of(self.work / "run")
+        self.assertEqual((len(steps), len(epochs)), (3, 1))
+        self.assertTrue((self.work / "run/best.safetensors").exists())
+
+    def test_cosine_brings_the_learning_rate_down(self):
+        self.train(self.work / "run", "--schedule", "cosine", "--lr", "1e-3")
+        rates = [s["lr"] for s in metrics_of(self.work / "run")[0]]
+        self.assertEqual(rates, sorted(rates, reverse=True))
+        self.assertLess(rates[-1], 1e-4)
+
+    def test_class_weights_are_said(self):
+        for given, said in [("auto", "without_mask 1, with_mask 1"), ("none", "without_mask 1, with_mask 1"),
+                            ("0.5,2", "without_mask 0.5, with_mask 2")]:
+            with self.subTest(given=given):
+                out = self.train(self.work / f"run-{given}", "--max-steps", 1, "--class-weights", given).stdout
+                self.assertIn("class weights " + said, out)
+
+    def test_class_weights_that_are_no_numbers_are_refused(self):
+        for given in ["heavy", "1", "1,2,3", "1,-1", "1,,2", "1,2,"]:
+            with self.subTest(given=given):
+                self.fails("train", "--data", self.faces, "--out", self.work / "run", "--class-weights", given, code=2,
+                           saying="(--class-weights)")
+
+    def test_another_seed_optimiser_order_or_augmentation_gives_other_weights(self):
+        variants = {"as-it-is": [], "seed": ["--seed", 1], "sgd": ["--optimizer", "sgd", "--momentum", 0.5],
+                    "order": ["--no-shuffle"], "augment": ["--augment", "strong"]}
+        seen = set()
+        for name, options in variants.items():
+            self.train(self.work / name, "--lr", "1e-3", "--max-steps", 2, *options)
+            seen.add(read_safetensors(self.work / name / "last.safetensors")[0]["convLayer1.0.weight"][2])
+        self.assertEqual(len(seen), len(variants))
+
+    def test_an_unknown_model_is_refused_with_the_known_ones(self):
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--model", "vgg", code=2,
+                   saying=["vgg", "study"])
+
+    def test_init_takes_a_pytorch_state_dict_as_it_is(self):
+        self.train(self.work / "first", "--max-steps", 2, "--lr", "1e-3")
+        tensors, _ = read_safetensors(self.work / "first/best.safetensors")
+        bare = self.work / "bare.safetensors"
+        write_safetensors(bare, {**tensors, "crossEntropyLoss.weight": ("F32", [2], bytes(8))})
+        options = ("--max-steps", 2, "--seed", 5)
+        with_metadata = self.train(self.work / "a", *options, "--init", self.work / "first/best.safetensors")
+        without = self.train(self.work / "b", *options, "--init", bare)
+        self.assertSameTensors(self.work / "a/last.safetensors", self.work / "b/last.safetensors")
+        notes = [l for l in without.stdout.splitlines() if "no metadata" in l]
+        self.assertEqual(len(notes), 1)
+        for word in [str(bare), "study", "without_mask and with_mask", "100x100"]:
+            self.assertIn(word, notes[0])
+        self.assertNotIn("no metadata", with_metadata.stdout)
+
+
+class SameSeedSameBits(CliTest):
+    def test_whatever_the_number_of_threads(self):
+        for threads in [1, 2, 3, 8]:
+            self.train(self.work / str(threads), "--threads", threads, "--lr", "1e-3", "--augment", "light")
+        for threads in [2, 3, 8]:
+            for file in ["best.safetensors", "last.safetensors"]:
+                self.assertSameTensors(self.work / "1" / file, self.work / str(threads) / file)
+            self.assertEqual(metrics_of(self.work / "1")[0], metrics_of(self.work / str(threads))[0])
+
+    def test_whether_from_a_folder_or_its_pack(self):
+        pack = self.work / "faces.safetensors"
+        self.ok("data", "pack", "--data", self.faces, "--out", pack)
+        self.train(self.work / "folder", "--augment", "strong")
+        self.train(self.work / "pack", "--augment", "strong", data=pack)
+        self.assertSameTensors(self.work / "folder/last.safetensors", self.work / "pack/last.safetensors")

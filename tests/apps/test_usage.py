@@ -1,0 +1,68 @@
+"""Help, version, and what happens when the command line is wrong."""
+import unittest
+
+from bauta_cli import run
+
+COMMANDS = [["train"], ["eval"], ["classify"], ["info"], ["bench"], ["bench", "train"], ["data"], ["data", "make"],
+            ["data", "pack"]]
+
+
+class Help(unittest.TestCase):
+    def test_every_page_ends_in_examples_that_begin_with_the_command(self):
+        for command in [[], *COMMANDS]:
+            with self.subTest(command=command):
+                result = run(*command, "--help")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                examples = result.stdout.split("Examples:\n")
+                self.assertEqual(len(examples), 2, result.stdout)
+                self.assertIn("  " + " ".join(["bauta", *command]) + " ", examples[1])
+
+    def test_the_version_is_one_line(self):
+        result = run("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"^bauta \d+\.\d+\.\d+\n$")
+
+
+class WrongCommandLines(unittest.TestCase):
+    def assert_usage_error(self, *args, saying):
+        result = run(*args)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \([^\n]+\): see bauta[ a-z]* --help\n$")
+        self.assertIn(saying, result.stderr)
+
+    def test_no_subcommand(self):
+        self.assert_usage_error(saying="a subcommand is missing (bauta)")
+
+    def test_an_unknown_subcommand(self):
+        self.assert_usage_error("tran", saying="tran")
+
+    def test_an_unknown_option(self):
+        self.assert_usage_error("info", "--colour", saying="unknown argument --colour (bauta info)")
+
+    def test_a_missing_option(self):
+        self.assert_usage_error("train", "--data", "x", saying="--out is required (bauta train)")
+
+    def test_a_number_that_is_none(self):
+        self.assert_usage_error("train", "--data", "x", "--out", "y", "--epochs", "many", saying="--epochs")
+
+    def test_a_word_that_is_not_among_the_choices(self):
+        self.assert_usage_error("train", "--data", "x", "--out", "y", "--augment", "wild", saying="(--augment)")
+
+    def test_a_threshold_above_1(self):
+        self.assert_usage_error("eval", "--data", "x", "--weights", "y", "--threshold", "2", saying="(--threshold)")
+
+    def test_no_threads(self):
+        self.assert_usage_error("info", "--threads", "0", saying="(--threads)")
+
+
+class Devices(unittest.TestCase):
+    def test_cuda_that_was_not_built_in_is_an_error_naming_the_fix(self):
+        result = run("info", "--device", "cuda")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"^bauta: error: this build has no CUDA backend \(--device cuda\): use ")
+
+    def test_an_instruction_set_that_there_is_not_is_an_error(self):
+        result = run("info", env={"BAUTA_ISA": "avx1024"})
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("avx1024", result.stderr)
