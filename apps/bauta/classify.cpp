@@ -45,8 +45,7 @@ struct Chunk {
 Status decode(const std::string& path, ImageSize size, std::span<std::uint8_t> pixels) {
   const auto image = load_image(path);
   if (!image.ok()) return image.status();
-  resize_bilinear(*image, size.height, size.width, pixels);
-  return {};
+  return resize_bilinear(image->pixels, image->width, image->height, pixels, size.width, size.height);
 }
 
 Chunk read_chunk(const Context& context, std::span<const std::string> paths, ImageSize size) {

@@ -41,6 +41,7 @@ Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   std::string where = command;
   const std::string extras = "The following argument was not expected: ";
   const std::string many_extras = "The following arguments were not expected: ";
+  const std::string conversion = "Could not convert: ";
   const std::size_t colon = what.find(": ");
   if (what.starts_with(extras)) {
     what = "unknown argument " + what.substr(extras.size());
@@ -49,8 +50,13 @@ Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   } else if (what.starts_with("-") && colon != std::string::npos) {
     where = what.substr(0, colon);
     what = what.substr(colon + 2);
+  } else if (what.starts_with(conversion) && what.find(" = ") != std::string::npos) {
+    const std::size_t equals = what.find(" = ");
+    where = what.substr(conversion.size(), equals - conversion.size());
+    what = "'" + what.substr(equals + 3) + "' is not a number";
   } else if (what == "A subcommand is required") {
-    what = "a subcommand is missing";
+    const auto rest = app.remaining(/*recurse=*/true);
+    what = rest.empty() ? "a subcommand is missing" : "unknown subcommand " + rest.front();
   }
   return Status::usage(what, where, "see " + command + " --help");
 }

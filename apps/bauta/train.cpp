@@ -112,7 +112,6 @@ Result<int> run_train(TrainArguments arguments, const std::string& command_line)
   TrainOptions& options = arguments.train;
   options.class_weights = *weights;
   options.shuffle = !arguments.no_shuffle;
-  options.threads = machine->threads();
   options.stop = &stop_requested;
   stop_at_next_step();
   TrainReport report(options, *data, start->model);

@@ -97,7 +97,7 @@ class CliTest(unittest.TestCase):
         self.assertEqual(result.returncode, code, f"{result.stdout}\n{result.stderr}")
         errors = [l for l in result.stderr.splitlines() if l.startswith("bauta: error: ")]
         self.assertEqual(len(errors), 1, result.stderr)
-        for word in [saying] if isinstance(saying, str) else saying:
+        for word in [saying] if isinstance(saying, (str, Path)) else saying:
             self.assertIn(str(word), errors[0])
         return result
 
