@@ -7,7 +7,7 @@
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/terminal.h"
-#include "engine/data/faces/faces.h"
+#include "engine/data/faces/make_dataset.h"
 #include "layers/zoo.h"
 
 namespace bauta {
@@ -52,13 +52,14 @@ Result<int> run_make(const MakeArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   MakeOptions options;
+  options.out = arguments.out;
   options.with_mask = arguments.with_mask;
   options.without_mask = arguments.without_mask;
   options.seed = arguments.seed;
   options.threads = machine->threads();
   Progress bar("rendering", std::int64_t{arguments.with_mask} + arguments.without_mask);
   options.progress = [&](int done, int) { bar.update(done); };
-  BAUTA_TRY(make_dataset(arguments.out, options));
+  BAUTA_TRY(make_dataset(options));
   print_note(fmt::format("wrote {} faces with a mask and {} without into {} in {:.1f} s",
                          with_commas(arguments.with_mask), with_commas(arguments.without_mask), arguments.out,
                          bar.elapsed()));
