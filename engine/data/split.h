@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// Which samples train and which validate: sample indices, each part in ascending order, together every
+/// sample once.
+struct Split {
+  std::vector<int> train;
+  std::vector<int> val;
+};
+
+/// Splits samples at random, stratified: of the n samples of a class round(n·val_fraction) validate. Depends
+/// on the arguments alone, by Rng(seed, split).
+///
+/// labels [N] are indices into `classes`. groups [N], or empty when there are none: samples of one group (>=
+/// 0) stay on one side, -1 marks a sample on its own; the classes' shares are then as close as whole groups
+/// allow a single pass to come. val_fraction is in [0, 1); 0 trains on everything and leaves `val` empty. An
+/// error when a class would have no sample to train on, or none to validate on though that was asked for.
+Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<const std::int32_t> groups,
+                            const std::vector<std::string>& classes, double val_fraction, std::uint64_t seed);
+
+}  // namespace bauta

@@ -1,0 +1,137 @@
+#include "engine/data/split.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "engine/core/rng.h"
+
+namespace bauta {
+namespace {
+
+const std::vector<std::string> kClasses = {"without_mask", "with_mask"};
+
+/// `counts[c]` labels of each class, interleaved.
+std::vector<std::int32_t> labels_of(std::vector<int> counts) {
+  std::vector<std::int32_t> labels;
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t c = 0; c < counts.size(); ++c) {
+      if (counts[c] == 0) continue;
+      labels.push_back(static_cast<std::int32_t>(c));
+      more = --counts[c] > 0 || more;
+    }
+  }
+  return labels;
+}
+
+Split split(const std::vector<std::int32_t>& labels, const std::vector<std::int32_t>& groups, double fraction,
+            std::uint64_t seed = 1) {
+  Result<Split> result = split_dataset(labels, groups, kClasses, fraction, seed);
+  EXPECT_TRUE(result.ok()) << result.status().message();
+  return result.ok() ? *result : Split();
+}
+
+std::vector<int> class_counts(const std::vector<int>& part, const std::vector<std::int32_t>& labels) {
+  std::vector<int> counts(2, 0);
+  for (int i : part) ++counts[static_cast<std::size_t>(labels[static_cast<std::size_t>(i)])];
+  return counts;
+}
+
+void expect_partition(const Split& split, std::size_t size) {
+  EXPECT_TRUE(std::ranges::is_sorted(split.train));
+  EXPECT_TRUE(std::ranges::is_sorted(split.val));
+  std::set<int> all(split.train.begin(), split.train.end());
+  all.insert(split.val.begin(), split.val.end());
+  EXPECT_EQ(all.size(), size);
+  EXPECT_EQ(split.train.size() + split.val.size(), size);
+}
+
+TEST(Split, TakesTheRoundedShareOfEveryClass) {
+  const std::vector<std::int32_t> labels = labels_of({900, 55});
+  for (double fraction : {0.1, 0.3, 0.017}) {
+    const Split parts = split(labels, {}, fraction);
+    expect_partition(parts, labels.size());
+    EXPECT_EQ(class_counts(parts.val, labels),
+              (std::vector<int>{static_cast<int>(std::lround(900 * fraction)),
+                                static_cast<int>(std::lround(55 * fraction))}));
+  }
+}
+
+TEST(Split, DependsOnTheSeedAlone) {
+  const std::vector<std::int32_t> labels = labels_of({50, 50});
+  EXPECT_EQ(split(labels, {}, 0.3, 7).val, split(labels, {}, 0.3, 7).val);
+  EXPECT_NE(split(labels, {}, 0.3, 7).val, split(labels, {}, 0.3, 8).val);
+}
+
+TEST(Split, EverySampleIsAsLikelyToValidate) {
+  const std::vector<std::int32_t> labels = labels_of({10, 10});
+  std::vector<int> times(labels.size(), 0);
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    for (int i : split(labels, {}, 0.3, seed).val) ++times[static_cast<std::size_t>(i)];
+  }
+  for (int n : times) EXPECT_NEAR(n, 600, 100);
+}
+
+TEST(Split, WithoutValidationTrainsOnEverything) {
+  const std::vector<std::int32_t> labels = labels_of({3, 2});
+  const Split parts = split(labels, {0, 0, -1, 1, 1}, 0);
+  EXPECT_TRUE(parts.val.empty());
+  EXPECT_EQ(parts.train, (std::vector<int>{0, 1, 2, 3, 4}));
+}
+
+TEST(Split, KeepsGroupsWholeAndComesCloseToTheShares) {
+  Rng rng(3, RngStream::init);
+  const std::vector<std::int32_t> labels = labels_of({1000, 200});
+  std::vector<std::int32_t> groups(labels.size());
+  // Groups of up to 20, some of both classes, and some samples on their own.
+  for (std::int32_t& group : groups) group = static_cast<std::int32_t>(rng.below(120)) - 1;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const Split parts = split(labels, groups, 0.2, seed);
+    expect_partition(parts, labels.size());
+    std::set<std::int32_t> training;
+    for (int i : parts.train) training.insert(groups[static_cast<std::size_t>(i)]);
+    for (int i : parts.val) {
+      const std::int32_t group = groups[static_cast<std::size_t>(i)];
+      EXPECT_TRUE(group < 0 || !training.contains(group)) << group;
+    }
+    const std::vector<int> val = class_counts(parts.val, labels);
+    EXPECT_NEAR(val[0], 200, 10);
+    EXPECT_NEAR(val[1], 40, 5);
+  }
+}
+
+TEST(Split, OvershootsWithAGroupThatComesCloser) {
+  // Three of 10 are wanted per class; groups hold 4 of one class each, the rest 3.
+  const std::vector<std::int32_t> labels = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  const std::vector<std::int32_t> groups = {0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4};
+  const Split parts = split(labels, groups, 0.3);
+  EXPECT_EQ(class_counts(parts.val, labels), (std::vector<int>{5, 3}));
+}
+
+TEST(Split, AClassWithNothingLeftIsAnError) {
+  const auto error = [](const std::vector<std::int32_t>& labels, const std::vector<std::int32_t>& groups,
+                        double fraction) {
+    return split_dataset(labels, groups, kClasses, fraction, 1).status().message();
+  };
+  EXPECT_EQ(error(labels_of({100, 4}), {}, 0.1),
+            "no image of class with_mask would be left to validate on (4 images, 10 % to validate): give "
+            "more images "
+            "(or groups) of this class, a larger --val, or --val 0");
+  EXPECT_NE(error(labels_of({100, 2}), {}, 0.9).find("left to train on"), std::string::npos);
+  // One group holds the whole class.
+  EXPECT_NE(error({0, 0, 0, 0, 1, 1}, {0, 1, 2, 3, 4, 4}, 0.25).find("class with_mask"), std::string::npos);
+}
+
+TEST(Split, TheValidationPartIsChecked) {
+  for (double fraction : {-0.1, 1.0, 7.0, std::numeric_limits<double>::quiet_NaN()}) {
+    const Result<Split> result = split_dataset(labels_of({5, 5}), {}, kClasses, fraction, 1);
+    EXPECT_TRUE(!result.ok() && result.status().is_usage()) << fraction;
+  }
+}
+
+}  // namespace
+}  // namespace bauta
