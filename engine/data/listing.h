@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// One image that a data set lists, not looked into yet.
+struct ListedImage {
+  std::string name;         ///< as listed: the manifest's words, or relative to the data set's folder
+  std::string file;         ///< the path to open
+  std::int32_t label = 0;   ///< an index into the listing's classes
+  std::int32_t group = -1;  ///< numbered by first appearance; -1: none
+};
+
+/// What a data set lists, in its unshuffled order.
+struct Listing {
+  std::vector<std::string> classes;  ///< in label order
+  std::vector<ListedImage> images;
+};
+
+using Warn = std::function<void(std::string_view)>;  ///< takes one line; may be empty
+
+/// The images of a folder with one folder per class, at any depth inside it. Hidden files are passed over,
+/// other files that are not images by their extension are counted in a warning. Order: class (see
+/// classes_of), then path bytewise.
+Result<Listing> list_folder(const std::string& folder, const Warn& warn);
+
+/// The images of a manifest, in the order of its rows. `text` is the content of `file`: the header line
+/// `path,label` or `path,label,group` and a row per image. Paths are absolute, or relative to the manifest's
+/// folder. Labels are names, as those of folders; or all numbers: 0 and 1 are the study's classes, which a
+/// warning says, and any other numbers are names, in numeric order. A group is any word; empty means none.
+Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
+
+/// An error unless there are at least two classes and each has at least 2 of `labels`.
+Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
+                     const std::string& path);
+
+}  // namespace bauta

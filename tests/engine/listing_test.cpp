@@ -1,0 +1,193 @@
+#include "engine/data/listing.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "engine/data/class_names.h"
+#include "tests/engine/temporary_folder.h"
+
+namespace bauta {
+namespace {
+
+using Names = std::vector<std::string>;
+
+/// Makes an empty file, and the folders around it.
+void touch(const std::string& path) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  std::ofstream file(path);
+}
+
+struct Listed {
+  Listing listing;
+  std::string error;
+  Names warnings;
+};
+
+template <class List>
+Listed listed(List&& list) {
+  Listed result;
+  Result<Listing> listing = list([&](std::string_view line) { result.warnings.emplace_back(line); });
+  if (listing.ok()) result.listing = *listing;
+  result.error = listing.status().message();
+  return result;
+}
+
+Listed folder(const std::string& path) {
+  return listed([&](const Warn& warn) { return list_folder(path, warn); });
+}
+
+Listed manifest(std::string_view text) {
+  return listed([&](const Warn& warn) { return list_manifest(text, "/sets/m.csv", warn); });
+}
+
+Names names_of(const Listing& listing) {
+  Names names;
+  for (const ListedImage& image : listing.images) names.push_back(image.name);
+  return names;
+}
+
+std::vector<int> labels_of(const Listing& listing) {
+  std::vector<int> labels;
+  for (const ListedImage& image : listing.images) labels.push_back(image.label);
+  return labels;
+}
+
+TEST(ClassNames, AliasesBecomeTheStudysClasses) {
+  for (const char* name : {"with_mask", "WithMask", "Mask", "masked", "mask on", "mask_on",
+                           "AFDB_masked_face_dataset", "with-mask", "WEARING_MASK"}) {
+    EXPECT_EQ(canonical_class(name), "with_mask") << name;
+  }
+  for (const char* name : {"without_mask", "no_mask", "no mask", "No-Mask", "unmasked", "mask_off", "NonMask",
+                           "AFDB_face_dataset", "not masked"}) {
+    EXPECT_EQ(canonical_class(name), "without_mask") << name;
+  }
+  EXPECT_EQ(canonical_class("mask_worn_incorrectly"), "mask_worn_incorrectly");
+}
+
+TEST(ClassNames, OtherSetsAreAlphabetical) {
+  EXPECT_EQ(classes_of({"mask", "no_mask"}), study_classes());
+  EXPECT_EQ(classes_of({"dog", "cat", "dog"}), (Names{"cat", "dog"}));
+  EXPECT_EQ(classes_of({"with_mask", "without_mask", "half"}), (Names{"half", "with_mask", "without_mask"}));
+  EXPECT_TRUE(classes_of({}).empty());
+}
+
+TEST(ClassNames, MapToThoseOfANetwork) {
+  const auto mapped = [](const Names& classes, const Names& wanted) {
+    return *map_classes(classes, wanted, "set");
+  };
+  EXPECT_EQ(mapped(study_classes(), {"Mask", "half", "no mask"}), (std::vector<std::int32_t>{2, 0}));
+  EXPECT_EQ(mapped({"mask", "with_mask", "x"}, {"x", "with_mask", "mask"}),
+            (std::vector<std::int32_t>{2, 1, 0}));
+  EXPECT_EQ(map_classes({"dog", "cow"}, {"dog", "cat"}, "set").status().message(),
+            "class cow of the data set is none of the network's dog, cat (set): rename it, or use weights "
+            "that were "
+            "trained on these classes");
+}
+
+TEST(ListFolder, OrdersByClassThenPathBytewise) {
+  const TemporaryFolder root;
+  for (const char* file :
+       {"mask/b.jpg", "mask/B.PNG", "mask/deep/er/a.jpeg", "no mask/z.bmp", "no mask/\xC3\xA9.gif"}) {
+    touch(root / file);
+  }
+  const Listed result = folder(root / "");
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.listing.classes, study_classes());
+  EXPECT_EQ(names_of(result.listing), (Names{"no mask/z.bmp", "no mask/\xC3\xA9.gif", "mask/B.PNG",
+                                             "mask/b.jpg", "mask/deep/er/a.jpeg"}));
+  EXPECT_EQ(labels_of(result.listing), (std::vector<int>{0, 0, 1, 1, 1}));
+  EXPECT_TRUE(std::filesystem::exists(result.listing.images[4].file));
+  EXPECT_TRUE(result.warnings.empty());
+}
+
+TEST(ListFolder, ReadsTheRmfdLayout) {
+  const TemporaryFolder root;
+  touch(root / "AFDB_masked_face_dataset/id2/0.jpg");
+  touch(root / "AFDB_masked_face_dataset/id10/0.jpg");
+  touch(root / "AFDB_face_dataset/id3/0.jpg");
+  const Listed result = folder(root / "");
+  EXPECT_EQ(result.listing.classes, study_classes());
+  EXPECT_EQ(names_of(result.listing),
+            (Names{"AFDB_face_dataset/id3/0.jpg", "AFDB_masked_face_dataset/id10/0.jpg",
+                   "AFDB_masked_face_dataset/id2/0.jpg"}));
+}
+
+TEST(ListFolder, SaysWhatItIgnoresUnlessHidden) {
+  const TemporaryFolder root;
+  for (const char* file :
+       {"cat/a.jpg", "cat/notes.txt", "dog/b.jpg", "readme.md", "cat/.x.jpg", ".git/c.jpg"}) {
+    touch(root / file);
+  }
+  const Listed result = folder(root / "");
+  EXPECT_EQ(names_of(result.listing), (Names{"cat/a.jpg", "dog/b.jpg"}));
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_EQ(result.warnings[0], "2 files were ignored: not images, or in no class's folder (the first: " +
+                                    (root / "cat/notes.txt") + ")");
+}
+
+TEST(ListFolder, RefusesALinkThatLeadsBack) {
+  const TemporaryFolder root;
+  touch(root / "cat/a.jpg");
+  std::filesystem::create_directory_symlink("..", root / "cat/loop");
+  EXPECT_NE(folder(root / "").error.find("nested more than 16 deep"), std::string::npos);
+}
+
+TEST(ListFolder, SaysThatAFolderCannotBeRead) {
+  EXPECT_NE(folder("/nonexistent").error.find("(/nonexistent)"), std::string::npos);
+}
+
+TEST(ListManifest, KeepsTheOrderOfItsRows) {
+  const Listed result =
+      manifest("path,label,group\nb.jpg,mask,p\n/abs/a.jpg,no mask,\n\"c,d.jpg\",Mask,q\ne.jpg,mask,p\n");
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.listing.classes, study_classes());
+  EXPECT_EQ(names_of(result.listing), (Names{"b.jpg", "/abs/a.jpg", "c,d.jpg", "e.jpg"}));
+  EXPECT_EQ(labels_of(result.listing), (std::vector<int>{1, 0, 1, 1}));
+  EXPECT_EQ(result.listing.images[0].file, "/sets/b.jpg");
+  EXPECT_EQ(result.listing.images[1].file, "/abs/a.jpg");
+  std::vector<int> groups;
+  for (const ListedImage& image : result.listing.images) groups.push_back(image.group);
+  EXPECT_EQ(groups, (std::vector<int>{0, -1, 1, 0}));
+}
+
+TEST(ListManifest, NumbersAreTheStudysClassesOrNames) {
+  const Listed study = manifest("path,label\na,1\nb,0\n");
+  EXPECT_EQ(study.listing.classes, study_classes());
+  EXPECT_EQ(labels_of(study.listing), (std::vector<int>{1, 0}));
+  EXPECT_EQ(study.warnings, Names{"labels 0 and 1 are taken for without_mask and with_mask (/sets/m.csv)"});
+
+  const Listed digits = manifest("path,label\na,10\nb,2\nc,7\n");
+  EXPECT_EQ(digits.listing.classes, (Names{"2", "7", "10"}));
+  EXPECT_EQ(labels_of(digits.listing), (std::vector<int>{2, 0, 1}));
+}
+
+TEST(ListManifest, ErrorsNameTheLine) {
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"", "the header line is not path,label or path,label,group (/sets/m.csv:1)"},
+      {"file,class\n", "the header line is not path,label or path,label,group (/sets/m.csv:1)"},
+      {"path,label\na,x\n\nb\n", "there are 1 fields where the header has 2 (/sets/m.csv:4)"},
+      {"path,label\na,x,3\n", "there are 3 fields where the header has 2 (/sets/m.csv:2)"},
+      {"path,label\na,x\n,y\n", "the path or the label is empty (/sets/m.csv:3)"},
+      {"path,label\na,x\nb,1\n", "the label '1' is a number while those before are names (/sets/m.csv:3)"},
+      {"path,label\na,1\nb,x\n", "the label 'x' is no number while those before are (/sets/m.csv:3)"},
+      {"path,label\na,\"x\n", "a quote is never closed (/sets/m.csv:2)"},
+  };
+  for (const auto& [text, error] : cases) {
+    EXPECT_EQ(manifest(text).error.substr(0, std::string(error).size()), error);
+  }
+}
+
+TEST(CheckClasses, WantsTwoClassesOfTwoImages) {
+  const auto error = [](const Names& classes, const std::vector<std::int32_t>& labels) {
+    return check_classes(classes, labels, "set").message();
+  };
+  EXPECT_EQ(error({"a", "b"}, {0, 1, 1, 0}), "");
+  EXPECT_EQ(error({}, {}).substr(0, 27), "there are no classes (set):");
+  EXPECT_EQ(error({"a"}, {0, 0}).substr(0, 33), "there is only one class, a (set):");
+  EXPECT_EQ(error({"a", "b"}, {0, 1, 0}).substr(0, 47), "class b has only one image that can be read (se");
+  EXPECT_EQ(error({"a", "b"}, {1, 1}).substr(0, 41), "class a has no image that can be read (se");
+}
+
+}  // namespace
+}  // namespace bauta
