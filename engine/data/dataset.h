@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/data/image_size.h"
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// Labelled images of one size, all in memory (or mapped from a pack), never changed after opening: any
+/// number of threads may read one. Movable; copies share the pixels.
+class Dataset {
+ public:
+  /// What a data set consists of; N samples.
+  struct Parts {
+    ImageSize size{};
+    std::vector<std::string> classes;      ///< [K] names, in label order
+    std::vector<std::string> names;        ///< [N]
+    std::vector<std::int32_t> labels;      ///< [N], each in [0, K)
+    std::vector<std::int32_t> groups;      ///< [N], -1: none; or empty: no sample has a group
+    std::span<const std::uint8_t> pixels;  ///< [N, H, W, 3]
+    std::shared_ptr<const void> storage;   ///< keeps `pixels` alive
+  };
+  explicit Dataset(Parts parts) : parts_(std::move(parts)) {}
+
+  /// N.
+  int size() const { return static_cast<int>(parts_.labels.size()); }
+  ImageSize image_size() const { return parts_.size; }
+
+  /// RGB bytes [H, W, 3] of sample i.
+  std::span<const std::uint8_t> pixels(int i) const {
+    return parts_.pixels.subspan(static_cast<std::size_t>(i) * parts_.size.bytes(), parts_.size.bytes());
+  }
+  /// Those of all samples, [N, H, W, 3], one block.
+  std::span<const std::uint8_t> all_pixels() const { return parts_.pixels; }
+
+  /// The class of sample i, an index into classes().
+  std::int32_t label(int i) const { return parts_.labels[static_cast<std::size_t>(i)]; }
+  std::span<const std::int32_t> labels() const { return parts_.labels; }
+  /// The names of the classes, in label order.
+  const std::vector<std::string>& classes() const { return parts_.classes; }
+
+  /// The path of sample i as its source lists it: the manifest's words, or relative to the data set's folder.
+  const std::string& name(int i) const { return parts_.names[static_cast<std::size_t>(i)]; }
+
+  bool has_groups() const { return !parts_.groups.empty(); }
+  /// The group of every sample, numbered from 0 in order of first appearance, -1 where it has none; empty
+  /// when no sample has one.
+  std::span<const std::int32_t> groups() const { return parts_.groups; }
+
+  /// A hash of everything above: equal for the same data whether opened from a folder or its pack, and
+  /// different in all likelihood for any other. Reads every pixel (about 5 GB/s).
+  std::uint64_t fingerprint() const;
+
+ private:
+  Parts parts_;
+};
+
+/// How a data set is opened.
+struct OpenOptions {
+  ImageSize size{100, 100, 3};
+  int threads = 1;      ///< that decode images
+  bool strict = false;  ///< an image that cannot be decoded is an error, not a warning
+  /// The classes wanted, in this order: those of a trained network. Empty: the data set's own.
+  std::vector<std::string> classes{};
+  std::function<void(std::string_view)> warn{};         ///< takes one line; may be empty
+  std::function<void(int done, int total)> progress{};  ///< images decoded so far; may be empty
+};
+
+/// Opens a data set and holds it in memory, every image decoded and resized as preprocess.h does. `path` is
+/// one of
+///  - a folder with one folder per class, images at any depth inside (so the RMFD layout:
+///  AFDB_masked_face_dataset/ID/*.jpg
+///    and AFDB_face_dataset/ID/*.jpg); order: class, then path bytewise;
+///  - a CSV manifest `path,label[,group]` with a header line; order: its rows (see listing.h);
+///  - a pack made by pack_dataset, which is mapped, not read.
+/// Names of classes that are known aliases become the study's (see class_names.h).
+/// An image that cannot be decoded is left out with a warning, and their number is said at the end. An error:
+/// a path that is missing or of none of these kinds, fewer than two classes, a class with fewer than 2
+/// images, classes that are not `options.classes`, a pack of another image size, a set whose pixels need more
+/// than half of the memory.
+Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options);
+
+/// Decodes the data set at `path` into the file `out`, from which open_dataset gives the same Dataset without
+/// decoding. Holds a few hundred images at a time in memory. `out` is written whole or not at all.
+Status pack_dataset(const std::string& path, const std::string& out, const OpenOptions& options);
+
+}  // namespace bauta
