@@ -48,8 +48,7 @@ std::vector<std::string> classes_of(const std::vector<std::string>& names) {
   if (all_known && !names.empty()) return study;
   std::vector<std::string> classes = names;
   std::ranges::sort(classes);
-  const auto repeats = std::ranges::unique(classes);
-  classes.erase(repeats.begin(), repeats.end());
+  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
   return classes;
 }
 
@@ -70,10 +69,9 @@ Result<std::vector<std::int32_t>> map_classes(const std::vector<std::string>& cl
   for (const std::string& name : classes) {
     indices.push_back(class_index(name, wanted));
     if (indices.back() >= 0) continue;
-    std::string names;
-    for (const std::string& known : wanted) names += (names.empty() ? "" : ", ") + known;
-    return Status::error("class " + name + " of the data set is none of the network's " + names, path,
-                         "rename it, or use weights that were trained on these classes");
+    std::string what = "class " + name + " of the data set is none of the network's";
+    for (const std::string& known : wanted) what.append(&known == wanted.data() ? " " : ", ").append(known);
+    return Status::error(what, path, "rename it, or use weights that were trained on these classes");
   }
   return indices;
 }

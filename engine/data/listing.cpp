@@ -131,8 +131,8 @@ std::vector<std::string> classes_of_numbers(const std::vector<std::int32_t>& val
     if (warn) warn("labels 0 and 1 are taken for " + study[0] + " and " + study[1] + " (" + file + ")");
     return study;
   }
-  std::vector<std::string> names;
-  for (std::int32_t value : values) names.push_back(std::to_string(value));
+  std::vector<std::string> names(values.size());
+  std::ranges::transform(values, names.begin(), [](std::int32_t value) { return std::to_string(value); });
   return names;
 }
 
@@ -153,8 +153,8 @@ void set_numeric_labels(const std::vector<CsvRow>& rows, const std::string& file
 
 /// The same for labels that are names.
 void set_named_labels(const std::vector<CsvRow>& rows, Listing& listing) {
-  std::vector<std::string> names;
-  for (const CsvRow& row : rows) names.push_back(row.fields[1]);
+  std::vector<std::string> names(rows.size());
+  std::ranges::transform(rows, names.begin(), [](const CsvRow& row) { return row.fields[1]; });
   listing.classes = classes_of(names);
   std::unordered_map<std::string, int> known;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -188,8 +188,8 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
 
   std::ranges::sort(found, {}, &ClassFolder::name);
 
-  std::vector<std::string> names;
-  for (const ClassFolder& c : found) names.push_back(c.name);
+  std::vector<std::string> names(found.size());
+  std::ranges::transform(found, names.begin(), &ClassFolder::name);
   Listing listing{classes_of(names), {}};
   // A trailing slash or not: names are what follows the folder.
   const std::size_t prefix = (fs::path(folder) / "").native().size();

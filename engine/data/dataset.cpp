@@ -1,0 +1,107 @@
+#include "engine/data/dataset.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/core/buffer.h"
+#include "engine/data/class_names.h"
+#include "engine/data/decode.h"
+#include "engine/data/sources.h"
+
+namespace bauta {
+namespace {
+
+/// A fast hash of bytes, eight at a time: multiply and shift, as MurmurHash does.
+class Hash {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    add_word(bytes.size());
+    for (; bytes.size() >= 8; bytes = bytes.subspan(8)) add_word(load(bytes.first(8)));
+    if (!bytes.empty()) add_word(load(bytes));
+  }
+  void add(const std::vector<std::string>& texts) {
+    add_word(texts.size());
+    for (const std::string& text : texts) add(std::as_bytes(std::span(text)));
+  }
+  void add_word(std::uint64_t word) {
+    state_ = (state_ ^ word) * 0x9E3779B97F4A7C15;
+    state_ ^= state_ >> 32;
+  }
+  std::uint64_t value() const { return state_; }
+
+ private:
+  static std::uint64_t load(std::span<const std::byte> bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), bytes.size());
+    return word;
+  }
+
+  std::uint64_t state_ = 0;
+};
+
+Status check_memory(std::size_t bytes, const std::string& path) {
+  const auto memory = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::size_t>(::sysconf(_SC_PAGE_SIZE));
+  if (bytes <= memory / 2) return {};
+  constexpr std::size_t kMebibyte = std::size_t{1} << 20;
+  return Status::error("decoded, these images need " + std::to_string(bytes / kMebibyte) +
+                           " MiB, more than half of this machine's memory",
+                       path, "pack the data set first (bauta data pack) and open the pack");
+}
+
+/// Opens a folder or manifest.
+Result<Dataset::Parts> decode_all(const std::string& path, SourceKind kind, const OpenOptions& options) {
+  const Result<Listing> listing = list_images(path, kind, options);
+  if (!listing.ok()) return listing.status();
+  BAUTA_TRY(check_memory(listing->images.size() * options.size.bytes(), path));
+
+  const auto pixels = std::make_shared<Buffer<std::uint8_t>>(listing->images.size() * options.size.bytes());
+  std::size_t used = 0;
+  const auto keep = [&](std::span<const std::uint8_t> image) {
+    std::ranges::copy(image, pixels->data() + used);
+    used += image.size();
+    return Status();
+  };
+  const Result<std::vector<int>> kept = decode_images(listing->images, options, keep);
+  if (!kept.ok()) return kept.status();
+  Dataset::Parts parts = parts_of(*listing, *kept, options.size);
+  parts.pixels = std::span<const std::uint8_t>(pixels->data(), used);
+  parts.storage = pixels;
+  return parts;
+}
+
+}  // namespace
+
+std::uint64_t Dataset::fingerprint() const {
+  Hash hash;
+  for (int side : {parts_.size.height, parts_.size.width, parts_.size.channels}) {
+    hash.add_word(static_cast<std::uint64_t>(side));
+  }
+  hash.add(parts_.classes);
+  hash.add(parts_.names);
+  hash.add(std::as_bytes(std::span(parts_.labels)));
+  hash.add(std::as_bytes(std::span(parts_.groups)));
+  hash.add(std::as_bytes(parts_.pixels));
+  return hash.value();
+}
+
+Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options) {
+  BAUTA_TRY(check_image_size(options.size));
+  const Result<SourceKind> kind = source_kind(path);
+  if (!kind.ok()) return kind.status();
+  Result<Dataset::Parts> parts =
+      *kind == SourceKind::pack ? open_pack(path, options.size) : decode_all(path, *kind, options);
+  if (!parts.ok()) return parts.status();
+  BAUTA_TRY(check_classes(parts->classes, parts->labels, path));
+  if (!options.classes.empty()) {
+    const Result<std::vector<std::int32_t>> index = map_classes(parts->classes, options.classes, path);
+    if (!index.ok()) return index.status();
+    for (std::int32_t& label : parts->labels) label = (*index)[static_cast<std::size_t>(label)];
+    parts->classes = options.classes;
+  }
+  return Dataset(std::move(*parts));
+}
+
+}  // namespace bauta

@@ -1,0 +1,67 @@
+#include "engine/data/decode.h"
+
+#include <algorithm>
+
+#include "engine/io/image.h"
+#include "engine/io/preprocess.h"
+#include "kernels/thread_pool.h"
+
+namespace bauta {
+namespace {
+
+// Held at a time: this many images, fewer where they are large.
+constexpr std::size_t kChunkImages = 256;
+constexpr std::size_t kChunkBytes = std::size_t{16} << 20;
+
+/// Decodes one file to `size`.
+Status decode_image(const std::string& file, ImageSize size, std::span<std::uint8_t> pixels) {
+  const Result<Image> image = load_image(file);
+  if (!image.ok()) return image.status();
+  return resize_bilinear(image->pixels, image->width, image->height, pixels, size.width, size.height);
+}
+
+}  // namespace
+
+Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, const OpenOptions& options,
+                                       const std::function<Status(std::span<const std::uint8_t>)>& take) {
+  const int total = static_cast<int>(images.size());
+  const std::size_t bytes = options.size.bytes();
+  const auto chunk =
+      std::max(std::min(kChunkImages, kChunkBytes / bytes), static_cast<std::size_t>(options.threads));
+  std::vector<std::uint8_t> pixels(std::min(chunk, images.size()) * bytes);
+  std::vector<Status> statuses(chunk);
+  ThreadPool pool(options.threads);
+
+  std::vector<int> decoded;
+  for (int begin = 0; begin < total; begin += static_cast<int>(chunk)) {
+    const int count = std::min(static_cast<int>(chunk), total - begin);
+    const auto pixels_of = [&](int i) {
+      return std::span(pixels).subspan(static_cast<std::size_t>(i) * bytes, bytes);
+    };
+    const auto listed = std::span(images).subspan(static_cast<std::size_t>(begin));
+    pool.parallel_for(count, [&](int i, int) {
+      const auto at = static_cast<std::size_t>(i);
+      statuses[at] = decode_image(listed[at].file, options.size, pixels_of(i));
+    });
+    for (int i = 0; i < count; ++i) {
+      const Status& status = statuses[static_cast<std::size_t>(i)];
+      if (status.ok()) {
+        BAUTA_TRY(take(pixels_of(i)));
+        decoded.push_back(begin + i);
+      } else if (options.strict) {
+        return status;
+      } else if (options.warn) {
+        options.warn("left out: " + status.message());
+      }
+    }
+    if (options.progress) options.progress(begin + count, total);
+  }
+  const auto bad = images.size() - decoded.size();
+  if (bad > 0 && options.warn) {
+    options.warn(std::to_string(bad) + " of " + std::to_string(total) +
+                 " images could not be read and were left out");
+  }
+  return decoded;
+}
+
+}  // namespace bauta

@@ -1,0 +1,200 @@
+// A pack is a safetensors file: `pixels` U8 [N,H,W,3]; `labels` I32 [N]; `groups` I32 [N] where samples have
+// groups; the samples' names end to end, `names` U8 [T], with `name_ends` I64 [N], where in it each ends.
+// Metadata: `format`, `classes` (a JSON array of names) and `preprocess`, what was done to the images.
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/data/decode.h"
+#include "engine/data/sources.h"
+#include "engine/io/json.h"
+#include "engine/io/safetensors.h"
+
+namespace bauta {
+namespace {
+
+constexpr const char* kFormat = "bauta-pack-1";
+constexpr const char* kPreprocess = "RGB, EXIF orientation, Pillow BILINEAR";
+
+template <class T>
+std::span<const std::byte> bytes_of(const std::vector<T>& values) {
+  return std::as_bytes(std::span(values));
+}
+
+/// The elements of a tensor, which may lie at any address.
+template <class T>
+std::vector<T> copy_of(std::span<const std::byte> bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::ranges::copy(bytes, std::as_writable_bytes(std::span(values)).begin());
+  return values;
+}
+
+/// Such as I32[5,3].
+std::string describe(DType dtype, const std::vector<std::int64_t>& shape) {
+  std::string text(dtype_name(dtype));
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    text.append(i == 0 ? "[" : ",").append(std::to_string(shape[i]));
+  return text.append(shape.empty() ? "[]" : "]");
+}
+
+Json classes_json(const std::vector<std::string>& classes) {
+  return Json::Array(classes.begin(), classes.end());
+}
+
+/// Reads the parts of a pack out of its file, checking each.
+class PackReader {
+ public:
+  explicit PackReader(const Safetensors& file) : file_(file) {}
+
+  Status read(Dataset::Parts& parts) const {
+    BAUTA_TRY(read_metadata(parts));
+    BAUTA_TRY(read_pixels(parts));
+    const auto count = static_cast<std::int64_t>(parts.pixels.size() / parts.size.bytes());
+    BAUTA_TRY(read_labels(count, parts));
+    return read_names(count, parts);
+  }
+
+ private:
+  Status damaged(const std::string& what) const {
+    return Status::error("the pack is damaged: " + what, file_.path(), "make it again with bauta data pack");
+  }
+
+  Result<std::span<const std::byte>> tensor(const char* name, DType dtype,
+                                            const std::vector<std::int64_t>& shape) const {
+    const TensorView* found = file_.find(name);
+    if (found == nullptr) return damaged("it has no tensor " + std::string(name));
+    if (found->dtype != dtype || found->shape != shape) {
+      return damaged("tensor " + std::string(name) + " is " + describe(found->dtype, found->shape) +
+                     ", not " + describe(dtype, shape));
+    }
+    return found->bytes;
+  }
+
+  Status read_metadata(Dataset::Parts& parts) const {
+    const std::string* format = file_.metadata("format");
+    const std::string* preprocess = file_.metadata("preprocess");
+    const std::string* classes = file_.metadata("classes");
+    if (format == nullptr || *format != kFormat || preprocess == nullptr || *preprocess != kPreprocess ||
+        classes == nullptr) {
+      return Status::error("this is no pack that this version reads", file_.path(),
+                           "give a file made by bauta data pack, or make it again");
+    }
+    const Result<Json> json = parse_json(*classes, file_.path());
+    const Json::Array* names = json.ok() ? json->array() : nullptr;
+    if (names == nullptr) return damaged("its classes are no JSON array");
+    for (const Json& name : *names) {
+      if (name.string() == nullptr) return damaged("the name of a class is no string");
+      parts.classes.push_back(*name.string());
+    }
+    return {};
+  }
+
+  Status read_pixels(Dataset::Parts& parts) const {
+    const TensorView* found = file_.find("pixels");
+    if (found == nullptr || found->shape.size() != 4 || found->dtype != DType::u8) {
+      return damaged("it has no tensor pixels U8[N,H,W,3]");
+    }
+    const std::vector<std::int64_t> wanted = {found->shape[0], parts.size.height, parts.size.width,
+                                              parts.size.channels};
+    if (found->shape != wanted) {
+      return Status::error("this pack holds images of " + std::to_string(found->shape[1]) + "x" +
+                               std::to_string(found->shape[2]) + " pixels (height x width), not of " +
+                               std::to_string(wanted[1]) + "x" + std::to_string(wanted[2]),
+                           file_.path(), "pack the data set anew for this size");
+    }
+    if (found->shape[0] > std::numeric_limits<int>::max()) return damaged("it has more than 2^31 images");
+    parts.pixels = {reinterpret_cast<const std::uint8_t*>(found->bytes.data()), found->bytes.size()};
+    return {};
+  }
+
+  Status read_labels(std::int64_t count, Dataset::Parts& parts) const {
+    const auto labels = tensor("labels", DType::i32, {count});
+    if (!labels.ok()) return labels.status();
+    parts.labels = copy_of<std::int32_t>(*labels);
+    for (std::int32_t label : parts.labels) {
+      if (label < 0 || label >= std::ssize(parts.classes)) {
+        return damaged("label " + std::to_string(label) + " is of none of its " +
+                       std::to_string(parts.classes.size()) + " classes");
+      }
+    }
+    if (file_.find("groups") == nullptr) return {};
+    const auto groups = tensor("groups", DType::i32, {count});
+    if (!groups.ok()) return groups.status();
+    parts.groups = copy_of<std::int32_t>(*groups);
+    return {};
+  }
+
+  Status read_names(std::int64_t count, Dataset::Parts& parts) const {
+    const TensorView* names = file_.find("names");
+    if (names == nullptr || names->dtype != DType::u8) return damaged("it has no tensor names U8[T]");
+    const auto ends = tensor("name_ends", DType::i64, {count});
+    if (!ends.ok()) return ends.status();
+    const std::string text(reinterpret_cast<const char*>(names->bytes.data()), names->bytes.size());
+    std::int64_t begin = 0;
+    for (std::int64_t end : copy_of<std::int64_t>(*ends)) {
+      if (end < begin || end > std::ssize(text)) return damaged("the ends of the names are out of order");
+      parts.names.push_back(
+          text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+      begin = end;
+    }
+    return {};
+  }
+
+  const Safetensors& file_;
+};
+
+/// Writes everything that comes after the pixels.
+Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
+  std::string names;
+  std::vector<std::int64_t> ends;
+  for (const std::string& name : parts.names) {
+    names += name;
+    ends.push_back(std::ssize(names));
+  }
+  const std::int64_t count = std::ssize(parts.labels);
+  std::vector<TensorView> others = {{"name_ends", DType::i64, {count}, bytes_of(ends)},
+                                    {"labels", DType::i32, {count}, bytes_of(parts.labels)}};
+  if (!parts.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(parts.groups)});
+  others.push_back({"names", DType::u8, {std::ssize(names)}, std::as_bytes(std::span(names))});
+  return writer.finish(
+      others,
+      {{"format", kFormat}, {"preprocess", kPreprocess}, {"classes", classes_json(parts.classes).dump()}});
+}
+
+}  // namespace
+
+Result<Dataset::Parts> open_pack(const std::string& path, ImageSize size) {
+  Result<Safetensors> opened = Safetensors::open(path);
+  if (!opened.ok()) return opened.status();
+  const auto file = std::make_shared<const Safetensors>(std::move(*opened));
+  Dataset::Parts parts;
+  parts.size = size;
+  parts.storage = file;
+  BAUTA_TRY(PackReader(*file).read(parts));
+  return parts;
+}
+
+Status pack_dataset(const std::string& path, const std::string& out, const OpenOptions& options) {
+  BAUTA_TRY(check_image_size(options.size));
+  const Result<SourceKind> kind = source_kind(path);
+  if (!kind.ok()) return kind.status();
+  if (*kind == SourceKind::pack)
+    return Status::error("this is a pack already", path, "give a folder or a CSV manifest");
+  const Result<Listing> listing = list_images(path, *kind, options);
+  if (!listing.ok()) return listing.status();
+
+  const ImageSize size = options.size;
+  Result<SafetensorsWriter> writer =
+      SafetensorsWriter::create(out, "pixels", DType::u8, {size.height, size.width, size.channels});
+  if (!writer.ok()) return writer.status();
+  const auto append = [&](std::span<const std::uint8_t> image) {
+    return writer->append_rows(std::as_bytes(image));
+  };
+  const Result<std::vector<int>> kept = decode_images(listing->images, options, append);
+  if (!kept.ok()) return kept.status();
+  const Dataset::Parts parts = parts_of(*listing, *kept, size);
+  BAUTA_TRY(check_classes(parts.classes, parts.labels, path));
+  return finish_pack(*writer, parts);
+}
+
+}  // namespace bauta

@@ -1,0 +1,75 @@
+#include "engine/data/sources.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+#include "engine/data/class_names.h"
+#include "engine/io/file.h"
+
+namespace bauta {
+namespace {
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+Result<Listing> list_manifest_file(const std::string& path, const Warn& warn) {
+  const Result<MappedFile> file = MappedFile::open(path);
+  if (!file.ok()) return file.status();
+  return list_manifest(text_of(*file), path, warn);
+}
+
+}  // namespace
+
+Status check_image_size(ImageSize size) {
+  const auto in_range = [](int side) { return side >= 1 && side <= ImageSize::kMaxSide; };
+  if (in_range(size.height) && in_range(size.width) && size.channels == 3) return {};
+  return Status::usage("images are RGB, with sides of 1 to " + std::to_string(ImageSize::kMaxSide) +
+                       " pixels");
+}
+
+Result<SourceKind> source_kind(const std::string& path) {
+  std::error_code unused;
+  if (std::filesystem::is_directory(path, unused)) return SourceKind::folder;
+  const Result<MappedFile> file = MappedFile::open(path);
+  if (!file.ok()) return file.status();
+  const std::string_view text = text_of(*file);
+  // A safetensors file begins with the length of its JSON header; the name tells what a damaged one was.
+  constexpr std::size_t kLengthBytes = 8;
+  if (text.substr(std::min(kLengthBytes, text.size()), 1) == "{" || path.ends_with(".safetensors")) {
+    return SourceKind::pack;
+  }
+  if (text.find('\0') != std::string_view::npos) {
+    return Status::error("this is no data set", path,
+                         "give a folder with one folder per class, a CSV manifest, or a pack");
+  }
+  return SourceKind::manifest;
+}
+
+Result<Listing> list_images(const std::string& path, SourceKind kind, const OpenOptions& options) {
+  Result<Listing> listing =
+      kind == SourceKind::folder ? list_folder(path, options.warn) : list_manifest_file(path, options.warn);
+  if (!listing.ok()) return listing;
+  std::vector<std::int32_t> labels;
+  for (const ListedImage& image : listing->images) labels.push_back(image.label);
+  BAUTA_TRY(check_classes(listing->classes, labels, path));
+  if (!options.classes.empty()) BAUTA_TRY(map_classes(listing->classes, options.classes, path).status());
+  return listing;
+}
+
+Dataset::Parts parts_of(const Listing& listing, const std::vector<int>& kept, ImageSize size) {
+  Dataset::Parts parts;
+  parts.size = size;
+  parts.classes = listing.classes;
+  for (int i : kept) {
+    const ListedImage& image = listing.images[static_cast<std::size_t>(i)];
+    parts.names.push_back(image.name);
+    parts.labels.push_back(image.label);
+    parts.groups.push_back(image.group);
+  }
+  if (std::ranges::all_of(parts.groups, [](std::int32_t group) { return group < 0; })) parts.groups.clear();
+  return parts;
+}
+
+}  // namespace bauta

@@ -1,0 +1,113 @@
+#include "engine/io/jpeg.h"
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+namespace bauta {
+namespace {
+
+/// One decoding. libjpeg reports errors by longjmp, so what it may jump over owns nothing: all that is owned lives here.
+class Decoder {
+ public:
+  Decoder() {
+    jpeg_.err = jpeg_std_error(&errors_);
+    errors_.error_exit = [](j_common_ptr jpeg) { std::longjmp(self(jpeg).failed_, 1); };
+    errors_.output_message = [](j_common_ptr) {};
+    // Damage that libjpeg gets over passes, as in Pillow; a file that ends before its picture does not.
+    errors_.emit_message = [](j_common_ptr jpeg, int level) {
+      if (level < 0 && jpeg->err->msg_code == JWRN_JPEG_EOF) std::longjmp(self(jpeg).failed_, 1);
+    };
+    jpeg_.client_data = this;
+    jpeg_create_decompress(&jpeg_);
+  }
+  ~Decoder() { jpeg_destroy_decompress(&jpeg_); }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  bool read_header(std::span<const std::byte> file) {
+    if (setjmp(failed_) != 0) return false;
+    jpeg_mem_src(&jpeg_, reinterpret_cast<const unsigned char*>(file.data()),
+                 static_cast<unsigned long>(file.size()));
+    jpeg_read_header(&jpeg_, TRUE);
+    return true;
+  }
+
+  int width() const { return static_cast<int>(jpeg_.image_width); }
+  int height() const { return static_cast<int>(jpeg_.image_height); }
+
+  bool read_pixels(Image& image) {
+    const bool cmyk = jpeg_.num_components == 4;
+    jpeg_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
+    const std::size_t pitch = static_cast<std::size_t>(width()) * 3;
+    image.width = width();
+    image.height = height();
+    image.pixels.resize(pitch * static_cast<std::size_t>(height()));
+    row_.resize(static_cast<std::size_t>(width()) * 4);
+    if (setjmp(failed_) != 0) return false;
+    jpeg_start_decompress(&jpeg_);
+    while (jpeg_.output_scanline < jpeg_.output_height) {
+      std::uint8_t* to = image.pixels.data() + pitch * jpeg_.output_scanline;
+      JSAMPROW row = cmyk ? row_.data() : to;
+      jpeg_read_scanlines(&jpeg_, &row, 1);
+      if (cmyk) convert_cmyk(to);
+    }
+    return true;
+  }
+
+  std::string reason() {
+    char text[JMSG_LENGTH_MAX];
+    errors_.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), text);
+    return text;
+  }
+
+ private:
+  static Decoder& self(j_common_ptr jpeg) { return *static_cast<Decoder*>(jpeg->client_data); }
+
+  // Files hold inverted inks, as Adobe's do; the arithmetic is Pillow's.
+  void convert_cmyk(std::uint8_t* rgb) const {
+    for (std::size_t i = 0; i < row_.size(); i += 4, rgb += 3) {
+      const int light = row_[i + 3];
+      for (std::size_t c = 0; c < 3; ++c) {
+        const int product = (255 - row_[i + c]) * light + 128;
+        rgb[c] = static_cast<std::uint8_t>(std::max(0, light - ((product >> 8) + product) / 256));
+      }
+    }
+  }
+
+  jpeg_decompress_struct jpeg_{};
+  jpeg_error_mgr errors_{};
+  std::jmp_buf failed_{};
+  std::vector<std::uint8_t> row_;
+};
+
+}  // namespace
+
+bool is_jpeg(std::span<const std::byte> file) {
+  return file.size() >= 3 && file[0] == std::byte{0xFF} && file[1] == std::byte{0xD8} && file[2] == std::byte{0xFF};
+}
+
+Status check_image_size(std::int64_t width, std::int64_t height, const std::string& name) {
+  if (width >= 1 && height >= 1 && width * height <= kMaxImagePixels) return {};
+  return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) + " pixels, more than " +
+                           std::to_string(kMaxImagePixels),
+                       name, "scale it down or remove it");
+}
+
+Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& name) {
+  Decoder decoder;
+  const auto failure = [&] {
+    return Status::error("the JPEG is damaged or cut short: " + decoder.reason(), name, "replace or remove the file");
+  };
+  if (!decoder.read_header(file)) return failure();
+  BAUTA_TRY(check_image_size(decoder.width(), decoder.height(), name));
+  Image image;
+  if (!decoder.read_pixels(image)) return failure();
+  return image;
+}
+
+}  // namespace bauta

@@ -1,0 +1,398 @@
+#include "engine/data/dataset.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <numeric>
+#include <set>
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <stb/stb_image_write.h>
+
+#include "engine/core/rng.h"
+#include "engine/data/class_names.h"
+#include "engine/data/image_size.h"
+#include "engine/data/split.h"
+#include "tests/engine/temporary_folder.h"
+
+namespace bauta {
+namespace {
+
+namespace fs = std::filesystem;
+using Names = std::vector<std::string>;
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr ImageSize kSize{6, 8, 3};
+
+/// Noise that `key` determines.
+Bytes noise(ImageSize size, std::uint64_t key) {
+  Bytes pixels(size.bytes());
+  Rng rng(key, RngStream::init);
+  for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
+  return pixels;
+}
+
+/// Writes noise as a JPEG, or as a PNG where the name says so.
+void write_image(const std::string& path, std::uint64_t key, ImageSize size = kSize) {
+  fs::create_directories(fs::path(path).parent_path());
+  const Bytes pixels = noise(size, key);
+  const bool written = path.ends_with(".png")
+                           ? stbi_write_png(path.c_str(), size.width, size.height, 3, pixels.data(), 0) != 0
+                           : stbi_write_jpg(path.c_str(), size.width, size.height, 3, pixels.data(), 90) != 0;
+  EXPECT_TRUE(written) << path;
+}
+
+void write_text(const std::string& path, std::string_view text) {
+  fs::create_directories(fs::path(path).parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A small data set in class folders: 3 faces without and 2 with a mask.
+void write_faces(const TemporaryFolder& root) {
+  write_image(root / "faces/no_mask/a.png", 1);
+  write_image(root / "faces/no_mask/b.jpg", 2, {30, 17, 3});
+  write_image(root / "faces/no_mask/c.png", 3);
+  write_image(root / "faces/mask/id7/0.jpg", 4);
+  write_image(root / "faces/mask/id8/0.png", 5, {12, 16, 3});
+}
+
+OpenOptions small() { return {.size = kSize, .threads = 2}; }
+
+Dataset opened(const std::string& path, const OpenOptions& options = small()) {
+  Result<Dataset> data = open_dataset(path, options);
+  EXPECT_TRUE(data.ok()) << data.status().message();
+  return data.ok() ? *data : Dataset({});
+}
+
+std::string error_of(const std::string& path, const OpenOptions& options = small()) {
+  const Result<Dataset> data = open_dataset(path, options);
+  EXPECT_FALSE(data.ok()) << path;
+  return data.status().message();
+}
+
+void pack(const std::string& path, const std::string& out, const OpenOptions& options = small()) {
+  const Status status = pack_dataset(path, out, options);
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+Names names_of(const Dataset& data) {
+  Names names;
+  for (int i = 0; i < data.size(); ++i) names.push_back(data.name(i));
+  return names;
+}
+
+void expect_same(const Dataset& a, const Dataset& b) {
+  EXPECT_EQ(a.image_size(), b.image_size());
+  EXPECT_EQ(a.classes(), b.classes());
+  EXPECT_EQ(names_of(a), names_of(b));
+  EXPECT_TRUE(std::ranges::equal(a.labels(), b.labels()));
+  EXPECT_TRUE(std::ranges::equal(a.groups(), b.groups()));
+  EXPECT_TRUE(std::ranges::equal(a.all_pixels(), b.all_pixels()));
+  EXPECT_EQ(a.fingerprint(), b.fingerprint());
+}
+
+#define EXPECT_BEGINS(text, beginning) EXPECT_EQ((text).substr(0, std::string(beginning).size()), beginning)
+#define EXPECT_CONTAINS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
+
+TEST(Dataset, OpensAFolder) {
+  const TemporaryFolder root;
+  write_faces(root);
+  const Dataset data = opened(root / "faces");
+  ASSERT_EQ(data.size(), 5);
+  EXPECT_EQ(data.classes(), study_classes());
+  EXPECT_EQ(names_of(data),
+            (Names{"no_mask/a.png", "no_mask/b.jpg", "no_mask/c.png", "mask/id7/0.jpg", "mask/id8/0.png"}));
+  EXPECT_TRUE(std::ranges::equal(data.labels(), std::vector<std::int32_t>{0, 0, 0, 1, 1}));
+  EXPECT_FALSE(data.has_groups());
+  EXPECT_EQ(data.all_pixels().size(), 5 * kSize.bytes());
+  // Of the right size already: the very bytes.
+  EXPECT_TRUE(std::ranges::equal(data.pixels(0), noise(kSize, 1)));
+  EXPECT_TRUE(std::ranges::equal(data.pixels(2), noise(kSize, 3)));
+}
+
+TEST(Dataset, OpensTheRmfdLayout) {
+  const TemporaryFolder root;
+  for (int i = 0; i < 3; ++i) {
+    const std::string id = std::to_string(i);
+    write_image(root / ("rmfd/AFDB_masked_face_dataset/id" + id + "/0_0.jpg"), 1);
+    write_image(root / ("rmfd/AFDB_face_dataset/id" + id + "/0_0.jpg"), 2);
+  }
+  const Dataset data = opened(root / "rmfd/");
+  EXPECT_EQ(data.classes(), study_classes());
+  EXPECT_EQ(data.name(0), "AFDB_face_dataset/id0/0_0.jpg");
+  EXPECT_EQ(data.name(5), "AFDB_masked_face_dataset/id2/0_0.jpg");
+}
+
+TEST(Dataset, OpensAManifest) {
+  const TemporaryFolder root;
+  write_faces(root);
+  write_text(root / "faces/list.csv", "path,label,group\r\nmask/id8/0.png,dog,x\r\n" +
+                                          (root / "faces/no_mask/a.png") +
+                                          ",cat,\r\nno_mask/c.png,cat,y\r\nmask/id7/0.jpg,dog,x\r\n");
+  const Dataset data = opened(root / "faces/list.csv");
+  EXPECT_EQ(data.classes(), (Names{"cat", "dog"}));
+  EXPECT_EQ(names_of(data),
+            (Names{"mask/id8/0.png", root / "faces/no_mask/a.png", "no_mask/c.png", "mask/id7/0.jpg"}));
+  EXPECT_TRUE(std::ranges::equal(data.labels(), std::vector<std::int32_t>{1, 0, 0, 1}));
+  EXPECT_TRUE(std::ranges::equal(data.groups(), std::vector<std::int32_t>{0, -1, 1, 0}));
+  EXPECT_TRUE(std::ranges::equal(data.pixels(2), noise(kSize, 3)));
+}
+
+TEST(Dataset, DoesNotDependOnTheNumberOfThreads) {
+  const TemporaryFolder root;
+  for (int i = 0; i < 300; ++i)
+    write_image(root / ((i % 3 ? "set/a/" : "set/b/") + std::to_string(i) + ".jpg"),
+                static_cast<std::uint64_t>(i));
+  OpenOptions options = small();
+  std::vector<int> done;
+  options.progress = [&](int n, int total) {
+    EXPECT_EQ(total, 300);
+    done.push_back(n);
+  };
+  options.threads = 1;
+  const Dataset one = opened(root / "set", options);
+  EXPECT_EQ(done, (std::vector<int>{256, 300}));
+  options.threads = 3;
+  expect_same(opened(root / "set", options), one);
+}
+
+TEST(Dataset, LeavesOutBadImagesAndSaysSo) {
+  const TemporaryFolder root;
+  write_faces(root);
+  write_text(root / "faces/mask/empty.jpg", "");
+  write_text(root / "faces/mask/text.png", "no image");
+  const std::string jpeg = read_text(root / "faces/mask/id7/0.jpg");
+  write_text(root / "faces/no_mask/cut.jpg", jpeg.substr(0, 100));
+  fs::create_symlink("nowhere", root / "faces/no_mask/dangling.jpg");
+  OpenOptions options = small();
+  Names warnings;
+  options.warn = [&](std::string_view line) { warnings.emplace_back(line); };
+  const Dataset data = opened(root / "faces", options);
+  EXPECT_EQ(data.size(), 5);
+  ASSERT_EQ(warnings.size(), 5U);
+  for (std::size_t i = 0;
+       const char* name : {"no_mask/cut.jpg", "no_mask/dangling.jpg", "mask/empty.jpg", "mask/text.png"}) {
+    EXPECT_BEGINS(warnings[i], "left out: ");
+    EXPECT_CONTAINS(warnings[i], root / (std::string("faces/") + name));
+    ++i;
+  }
+  EXPECT_EQ(warnings[4], "4 of 9 images could not be read and were left out");
+
+  options.strict = true;
+  EXPECT_CONTAINS(error_of(root / "faces", options), root / "faces/no_mask/cut.jpg");
+  EXPECT_FALSE(pack_dataset(root / "faces", root / "p", options).ok());
+  EXPECT_FALSE(fs::exists(root / "p"));
+}
+
+TEST(Dataset, TheClassesOfANetworkDecideTheLabels) {
+  const TemporaryFolder root;
+  write_faces(root);
+  pack(root / "faces", root / "p");
+  OpenOptions options = small();
+  options.classes = {"Masked", "half", "unmasked"};
+  for (const std::string& path : {root / "faces", root / "p"}) {
+    const Dataset data = opened(path, options);
+    EXPECT_EQ(data.classes(), options.classes);
+    EXPECT_EQ(data.name(0), "no_mask/a.png");
+    EXPECT_TRUE(std::ranges::equal(data.labels(), std::vector<std::int32_t>{2, 2, 2, 0, 0}));
+  }
+  options.classes = {"cat", "dog"};
+  for (const std::string& path : {root / "faces", root / "p"}) {
+    EXPECT_BEGINS(error_of(path, options),
+                  "class without_mask of the data set is none of the network's cat, dog (" + path + "): ");
+  }
+}
+
+TEST(Dataset, ErrorsNameTheFileAndTheRemedy) {
+  const TemporaryFolder root;
+  EXPECT_CONTAINS(error_of(root / "missing"), "(" + (root / "missing") + "): check the path");
+  write_text(root / "binary", std::string_view("GIF89a\0\0\0\1", 10));
+  EXPECT_BEGINS(error_of(root / "binary"), "this is no data set (" + (root / "binary") + "): give a folder");
+  write_text(root / "bad.csv", "path,label\na.jpg,mask\nb.jpg\n");
+  EXPECT_CONTAINS(error_of(root / "bad.csv"), "(" + (root / "bad.csv") + ":3): ");
+  write_text(root / "none.csv", "path,label\n");
+  EXPECT_BEGINS(error_of(root / "none.csv"), "there are no classes (");
+  fs::create_directories(root / "empty");
+  EXPECT_BEGINS(error_of(root / "empty"), "there are no classes (");
+
+  write_image(root / "one/mask/a.png", 1);
+  write_image(root / "one/mask/b.png", 1);
+  EXPECT_BEGINS(error_of(root / "one"), "class without_mask has no image that can be read (");
+  write_image(root / "other/cat/a.png", 1);
+  EXPECT_BEGINS(error_of(root / "other"), "there is only one class, cat (");
+  write_image(root / "one/no_mask/a.png", 1);
+  EXPECT_BEGINS(error_of(root / "one"), "class without_mask has only one image that can be read (");
+  write_text(root / "one/no_mask/b.png", "no image");
+  EXPECT_BEGINS(error_of(root / "one"), "class without_mask has only one image that can be read (");
+  EXPECT_FALSE(pack_dataset(root / "one", root / "p", small()).ok());
+  EXPECT_FALSE(fs::exists(root / "p"));
+}
+
+TEST(Dataset, RefusesWhatDoesNotFitInMemory) {
+  const TemporaryFolder root;
+  std::string manifest = "path,label\n";
+  for (int i = 0; i < 40000; ++i) manifest += "x.jpg," + std::to_string(i % 2) + "\n";
+  write_text(root / "large.csv", manifest);
+  OpenOptions options;
+  options.size = {ImageSize::kMaxSide, ImageSize::kMaxSide, 3};
+  EXPECT_BEGINS(error_of(root / "large.csv", options),
+                "decoded, these images need 7680000 MiB, more than half");
+  options.size.width += 1;
+  EXPECT_CONTAINS(error_of(root / "large.csv", options), "sides of 1 to 8192 pixels");
+}
+
+TEST(Dataset, TheFingerprintTellsDataApart) {
+  const TemporaryFolder root;
+  write_faces(root);
+  std::set<std::uint64_t> seen = {opened(root / "faces").fingerprint()};
+  OpenOptions options = small();
+  options.classes = {"with_mask", "without_mask"};
+  seen.insert(opened(root / "faces", options).fingerprint());
+  options = small();
+  options.size.width += 1;
+  seen.insert(opened(root / "faces", options).fingerprint());
+  write_image(root / "faces/no_mask/c.png", 99);
+  seen.insert(opened(root / "faces").fingerprint());
+  fs::rename(root / "faces/no_mask/c.png", root / "faces/no_mask/d.png");
+  seen.insert(opened(root / "faces").fingerprint());
+  EXPECT_EQ(seen.size(), 5U);
+}
+
+TEST(Pack, IsTheSameDataSet) {
+  const TemporaryFolder root;
+  write_faces(root);
+  write_text(root / "faces/mask/bad.jpg", "no image");
+  write_text(root / "faces/grouped.csv",
+             "path,label,group\nmask/bad.jpg,1,9\nmask/id8/0.png,1,x\nno_mask/a.png,0,\nno_mask/"
+             "c.png,0,y\nmask/id7/0.jpg,1,x\n");
+  for (const std::string& path : {root / "faces", root / "faces/grouped.csv"}) {
+    pack(path, root / "p");
+    const Dataset packed = opened(root / "p");
+    expect_same(packed, opened(path));
+    // The file may go while it is mapped.
+    fs::remove(root / "p");
+    expect_same(packed, opened(path));
+  }
+}
+
+TEST(Pack, KilledWhileWritingLeavesWhatWasThere) {
+  const TemporaryFolder root;
+  write_faces(root);
+  for (const bool before : {false, true}) {
+    if (before) write_text(root / "p", "what was there");
+    const pid_t child = ::fork();
+    if (child == 0) {
+      OpenOptions options{.size = kSize};
+      options.progress = [](int, int) { ::raise(SIGKILL); };
+      const Status status = pack_dataset(root / "faces", root / "p", options);
+      ::_exit(status.ok() ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(fs::exists(root / "p"), before);
+    EXPECT_EQ(read_text(root / "p"), before ? "what was there" : "");
+  }
+  pack(root / "faces", root / "p");
+  expect_same(opened(root / "p"), opened(root / "faces"));
+}
+
+TEST(Pack, OfAnotherSizeOrKindIsRefused) {
+  const TemporaryFolder root;
+  write_faces(root);
+  pack(root / "faces", root / "p");
+  OpenOptions options = small();
+  options.size = {100, 100, 3};
+  EXPECT_BEGINS(
+      error_of(root / "p", options),
+      "this pack holds images of 6x8 pixels (height x width), not of 100x100 (" + (root / "p") + "): ");
+  EXPECT_BEGINS(pack_dataset(root / "p", root / "q", small()).message(),
+                "this is a pack already (" + (root / "p"));
+
+  const std::string header = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  std::string weights(8, '\0');
+  weights[0] = static_cast<char>(header.size());
+  write_text(root / "weights", weights + header + std::string(4, '\0'));
+  EXPECT_BEGINS(error_of(root / "weights"), "this is no pack that this version reads (" + (root / "weights"));
+}
+
+TEST(Pack, CutShortIsRefused) {
+  const TemporaryFolder root;
+  write_faces(root);
+  pack(root / "faces", root / "p");
+  const std::string whole = read_text(root / "p");
+  for (std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{9}, std::size_t{300}, whole.size() / 2,
+                           whole.size() - 1}) {
+    write_text(root / "cut.safetensors", whole.substr(0, size));
+    EXPECT_CONTAINS(error_of(root / "cut.safetensors"), root / "cut.safetensors");
+  }
+}
+
+// Whatever became of its bytes, a pack opens as a consistent data set or is refused.
+TEST(Pack, SurvivesAnyDamage) {
+  const TemporaryFolder root;
+  write_faces(root);
+  write_text(
+      root / "faces/grouped.csv",
+      "path,label,group\nmask/id8/0.png,1,x\nno_mask/a.png,0,\nno_mask/c.png,0,y\nmask/id7/0.jpg,1,x\n");
+  pack(root / "faces/grouped.csv", root / "p");
+  const std::string whole = read_text(root / "p");
+  // The header's text and what follows the pixels, without the room that is left between.
+  const std::size_t header_end = whole.find("  ");
+  const std::size_t tail = whole.size() - 120;
+  Rng rng(1, RngStream::init);
+  int refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string damaged = whole;
+    for (std::uint32_t edits = 1 + rng.below(3); edits > 0; --edits) {
+      const std::size_t at =
+          rng.below(2) ? rng.below(static_cast<std::uint32_t>(header_end)) : tail + rng.below(120);
+      damaged[at] = rng.below(2) ? static_cast<char>(rng.below(256)) : "0123456789[]{},:\""[rng.below(17)];
+    }
+    write_text(root / "damaged.safetensors", damaged);
+    const Result<Dataset> data = open_dataset(root / "damaged.safetensors", small());
+    if (!data.ok()) {
+      ++refused;
+      continue;
+    }
+    EXPECT_EQ(data->all_pixels().size(), static_cast<std::size_t>(data->size()) * kSize.bytes());
+    for (int i = 0; i < data->size(); ++i) {
+      EXPECT_TRUE(data->label(i) >= 0 && data->label(i) < std::ssize(data->classes()));
+    }
+    EXPECT_NE(data->fingerprint(), 0U);
+    EXPECT_LT(names_of(*data).size(), 5U);
+  }
+  EXPECT_GT(refused, 500);
+}
+
+TEST(RealPhotographs, OpenWithTheirGroupsAndSplit) {
+  const char* shared = std::getenv("BAUTA_SHARED");
+  const fs::path manifest =
+      fs::path(shared != nullptr ? shared : BAUTA_SOURCE_DIR "/../shared") / "data/classify/groups.csv";
+  if (!fs::exists(manifest)) GTEST_SKIP() << manifest << " is not here";
+  OpenOptions options;
+  options.threads = 2;
+  options.strict = true;
+  const Dataset data = opened(manifest.native(), options);
+  EXPECT_EQ(data.size(), 3657);
+  EXPECT_EQ(data.classes(), study_classes());
+  EXPECT_TRUE(data.has_groups());
+
+  const Result<Split> split = split_dataset(data.labels(), data.groups(), data.classes(), 0.1, 1);
+  ASSERT_TRUE(split.ok());
+  int masked = 0;
+  for (int i : split->val) masked += data.label(i);
+  EXPECT_EQ(masked, 193);
+  EXPECT_EQ(split->val.size(), 366U);
+}
+
+}  // namespace
+}  // namespace bauta
