@@ -123,7 +123,8 @@ TEST(MakeDataset, BeginsALargerSetWithTheSmallerOne) {
 TEST(MakeDataset, FillsAnEmptyFolder) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "set");
-  EXPECT_TRUE(make_dataset({folder / "set", 1, 1, 0, 1, {}}).ok());
+  EXPECT_TRUE(make_dataset({folder / "set/", 1, 1, 0, 1, {}}).ok());
+  EXPECT_EQ(contents(folder / "set").size(), 2U);
 }
 
 TEST(MakeDataset, RefusesAFolderWithSomethingInIt) {

@@ -115,7 +115,9 @@ std::vector<Item> list_items(const MakeOptions& options) {
 
 Status make_dataset(const MakeOptions& options) {
   BAUTA_TRY(check(options));
-  const std::string temporary = options.out + ".tmp";
+  std::string out = options.out;
+  while (out.size() > 1 && out.back() == '/') out.pop_back();  // "set/" is made beside "set.tmp" as "set" is
+  const std::string temporary = out + ".tmp";
   if (std::error_code failure; fs::exists(temporary, failure)) {
     return Status::error("an unfinished data set is in the way", temporary,
                          "remove it if no other run is making it");
@@ -139,7 +141,7 @@ Status make_dataset(const MakeOptions& options) {
     for (const Status& outcome : outcomes) BAUTA_TRY(outcome);
     if (options.progress) options.progress(first + count, total);
   }
-  return folder.finish(options.out);
+  return folder.finish(out);
 }
 
 }  // namespace bauta
