@@ -49,9 +49,8 @@ Result<RunFolder> RunFolder::create(const std::string& path) {
 
 Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes, std::uint64_t events_bytes) {
   std::error_code error;
-  if (!fs::is_directory(path, error)) {
-    return Status::usage("there is no such folder to resume", path, "give the --out of the run that was stopped");
-  }
+  fs::create_directories(path, error);
+  if (error) return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
   File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
   if (!metrics) return file_error("open", metrics_path(path));
   if (fs::file_size(metrics_path(path), error) < metrics_bytes || error) {

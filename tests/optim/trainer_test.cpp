@@ -126,9 +126,9 @@ void expect_same_run(const std::string& a, const std::string& b) {
 
 TEST_F(TrainerTest, LearnsAndWritesTheRun) {
   TrainOptions o = options("run");
-  o.epochs = 10;
+  o.epochs = 40;
   const TrainResult result = must_run(o);
-  EXPECT_EQ(result.steps, 80);
+  EXPECT_EQ(result.steps, 320);
   EXPECT_EQ(result.best_val_acc, 1.0);
   EXPECT_LT(observer_.epochs.back().metrics.train_loss, 0.5 * observer_.epochs.front().metrics.train_loss);
   for (const char* name : {"best.safetensors", "last.safetensors", "config.json", "metrics.jsonl"}) {
@@ -267,7 +267,7 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
   const auto result = run(wild);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().message(),
-            "the loss is not a number at step 2, first in the output of conv: lower --lr, or look for damaged weights or "
+            "the loss is not a number at step 2, first in the output of head: lower --lr, or look for damaged weights or "
             "data; the last checkpoint is untouched");
 }
 
@@ -275,9 +275,10 @@ TEST_F(TrainerTest, StartsFromWeightsOfAnotherRun) {
   must_run(options("first"));
   TrainOptions o = options("second");
   o.init = folder_ / "first/best.safetensors";
+  const double from_the_seed = observer_.losses.front();
   observer_.losses.clear();
   must_run(o);
-  EXPECT_LT(observer_.losses.front(), 0.7);
+  EXPECT_LT(observer_.losses.front(), 0.95 * from_the_seed);
 }
 
 TEST_F(TrainerTest, SgdLearnsToo) {
