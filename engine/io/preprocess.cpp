@@ -102,6 +102,14 @@ void resize_columns(const Filter& filter, const Byte* src, int src_first, std::s
   }
 }
 
+// Pillow's order of the passes, which matters because each rounds: rows first (the only order before Pillow
+// 13), but columns first where the height loses pixels, and more than twice as many as the width does.
+bool columns_come_first(std::int64_t src_width, std::int64_t src_height, std::int64_t dst_width,
+                        std::int64_t dst_height) {
+  const std::int64_t lost = src_height - dst_height;
+  return lost > 0 && lost > 2 * (src_width - dst_width);
+}
+
 bool has_bytes(std::span<const Byte> pixels, int width, int height) {
   return width >= 1 && height >= 1 &&
          pixels.size() == static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * kChannels;
@@ -124,6 +132,7 @@ Status resize_bilinear(std::span<const Byte> src, int src_width, int src_height,
   const std::size_t src_pitch = static_cast<std::size_t>(src_width) * kChannels;
   const std::size_t dst_pitch = static_cast<std::size_t>(dst_width) * kChannels;
   const auto src_rows = static_cast<std::size_t>(src_height);
+  const auto dst_rows = static_cast<std::size_t>(dst_height);
   if (src_width == dst_width && src_height == dst_height) {
     std::copy(src.begin(), src.end(), dst.begin());
     return {};
@@ -137,12 +146,18 @@ Status resize_bilinear(std::span<const Byte> src, int src_width, int src_height,
     resize_columns(columns, src.data(), 0, dst_pitch, dst.data());
     return {};
   }
+  const Filter rows = make_filter(src_width, dst_width);
+  if (columns_come_first(src_width, src_height, dst_width, dst_height)) {
+    std::vector<Byte> between(dst_rows * src_pitch);
+    resize_columns(columns, src.data(), 0, src_pitch, between.data());
+    resize_rows(rows, between.data(), src_pitch, dst_rows, dst.data());
+    return {};
+  }
   // Rows that no output row is made of are not filtered.
   const auto first = static_cast<std::size_t>(columns.windows.front().first);
   const auto end = static_cast<std::size_t>(columns.windows.back().first + columns.windows.back().count);
   std::vector<Byte> between((end - first) * dst_pitch);
-  resize_rows(make_filter(src_width, dst_width), src.data() + first * src_pitch, src_pitch, end - first,
-              between.data());
+  resize_rows(rows, src.data() + first * src_pitch, src_pitch, end - first, between.data());
   resize_columns(columns, between.data(), static_cast<int>(first), dst_pitch, dst.data());
   return {};
 }
