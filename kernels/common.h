@@ -50,17 +50,16 @@ struct Shards {
   int first = 0;         ///< the first shard of this process; a multiple of `count`
   int count = kTotal;    ///< 1, 2, 4 or 8
 
-  /// The sample of this process's batch at which its shard `s` in [0, count] begins; begin(count) is its batch size.
+  /// The sample of this process's batch at which its shard `s` in [0, count] begins; begin(count) is its
+  /// batch size.
   int begin(int s) const { return global_begin(first + s) - global_begin(first); }
 
   /// The sample of the global batch at which shard `s` in [0, 8] begins.
-  int global_begin(int s) const {
-    return static_cast<int>(Index{s} * global_batch / kTotal);
-  }
+  int global_begin(int s) const { return static_cast<int>(Index{s} * global_batch / kTotal); }
 };
 
-/// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines its own.
-/// A Table holds an op's entry points as function pointers.
+/// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines
+/// its own. A Table holds an op's entry points as function pointers.
 #define BAUTA_DECLARE_BACKENDS(Table, name) \
   namespace reference {                     \
   extern const Table name;                  \
@@ -77,16 +76,17 @@ struct Shards {
 
 // The x86 sets exist only in x86-64 builds; elsewhere available_isas() never offers them.
 #if defined(__x86_64__)
-#define BAUTA_PICK_ISA(context, name)                              \
-  ((context).isa == ::bauta::Isa::avx512 ? ::bauta::avx512::name : \
-   (context).isa == ::bauta::Isa::avx2   ? ::bauta::avx2::name     \
+#define BAUTA_PICK_ISA(context, name)                            \
+  ((context).isa == ::bauta::Isa::avx512 ? ::bauta::avx512::name \
+   : (context).isa == ::bauta::Isa::avx2 ? ::bauta::avx2::name   \
                                          : ::bauta::portable::name)
 #else
 #define BAUTA_PICK_ISA(context, name) ::bauta::portable::name
 #endif
 
 /// The table `name` of the backend that the context asks for.
-#define BAUTA_PICK_BACKEND(context, name) \
-  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name : BAUTA_PICK_ISA(context, name))
+#define BAUTA_PICK_BACKEND(context, name)                                      \
+  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name \
+                                                    : BAUTA_PICK_ISA(context, name))
 
 }  // namespace bauta

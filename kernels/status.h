@@ -6,14 +6,15 @@
 
 namespace bauta {
 
-/// The outcome of something that can fail: ok, or one line that says what went wrong, where, and how to fix it.
-/// Errors are values here; nothing in bauta_core throws.
+/// The outcome of something that can fail: ok, or one line that says what went wrong, where, and how to fix
+/// it. Errors are values here; nothing in bauta_core throws.
 class [[nodiscard]] Status {
  public:
   /// Success.
   Status() = default;
 
-  /// A failure. `what` names the fault, `where` the file, tensor or option (may be empty), `fix` what to do (may be empty).
+  /// A failure. `what` names the fault, `where` the file, tensor or option (may be empty), `fix` what to do
+  /// (may be empty).
   static Status error(const std::string& what, const std::string& where = {}, const std::string& fix = {});
 
   /// A failure of the caller's words (an option, an argument): apps exit 2 for these and 1 for the rest.

@@ -7,8 +7,9 @@
 
 namespace bauta {
 
-/// A fixed set of threads that share out the indices of a loop. Who computes which index is left to chance, so
-/// a loop body must write only what belongs to its index: results then do not depend on the number of threads.
+/// A fixed set of threads that share out the indices of a loop. Who computes which index is left to chance,
+/// so a loop body must write only what belongs to its index: results then do not depend on the number of
+/// threads.
 class ThreadPool {
  public:
   /// `threads` >= 1 counts the calling thread: ThreadPool(1) starts none.
@@ -19,13 +20,14 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls body(index, thread) once for every index in [0, count), in no set order, and returns when all are done.
-  /// `thread` is in [0, size()): no two calls with the same `thread` overlap, so it can name scratch space.
-  /// One caller at a time; a body must not call the pool again.
+  /// Calls body(index, thread) once for every index in [0, count), in no set order, and returns when all are
+  /// done. `thread` is in [0, size()): no two calls with the same `thread` overlap, so it can name scratch
+  /// space. One caller at a time; a body must not call the pool again.
   template <class Body>
   void parallel_for(int count, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
-    run(count, [](void* b, int index, int thread) { (*static_cast<Plain*>(b))(index, thread); },
+    run(
+        count, [](void* b, int index, int thread) { (*static_cast<Plain*>(b))(index, thread); },
         const_cast<std::remove_const_t<Plain>*>(&body));
   }
 
@@ -36,7 +38,8 @@ class ThreadPool {
   void take_indices(int thread);
   void work(int thread);
 
-  // The job at hand; written by run() before it advances generation_, read by the threads after they saw that.
+  // The job at hand; written by run() before it advances generation_, read by the threads after they saw
+  // that.
   Task task_ = nullptr;
   void* body_ = nullptr;
   int count_ = 0;

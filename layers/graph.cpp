@@ -64,7 +64,8 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
 void Graph::add_nodes(const std::vector<Size3>& sizes) {
   const std::span<const Layer> layers = model_.layers();
   std::vector<std::size_t> firsts;  // the layers at which nodes begin
-  for (std::size_t i = 0; i < layers.size(); i += is_conv_relu_pool(layers.subspan(i)) ? 3 : 1) firsts.push_back(i);
+  for (std::size_t i = 0; i < layers.size(); i += is_conv_relu_pool(layers.subspan(i)) ? 3 : 1)
+    firsts.push_back(i);
 
   int parameter = static_cast<int>(parameters_.size());
   Size3 out = sizes.back();
@@ -114,8 +115,8 @@ void Graph::plan(GraphMode mode) {
     const std::size_t activation = plan.add(bytes(size), written, read);
     // The gradient of the network's input is never asked for.
     const bool wanted = training && i > 0;
-    const std::size_t gradient =
-        plan.add(wanted ? bytes(size) : 0, backward_step(end), wanted ? backward_step(i - 1) : backward_step(end));
+    const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, backward_step(end),
+                                          wanted ? backward_step(i - 1) : backward_step(end));
     for (; i <= end; ++i) {
       activations[i] = activation;
       gradients[i] = gradient;

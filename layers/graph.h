@@ -18,13 +18,13 @@ enum class GraphMode {
   training,   ///< activations are kept for backward; gradients exist
 };
 
-/// A Model made to run: its layers fused where a fused kernel exists, of each layer only the region computed that is
-/// read further on, and every array placed in one block of memory before the first step. Not movable while running;
-/// one call at a time.
+/// A Model made to run: its layers fused where a fused kernel exists, of each layer only the region computed
+/// that is read further on, and every array placed in one block of memory before the first step. Not movable
+/// while running; one call at a time.
 class Graph {
  public:
-  /// Plans for batches of up to `max_batch` samples (at least 1). The context's pool must outlive the graph; its
-  /// workspace is not used, the graph has its own.
+  /// Plans for batches of up to `max_batch` samples (at least 1). The context's pool must outlive the graph;
+  /// its workspace is not used, the graph has its own.
   static Result<Graph> create(const Context&, const Model&, int max_batch, GraphMode);
 
   const Model& model() const { return model_; }
@@ -51,7 +51,8 @@ class Graph {
   std::span<const float> parameter_gradients() const { return gradients_.span(); }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
-  /// The first layer whose parameters or output for the last batch hold a NaN or an infinity, in words; empty if none.
+  /// The first layer whose parameters or output for the last batch hold a NaN or an infinity, in words; empty
+  /// if none.
   std::string first_non_finite(int batch) const;
 
  private:

@@ -45,8 +45,8 @@ Size3 output_of(const Layer& layer, Size3 in) {
       return {windows(in.height, layer.kernel, layer.stride, layer.pad),
               windows(in.width, layer.kernel, layer.stride, layer.pad), layer.out_channels};
     case LayerKind::maxpool:
-      return {windows(in.height, layer.kernel, layer.stride, 0), windows(in.width, layer.kernel, layer.stride, 0),
-              in.channels};
+      return {windows(in.height, layer.kernel, layer.stride, 0),
+              windows(in.width, layer.kernel, layer.stride, 0), in.channels};
   }
   return in;
 }
@@ -57,8 +57,8 @@ bool window_fits(const Layer& layer, Size3 in) {
   return layer.kernel <= smallest;
 }
 
-// What a layer may put out for one sample: no network for pictures comes near, and a description that claims more
-// would make its reader allocate what no file has shown it to need.
+// What a layer may put out for one sample: no network for pictures comes near, and a description that claims
+// more would make its reader allocate what no file has shown it to need.
 bool countable(Size3 size) {
   return std::int64_t{size.height} * size.width * size.channels <= std::int64_t{1} << 26;
 }

@@ -29,7 +29,8 @@ struct Layer {
   int pad = 0;
 };
 
-/// A network: a chain of layers from an image to one logit per class. A plain description; Graph makes it run.
+/// A network: a chain of layers from an image to one logit per class. A plain description; Graph makes it
+/// run.
 class Model {
  public:
   Model() = default;
@@ -43,8 +44,8 @@ class Model {
   Model& relu();
   /// torch.nn.MaxPool2d(window, stride); stride 0 stands for the window's size.
   Model& maxpool(int window, int stride = 0);
-  /// torch.nn.Linear(·, out_features), of the flattened input where it has rows and columns: features are numbered
-  /// as PyTorch flattens [C,H,W].
+  /// torch.nn.Linear(·, out_features), of the flattened input where it has rows and columns: features are
+  /// numbered as PyTorch flattens [C,H,W].
   Model& linear(std::string name, int out_features);
 
   const std::string& name() const { return name_; }
@@ -56,8 +57,8 @@ class Model {
   /// The same network for other classes; the last layer keeps its size, so their number may not change.
   void rename_classes(std::vector<std::string> classes) { classes_ = std::move(classes); }
 
-  /// What every layer puts out, in order; fails, naming the layer, where a size would be less than 1, and unless the
-  /// network ends in one logit per class.
+  /// What every layer puts out, in order; fails, naming the layer, where a size would be less than 1, and
+  /// unless the network ends in one logit per class.
   Result<std::vector<Size3>> output_sizes() const;
 
  private:

@@ -71,7 +71,8 @@ std::string graph_to_json(const Model& model) {
   const Size3 in = model.input();
   Json::Array layers;
   for (const Layer& layer : model.layers()) layers.push_back(layer_to_json(layer));
-  return Json(Json::Object{{"input", Json::Array{in.height, in.width, in.channels}}, {"layers", std::move(layers)}})
+  return Json(Json::Object{{"input", Json::Array{in.height, in.width, in.channels}},
+                           {"layers", std::move(layers)}})
       .dump();
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 class Conv2dNode final : public Node {
  public:
-  Conv2dNode(const Layer& layer, Size3 in, Size3 out, int parameter) : Node(in, out, parameter), layer_(layer) {}
+  Conv2dNode(const Layer& layer, Size3 in, Size3 out, int parameter)
+      : Node(in, out, parameter), layer_(layer) {}
 
   std::size_t workspace(const Context& context, int batch) const override {
     return conv2d_workspace(context, shape(batch));
@@ -27,15 +28,16 @@ class Conv2dNode final : public Node {
 
  private:
   Conv2dShape shape(int batch) const {
-    return {batch,         input().height, input().width,   input().channels, output().channels,
-            layer_.kernel, layer_.stride,  layer_.pad,      output().height,  output().width};
+    return {batch,         input().height, input().width, input().channels, output().channels,
+            layer_.kernel, layer_.stride,  layer_.pad,    output().height,  output().width};
   }
   Layer layer_;
 };
 
 class ConvReluPoolNode final : public Node {
  public:
-  ConvReluPoolNode(const Layer& conv, Size3 in, Size3 out, int parameter) : Node(in, out, parameter), conv_(conv) {}
+  ConvReluPoolNode(const Layer& conv, Size3 in, Size3 out, int parameter)
+      : Node(in, out, parameter), conv_(conv) {}
 
   Index saved_bytes() const override {
     return Index{output().height} * output().width * shape(1).argmax_stride();
@@ -92,8 +94,8 @@ class MaxPoolNode final : public Node {
 
  private:
   MaxPoolShape shape(int batch) const {
-    return {batch,         input().height,  input().width,  input().channels,
-            layer_.kernel, layer_.stride, output().height, output().width};
+    return {batch,         input().height, input().width,   input().channels,
+            layer_.kernel, layer_.stride,  output().height, output().width};
   }
   Layer layer_;
 };

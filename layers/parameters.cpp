@@ -54,7 +54,8 @@ template <class Visit>
 void for_each_float(const Parameter& p, const Visit& visit) {
   const std::size_t rank = p.axes.size();
   std::vector<Index> file_stride(rank, 1);
-  for (std::size_t axis = rank - 1; axis > 0; --axis) file_stride[axis - 1] = file_stride[axis] * p.axes[axis];
+  for (std::size_t axis = rank - 1; axis > 0; --axis)
+    file_stride[axis - 1] = file_stride[axis] * p.axes[axis];
   std::vector<std::int64_t> at(rank, 0);  // by memory's axes
   for (Index i = 0; i < p.size; ++i) {
     Index file = 0;
@@ -79,7 +80,8 @@ Result<std::vector<Parameter>> parameters_of(const Model& model) {
   for (std::size_t i = 0; i < model.layers().size(); ++i) {
     const Layer& layer = model.layers()[i];
     if (layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear) {
-      parameters.push_back(layer.kind == LayerKind::conv2d ? conv_weight(layer, in) : linear_weight(layer, in));
+      parameters.push_back(layer.kind == LayerKind::conv2d ? conv_weight(layer, in)
+                                                           : linear_weight(layer, in));
       parameters.push_back(bias_of(layer, parameters.back()));
     }
     in = (*sizes)[i];
@@ -111,7 +113,8 @@ void initialize(std::span<const Parameter> parameters, std::uint64_t seed, std::
   std::vector<float> file;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& p = parameters[i];
-    const double fans = p.is_bias ? static_cast<double>(p.fan_in) : static_cast<double>(p.fan_in + p.fan_out) / 6;
+    const double fans =
+        p.is_bias ? static_cast<double>(p.fan_in) : static_cast<double>(p.fan_in + p.fan_out) / 6;
     const float bound = static_cast<float>(1 / std::sqrt(fans));
     Rng rng(seed, RngStream::init, i);
     file.resize(static_cast<std::size_t>(p.size));

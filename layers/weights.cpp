@@ -28,13 +28,13 @@ Status check_parameter(const Safetensors& file, const Parameter& p, const std::s
   const TensorView* tensor = file.find(p.name);
   if (tensor == nullptr) return Status::error("tensor " + p.name + " is missing", file.path(), fix);
   if (tensor->dtype != DType::f32) {
-    return Status::error("tensor " + p.name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32", file.path(),
-                         "save it as 32-bit floats");
+    return Status::error("tensor " + p.name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32",
+                         file.path(), "save it as 32-bit floats");
   }
   if (tensor->shape != p.shape) {
     return Status::error(
-        "tensor " + p.name + " has the shape " + shape_text(tensor->shape) + ", not " + shape_text(p.shape), file.path(),
-        fix);
+        "tensor " + p.name + " has the shape " + shape_text(tensor->shape) + ", not " + shape_text(p.shape),
+        file.path(), fix);
   }
   return {};
 }
@@ -59,7 +59,8 @@ Result<Model> model_of(const Safetensors& file) {
   const std::string* preprocessing = file.metadata("preprocessing");
   const std::string fix = "use a file that bauta wrote, or a plain PyTorch state dict of the study's network";
   if (name == nullptr || classes_json == nullptr || preprocessing == nullptr) {
-    return Status::error("the metadata have a graph, but no model, classes or preprocessing", file.path(), fix);
+    return Status::error("the metadata have a graph, but no model, classes or preprocessing", file.path(),
+                         fix);
   }
   if (*preprocessing != kPreprocessing) {
     return Status::error("these weights want the preprocessing '" + *preprocessing + "'", file.path(),
@@ -74,7 +75,8 @@ Result<Model> model_of(const Safetensors& file) {
 
 }  // namespace
 
-Status check_parameters(const Safetensors& file, std::span<const Parameter> parameters, const std::string& model) {
+Status check_parameters(const Safetensors& file, std::span<const Parameter> parameters,
+                        const std::string& model) {
   const std::string fix = "these are not weights of the model '" + model + "', give a file that is";
   for (const Parameter& p : parameters) BAUTA_TRY(check_parameter(file, p, fix));
   for (const TensorView& tensor : file.tensors()) {
@@ -99,8 +101,8 @@ Result<WeightFile> open_weights(const std::string& path) {
   return WeightFile{std::move(*model), std::move(*file), has_metadata};
 }
 
-Status load_parameters(const Safetensors& file, const std::string& prefix, std::span<const Parameter> parameters,
-                       std::span<float> memory) {
+Status load_parameters(const Safetensors& file, const std::string& prefix,
+                       std::span<const Parameter> parameters, std::span<float> memory) {
   std::vector<float> values;
   for (const Parameter& p : parameters) {
     const TensorView* tensor = file.find(prefix + p.name);

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::array kNames = {"study"};
 
-// The published face-mask network. Its third block pools 9x9 to 4x4, so the last row and column are never read.
+// The published face-mask network. Its third block pools 9x9 to 4x4, so the last row and column are never
+// read.
 Model study() {
   Model model("study", {100, 100, 3}, {"without_mask", "with_mask"});
   model.conv2d("convLayer1.0", 32, 3, 1, 1).relu().maxpool(2);

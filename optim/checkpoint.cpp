@@ -44,7 +44,9 @@ bool from_json(const std::string& text, TrainingState& s) {
   return s.step >= 0 && s.epoch >= 0 && s.batch >= 0;
 }
 
-std::string state_prefix(const Optimizer::State& state) { return std::string("optimizer.") + state.name + "."; }
+std::string state_prefix(const Optimizer::State& state) {
+  return std::string("optimizer.") + state.name + ".";
+}
 
 }  // namespace
 
@@ -69,7 +71,8 @@ Result<Checkpoint> open_checkpoint(const std::string& path) {
   const std::string* state_json = file->metadata("state");
   TrainingState state;
   if (config == nullptr || state_json == nullptr || !from_json(*state_json, state)) {
-    return Status::error("this is no checkpoint of a run", path, "resume from a folder that `bauta train` wrote");
+    return Status::error("this is no checkpoint of a run", path,
+                         "resume from a folder that `bauta train` wrote");
   }
   std::string config_json = *config;
   return Checkpoint{std::move(*file), state, std::move(config_json)};

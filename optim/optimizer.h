@@ -14,10 +14,10 @@ enum class OptimizerKind { adam, sgd };
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adam;
-  float beta1 = 0.9F;      ///< Adam
-  float beta2 = 0.999F;    ///< Adam
-  float epsilon = 1e-8F;   ///< Adam
-  float momentum = 0.9F;   ///< SGD
+  float beta1 = 0.9F;     ///< Adam
+  float beta2 = 0.999F;   ///< Adam
+  float epsilon = 1e-8F;  ///< Adam
+  float momentum = 0.9F;  ///< SGD
 };
 
 /// Turns gradients into steps and keeps what it remembers of earlier ones.

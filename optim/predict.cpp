@@ -20,8 +20,9 @@ Status check_size(const Model& model, const Dataset& data) {
 
 }  // namespace
 
-Status forward_losses(Graph& graph, std::span<const float> class_weights, std::span<const std::uint8_t> pixels,
-                      std::span<const std::int32_t> labels, std::span<float> losses) {
+Status forward_losses(Graph& graph, std::span<const float> class_weights,
+                      std::span<const std::uint8_t> pixels, std::span<const std::int32_t> labels,
+                      std::span<float> losses) {
   if (labels.empty()) return {};
   const int batch = static_cast<int>(labels.size());
   BAUTA_TRY(normalize_forward(graph.context(), std::ssize(pixels), pixels.data(), graph.input()));
@@ -32,7 +33,8 @@ Status forward_losses(Graph& graph, std::span<const float> class_weights, std::s
 }
 
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,
-                            std::span<const float> class_weights, const std::function<void(int done)>& progress) {
+                            std::span<const float> class_weights,
+                            const std::function<void(int done)>& progress) {
   BAUTA_TRY(check_size(graph.model(), data));
   const auto classes = class_weights.size();
   Predictions result;
@@ -72,7 +74,8 @@ Result<Evaluation> evaluate(const Predictions& predictions, const std::vector<st
   for (std::size_t n = 0; n < predictions.labels.size(); ++n) {
     scores.push_back(predictions.probabilities[n * classes.size() + static_cast<std::size_t>(positive)]);
   }
-  return evaluate(static_cast<int>(classes.size()), positive, predictions.labels, predictions.predicted, scores);
+  return evaluate(static_cast<int>(classes.size()), positive, predictions.labels, predictions.predicted,
+                  scores);
 }
 
 }  // namespace bauta

@@ -21,14 +21,16 @@ struct Predictions {
   WeightedLoss loss;                    ///< Σw·ℓ and Σw, added up in the samples' order
 };
 
-/// Runs the graph forward on one batch of bytes [N,H,W,C]; losses[n] = w·ℓ of sample n. The logits are in the graph.
+/// Runs the graph forward on one batch of bytes [N,H,W,C]; losses[n] = w·ℓ of sample n. The logits are in the
+/// graph.
 Status forward_losses(Graph&, std::span<const float> class_weights, std::span<const std::uint8_t> pixels,
                       std::span<const std::int32_t> labels, std::span<float> losses);
 
 /// Classifies the samples of a data set that the indices name, in batches of the graph's size.
 /// `progress` is told how many are done; may be empty. Fails where the images are not of the network's size.
 Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,
-                            std::span<const float> class_weights, const std::function<void(int done)>& progress);
+                            std::span<const float> class_weights,
+                            const std::function<void(int done)>& progress);
 
 /// The class that precision, recall, F1 and ROC-AUC speak of: with_mask where there is one, else the last.
 int positive_class(const std::vector<std::string>& classes);

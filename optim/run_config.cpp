@@ -33,8 +33,8 @@ Json optimizer_json(const OptimizerOptions& o) {
 }
 
 Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
-  return Status::usage(fmt::format("the run was started with {} {}, not {}", key, kept.dump(), wanted.dump()), path,
-                       "resume with the first value, or start another run with another --out");
+  return Status::usage(fmt::format("the run was started with {} {}, not {}", key, kept.dump(), wanted.dump()),
+                       path, "resume with the first value, or start another run with another --out");
 }
 
 }  // namespace
@@ -59,7 +59,8 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
   return config.dump();
 }
 
-Status check_resumable(const std::string& kept_text, const std::string& wanted_text, const std::string& path) {
+Status check_resumable(const std::string& kept_text, const std::string& wanted_text,
+                       const std::string& path) {
   const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
   const Json wanted = Json::parse(wanted_text);
   if (!kept.is_object()) {

@@ -47,7 +47,8 @@ Result<RunFolder> RunFolder::create(const std::string& path) {
   return RunFolder(path, std::move(metrics), 0, std::move(*events));
 }
 
-Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes, std::uint64_t events_bytes) {
+Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes,
+                                    std::uint64_t events_bytes) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
@@ -80,17 +81,21 @@ Status RunFolder::line(const std::string& text) {
 }
 
 Status RunFolder::step(std::int64_t step, int epoch, double loss, float lr) {
-  return line(fmt::format("{{\"step\": {}, \"epoch\": {}, \"loss\": {:.9g}, \"lr\": {:.9g}}}\n", step, epoch, loss, lr));
+  return line(fmt::format("{{\"step\": {}, \"epoch\": {}, \"loss\": {:.9g}, \"lr\": {:.9g}}}\n", step, epoch,
+                          loss, lr));
 }
 
 Status RunFolder::epoch(const EpochMetrics& m) {
-  std::string text = fmt::format("{{\"epoch\": {}, \"step\": {}, \"train_loss\": {:.9g}, ", m.epoch, m.step, m.train_loss);
+  std::string text =
+      fmt::format("{{\"epoch\": {}, \"step\": {}, \"train_loss\": {:.9g}, ", m.epoch, m.step, m.train_loss);
   if (m.validated) {
     text += fmt::format(
-        "\"val_loss\": {:.9g}, \"val_acc\": {:.9g}, \"precision\": {:.9g}, \"recall\": {:.9g}, \"f1\": {:.9g}, ",
+        "\"val_loss\": {:.9g}, \"val_acc\": {:.9g}, \"precision\": {:.9g}, \"recall\": {:.9g}, \"f1\": "
+        "{:.9g}, ",
         m.val_loss, m.val_acc, m.precision, m.recall, m.f1);
   }
-  text += fmt::format("\"seconds\": {:.3f}, \"images_per_second\": {:.1f}}}\n", m.seconds, m.images_per_second);
+  text +=
+      fmt::format("\"seconds\": {:.3f}, \"images_per_second\": {:.1f}}}\n", m.seconds, m.images_per_second);
   BAUTA_TRY(line(text));
   const double time = now();
   BAUTA_TRY(events_.scalar("train_loss", m.epoch, static_cast<float>(m.train_loss), time));

@@ -14,8 +14,8 @@ namespace bauta {
 struct EpochMetrics {
   int epoch = 0;  ///< from 1
   std::int64_t step = 0;
-  double train_loss = 0;  ///< Σw·ℓ/Σw over the epoch's batches, as they were trained on
-  bool validated = false; ///< the rest is known
+  double train_loss = 0;   ///< Σw·ℓ/Σw over the epoch's batches, as they were trained on
+  bool validated = false;  ///< the rest is known
   double val_loss = 0;
   double val_acc = 0;
   double precision = 0;  ///< of the positive class, as recall and f1
@@ -25,14 +25,16 @@ struct EpochMetrics {
   double images_per_second = 0;  ///< trained
 };
 
-/// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its checkpoints go.
+/// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its
+/// checkpoints go.
 class RunFolder {
  public:
   /// Makes the folder, or takes an empty one; a folder with anything in it is refused.
   static Result<RunFolder> create(const std::string& path);
 
   /// Goes on in a folder of a run, its metrics and events cut back to the given sizes.
-  static Result<RunFolder> reopen(const std::string& path, std::uint64_t metrics_bytes, std::uint64_t events_bytes);
+  static Result<RunFolder> reopen(const std::string& path, std::uint64_t metrics_bytes,
+                                  std::uint64_t events_bytes);
 
   std::string best_path() const { return path_ + "/best.safetensors"; }
   std::string last_path() const { return path_ + "/last.safetensors"; }

@@ -24,12 +24,12 @@ struct ClassWeights {
 
 /// What a training run is made of. The defaults are the study's.
 struct TrainOptions {
-  std::string out;          ///< the folder RUN that the run writes
-  int epochs = 10;          ///< at least 1
-  int batch = 32;           ///< samples of a global batch
+  std::string out;  ///< the folder RUN that the run writes
+  int epochs = 10;  ///< at least 1
+  int batch = 32;   ///< samples of a global batch
   float lr = 1e-5F;
-  double val = 0.1;         ///< the part of the data that validates, in [0, 1)
-  std::uint64_t seed = 0;   ///< of initial weights, split, order and augmentation
+  double val = 0.1;        ///< the part of the data that validates, in [0, 1)
+  std::uint64_t seed = 0;  ///< of initial weights, split, order and augmentation
   ClassWeights class_weights;
   Augment augment = Augment::none;
   Schedule schedule = Schedule::constant;

@@ -26,30 +26,34 @@ Status check(const Model& model, const Dataset& data, const TrainOptions& o) {
   if (o.out.empty()) return Status::usage("a run needs a folder to write", "--out", "name one");
   if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
   if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
-  if (!(o.val >= 0 && o.val < 1)) return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
+  if (!(o.val >= 0 && o.val < 1))
+    return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
   if (!(o.lr > 0) || !std::isfinite(o.lr)) {
     return Status::usage("the learning rate is not above 0", "--lr", "use 1e-5, the study's");
   }
-  if (o.max_steps < 0) return Status::usage("a negative number of steps", "--max-steps", "use 0 for no limit");
-  if (o.save_every < 0) return Status::usage("a negative number of steps", "--save-every", "use 0 for epochs alone");
+  if (o.max_steps < 0)
+    return Status::usage("a negative number of steps", "--max-steps", "use 0 for no limit");
+  if (o.save_every < 0)
+    return Status::usage("a negative number of steps", "--save-every", "use 0 for epochs alone");
   if (data.classes().size() != model.classes().size()) {
-    return Status::usage("the data set has " + std::to_string(data.classes().size()) + " classes, the network " +
-                             std::to_string(model.classes().size()),
+    return Status::usage("the data set has " + std::to_string(data.classes().size()) +
+                             " classes, the network " + std::to_string(model.classes().size()),
                          "--data", "choose a network with an output for each class");
   }
   return {};
 }
 
-Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Dataset& data, const Split& split) {
+Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Dataset& data,
+                                         const Split& split) {
   const std::size_t classes = data.classes().size();
   if (wanted.kind == ClassWeights::Kind::none) return std::vector<float>(classes, 1.0F);
   if (wanted.kind == ClassWeights::Kind::given) {
     const bool positive = std::all_of(wanted.values.begin(), wanted.values.end(),
                                       [](float w) { return w > 0 && std::isfinite(w); });
     if (wanted.values.size() == classes && positive) return wanted.values;
-    return Status::usage("class weights must be one number above 0 for each of the " + std::to_string(classes) +
-                             " classes",
-                         "--class-weights", "use auto, none, or numbers with commas between");
+    return Status::usage(
+        "class weights must be one number above 0 for each of the " + std::to_string(classes) + " classes",
+        "--class-weights", "use auto, none, or numbers with commas between");
   }
   std::vector<std::int32_t> labels;
   for (int sample : split.train) labels.push_back(data.label(sample));
@@ -59,8 +63,8 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
 /// One run: the state between its steps, and the loop over epochs.
 class Trainer {
  public:
-  Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split, TrainingStep step,
-          RunFolder folder, TrainingState state, std::string config)
+  Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split,
+          TrainingStep step, RunFolder folder, TrainingState state, std::string config)
       : data_(data),
         options_(options),
         observer_(observer),
@@ -79,7 +83,7 @@ class Trainer {
       if (stopped_) break;
       BAUTA_TRY(close_epoch());
     }
-    return TrainResult{state_.step, state_.best_val_acc,    state_.best_epoch,
+    return TrainResult{state_.step, state_.best_val_acc, state_.best_epoch,
                        stopped_,    folder_.best_path(), folder_.last_path()};
   }
 
@@ -118,7 +122,8 @@ class Trainer {
     const std::int64_t step = state_.step + 1;
     const float lr = scheduled_lr(options_.schedule, options_.lr, step, steps);
     const Shards shards{static_cast<int>(batch.global_labels.size())};
-    const auto loss = step_.run({batch.pixels, batch.labels, batch.global_labels, shards}, static_cast<int>(step), lr);
+    const auto loss =
+        step_.run({batch.pixels, batch.labels, batch.global_labels, shards}, static_cast<int>(step), lr);
     if (!loss.ok()) return loss.status();
     state_.step = step;
     state_.batch = batch.index + 1;
@@ -129,8 +134,8 @@ class Trainer {
     return {};
   }
 
-  // Validates, writes the epoch's metrics, then the best weights, then the checkpoint: a run that is killed between any
-  // two of these does the same again when it is resumed from the checkpoint before.
+  // Validates, writes the epoch's metrics, then the best weights, then the checkpoint: a run that is killed
+  // between any two of these does the same again when it is resumed from the checkpoint before.
   Status close_epoch() {
     const double trained = seconds_now() - epoch_began_;
     EpochReport report;
@@ -166,9 +171,8 @@ class Trainer {
 
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
-    const auto predictions =
-        predict(step_.graph(), data_, split_.val, step_.class_weights(),
-                [&](int done) { observer_.on_validation(done, images); });
+    const auto predictions = predict(step_.graph(), data_, split_.val, step_.class_weights(),
+                                     [&](int done) { observer_.on_validation(done, images); });
     if (!predictions.ok()) return predictions.status();
     const auto evaluation = evaluate(*predictions, data_.classes());
     if (!evaluation.ok()) return evaluation.status();
@@ -223,7 +227,8 @@ Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
 }
 
 // The checkpoint to go on from, if there is one and it belongs to a run like this.
-Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options, const std::string& config) {
+Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options,
+                                                       const std::string& config) {
   const std::string path = options.out + "/last.safetensors";
   std::error_code error;
   if (!options.resume || !std::filesystem::exists(path, error)) return std::optional<Checkpoint>();
@@ -264,7 +269,8 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
                                : RunFolder::create(options.out);
   if (!folder.ok()) return folder.status();
   BAUTA_TRY(folder->write_config(config));
-  return Trainer(data, options, observer, std::move(*split), std::move(step), std::move(*folder), state, config)
+  return Trainer(data, options, observer, std::move(*split), std::move(step), std::move(*folder), state,
+                 config)
       .run(*bare_init);
 }
 

@@ -63,11 +63,11 @@ class TrainObserver {
 
 /// Trains a network on a data set and writes the run into options.out: the one training loop.
 ///
-/// The context says who computes, and with how many threads. RUN holds config.json, metrics.jsonl, a TensorBoard
-/// event file, best.safetensors (the weights with the best val_acc, the first among equals; without validation the last)
-/// and last.safetensors (with the optimiser's state and the position). Same seed, data and options give the same bits, and
-/// a run that is killed at any moment and resumed gives the bits of one that was not.
-/// An error leaves the checkpoints that were written as they are.
+/// The context says who computes, and with how many threads. RUN holds config.json, metrics.jsonl, a
+/// TensorBoard event file, best.safetensors (the weights with the best val_acc, the first among equals;
+/// without validation the last) and last.safetensors (with the optimiser's state and the position). Same
+/// seed, data and options give the same bits, and a run that is killed at any moment and resumed gives the
+/// bits of one that was not. An error leaves the checkpoints that were written as they are.
 Result<TrainResult> train(const Context&, const Model&, const Dataset&, const TrainOptions&, TrainObserver&);
 
 }  // namespace bauta

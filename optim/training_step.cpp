@@ -10,13 +10,15 @@ namespace bauta {
 Result<WeightedLoss> TrainingStep::run(const StepBatch& batch, int step, float lr) {
   const std::span<float> losses = std::span(losses_).first(batch.labels.size());
   BAUTA_TRY(forward_losses(graph_, class_weights_, batch.pixels, batch.labels, losses));
-  const WeightedLoss loss{sum_losses(losses, batch.shards), total_weight(batch.global_labels, class_weights_)};
+  const WeightedLoss loss{sum_losses(losses, batch.shards),
+                          total_weight(batch.global_labels, class_weights_)};
   const int size = static_cast<int>(batch.labels.size());
   if (!std::isfinite(loss.sum)) {
     const std::string culprit = graph_.first_non_finite(size);
     return Status::error("the loss is not a number at step " + std::to_string(step) +
                              (culprit.empty() ? "" : ", first in " + culprit),
-                         {}, "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
+                         {},
+                         "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
   }
   if (size > 0) {
     const SoftmaxXentShape shape{size, static_cast<int>(class_weights_.size())};
@@ -25,7 +27,8 @@ Result<WeightedLoss> TrainingStep::run(const StepBatch& batch, int step, float l
                                  graph_.logits_gradient()));
   }
   BAUTA_TRY(graph_.backward(batch.shards));
-  BAUTA_TRY(optimizer_->step(graph_.context(), step, lr, graph_.parameter_gradients(), graph_.parameter_values()));
+  BAUTA_TRY(
+      optimizer_->step(graph_.context(), step, lr, graph_.parameter_gradients(), graph_.parameter_values()));
   return loss;
 }
 

@@ -1,6 +1,7 @@
 // Defines a small network of its own, trains it on a data set, and saves it:
 //   build/apps/train_your_own FOLDER_OR_PACK RUN
-// RUN/best.safetensors then works with `bauta eval` and `bauta classify`, and loads into PyTorch by its names.
+// RUN/best.safetensors then works with `bauta eval` and `bauta classify`, and loads into PyTorch by its
+// names.
 #include <cstdio>
 #include <thread>
 

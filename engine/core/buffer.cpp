@@ -5,7 +5,7 @@
 namespace bauta {
 
 void* allocate_zeroed(std::size_t bytes) {
-  void* p = ::operator new(bytes, std::align_val_t{64});
+  void* p = ::operator new (bytes, std::align_val_t{64});
   std::memset(p, 0, bytes);
   return p;
 }

@@ -5,17 +5,18 @@
 
 namespace bauta {
 
-/// Philox4x32-10: four random words that depend on key and counter alone, so that any thread, rank or device can have
-/// the i-th number without the ones before it.            (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3")
+/// Philox4x32-10: four random words that depend on key and counter alone, so that any thread, rank or device
+/// can have the i-th number without the ones before it.            (Salmon et al., "Parallel random numbers:
+/// as easy as 1, 2, 3")
 std::array<std::uint32_t, 4> philox(std::uint64_t key, const std::array<std::uint32_t, 4>& counter);
 
 /// What a stream of random numbers is for. Streams of one seed never overlap.
 enum class RngStream : std::uint32_t {
-  init,      ///< a parameter's first values; index: the parameter
-  split,     ///< which samples validate
-  shuffle,   ///< the order of an epoch; index: the epoch
-  augment,   ///< a sample's augmentation; index: epoch and sample
-  render,    ///< a rendered face; index: the face
+  init,     ///< a parameter's first values; index: the parameter
+  split,    ///< which samples validate
+  shuffle,  ///< the order of an epoch; index: the epoch
+  augment,  ///< a sample's augmentation; index: epoch and sample
+  render,   ///< a rendered face; index: the face
 };
 
 /// A sequence of random numbers keyed by (seed, stream, index). Copying it copies its position.

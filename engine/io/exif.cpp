@@ -86,11 +86,14 @@ Image orient(Image image, int orientation) {
     for (int x = 0; x < out.width; ++x, to += 3) {
       int from_x = turned ? y : x;
       int from_y = turned ? x : y;
-      if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8) from_x = width - 1 - from_x;
-      if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) from_y = height - 1 - from_y;
-      std::memcpy(to, &image.pixels[(static_cast<std::size_t>(from_y) * static_cast<std::size_t>(width) +
-                                     static_cast<std::size_t>(from_x)) *
-                                    3],
+      if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
+        from_x = width - 1 - from_x;
+      if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
+        from_y = height - 1 - from_y;
+      std::memcpy(to,
+                  &image.pixels[(static_cast<std::size_t>(from_y) * static_cast<std::size_t>(width) +
+                                 static_cast<std::size_t>(from_x)) *
+                                3],
                   3);
     }
   }

@@ -31,7 +31,8 @@ Result<Image> decode_other(std::span<const std::byte> file, const std::string& n
   int height = 0;
   int channels = 0;
   if (stbi_info_from_memory(bytes, size, &width, &height, &channels) == 0) {
-    return Status::error("this is no image that can be decoded", name, "give a JPEG, PNG, BMP, GIF, TGA or PNM file");
+    return Status::error("this is no image that can be decoded", name,
+                         "give a JPEG, PNG, BMP, GIF, TGA or PNM file");
   }
   BAUTA_TRY(check_image_size(width, height, name));
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(

@@ -20,11 +20,11 @@ struct Image {
 /// More pixels than any photograph has, and few enough to hold in memory.
 inline constexpr std::int64_t kMaxImagePixels = 100'000'000;
 
-/// Decodes an image file as Pillow's `exif_transpose(Image.open(file)).convert("RGB")` does: JPEG by libjpeg-turbo with
-/// its default transform and upsampling (grey and CMYK included); PNG, BMP, GIF (its first frame), TGA, PNM and the
-/// rest by stb_image, without their alpha. EXIF orientation, in JPEG and PNG, is applied.
-/// `name` stands in errors: an empty file, one that is no image, cut short or damaged, one of more than kMaxImagePixels
-/// (nothing is allocated for it).
+/// Decodes an image file as Pillow's `exif_transpose(Image.open(file)).convert("RGB")` does: JPEG by
+/// libjpeg-turbo with its default transform and upsampling (grey and CMYK included); PNG, BMP, GIF (its first
+/// frame), TGA, PNM and the rest by stb_image, without their alpha. EXIF orientation, in JPEG and PNG, is
+/// applied. `name` stands in errors: an empty file, one that is no image, cut short or damaged, one of more
+/// than kMaxImagePixels (nothing is allocated for it).
 Result<Image> decode_image(std::span<const std::byte> file, const std::string& name);
 
 /// Reads and decodes the image file at `path`.

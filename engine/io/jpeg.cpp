@@ -1,17 +1,17 @@
 #include "engine/io/jpeg.h"
 
+#include <jerror.h>
+#include <jpeglib.h>
+
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 
-#include <jpeglib.h>
-
-#include <jerror.h>
-
 namespace bauta {
 namespace {
 
-/// One decoding. libjpeg reports errors by longjmp, so what it may jump over owns nothing: all that is owned lives here.
+/// One decoding. libjpeg reports errors by longjmp, so what it may jump over owns nothing: all that is owned
+/// lives here.
 class Decoder {
  public:
   Decoder() {
@@ -88,20 +88,22 @@ class Decoder {
 }  // namespace
 
 bool is_jpeg(std::span<const std::byte> file) {
-  return file.size() >= 3 && file[0] == std::byte{0xFF} && file[1] == std::byte{0xD8} && file[2] == std::byte{0xFF};
+  return file.size() >= 3 && file[0] == std::byte{0xFF} && file[1] == std::byte{0xD8} &&
+         file[2] == std::byte{0xFF};
 }
 
 Status check_image_size(std::int64_t width, std::int64_t height, const std::string& name) {
   if (width >= 1 && height >= 1 && width * height <= kMaxImagePixels) return {};
-  return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) + " pixels, more than " +
-                           std::to_string(kMaxImagePixels),
+  return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) +
+                           " pixels, more than " + std::to_string(kMaxImagePixels),
                        name, "scale it down or remove it");
 }
 
 Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& name) {
   Decoder decoder;
   const auto failure = [&] {
-    return Status::error("the JPEG is damaged or cut short: " + decoder.reason(), name, "replace or remove the file");
+    return Status::error("the JPEG is damaged or cut short: " + decoder.reason(), name,
+                         "replace or remove the file");
   };
   if (!decoder.read_header(file)) return failure();
   BAUTA_TRY(check_image_size(decoder.width(), decoder.height(), name));

@@ -19,7 +19,8 @@ Status linear_forward(const Context& context, const LinearShape& s, const float*
   return BAUTA_PICK_BACKEND(context, linear_backend).forward(context, s, x, w, bias, y);
 }
 
-Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
+Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
+                    float* dx) {
   BAUTA_TRY(check(s));
   return BAUTA_PICK_BACKEND(context, linear_backend).dgrad(context, s, dy, w, dx);
 }

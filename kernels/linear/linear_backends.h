@@ -6,10 +6,11 @@ namespace bauta {
 
 /// What a backend gives for this op; the arguments are linear.h's, already checked.
 struct LinearBackend {
-  Status (*forward)(const Context&, const LinearShape&, const float* x, const float* w, const float* bias, float* y);
+  Status (*forward)(const Context&, const LinearShape&, const float* x, const float* w, const float* bias,
+                    float* y);
   Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
-  Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy, float* dw,
-                  float* dbias);
+  Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
+                  float* dw, float* dbias);
 };
 BAUTA_DECLARE_BACKENDS(LinearBackend, linear_backend)
 

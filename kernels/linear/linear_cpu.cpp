@@ -11,8 +11,8 @@ constexpr int kBlock = 24;
 int block_count(int size, int block) { return (size + block - 1) / block; }
 int smaller(int a, int b) { return a < b ? a : b; }
 
-// kN x kO dot products along i; every lane adds up every kWidth-th product, whatever tile a result falls in, so
-// that its bits depend on nothing else. 12 accumulators and 7 loads for 12 fma: bound by the fma units.
+// kN x kO dot products along i; every lane adds up every kWidth-th product, whatever tile a result falls in,
+// so that its bits depend on nothing else. 12 accumulators and 7 loads for 12 fma: bound by the fma units.
 template <int kN, int kO>
 void forward_tile(const LinearShape& s, const float* x, const float* w, const float* bias, float* y) {
   const Index in = s.in_features;
@@ -36,16 +36,18 @@ void forward_tile(const LinearShape& s, const float* x, const float* w, const fl
 }
 
 template <int kN>
-void forward_rows(const LinearShape& s, const float* x, const float* w, const float* bias, float* y, int outs) {
+void forward_rows(const LinearShape& s, const float* x, const float* w, const float* bias, float* y,
+                  int outs) {
   int o = 0;
   for (; o + 3 <= outs; o += 3) forward_tile<kN, 3>(s, x, w + Index{o} * s.in_features, bias + o, y + o);
   for (; o < outs; ++o) forward_tile<kN, 1>(s, x, w + Index{o} * s.in_features, bias + o, y + o);
 }
 
-// One index takes kBlock rows of w, which stay in the second-level cache while the batch passes, 4 samples at a
-// time. w is read once from memory, x O/24 times from cache. The study's layer at batch 32: 134 MFLOP on 8.4 MB.
-Status forward(const Context& context, const LinearShape& s, const float* x, const float* w, const float* bias,
-               float* y) {
+// One index takes kBlock rows of w, which stay in the second-level cache while the batch passes, 4 samples at
+// a time. w is read once from memory, x O/24 times from cache. The study's layer at batch 32: 134 MFLOP
+// on 8.4 MB.
+Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
+               const float* bias, float* y) {
   parallel_for(context, block_count(s.out_features, kBlock), [&](int block, int) {
     const Index o = Index{block} * kBlock;
     const int outs = smaller(kBlock, s.out_features - static_cast<int>(o));
@@ -109,7 +111,8 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 
 // kO rows x kV vectors of dw; the shards' sums are folded by the tree in the core.
 template <int kO, int kV>
-void wgrad_tile(const LinearShape& s, const Shards& shards, const float* x, const float* dy, float* dw, int lanes) {
+void wgrad_tile(const LinearShape& s, const Shards& shards, const float* x, const float* dy, float* dw,
+                int lanes) {
   ShardTree<kO * kV> tree;
   Vec sums[kO * kV] = {};
   for (int shard = 0; shard < shards.count; ++shard) {
@@ -155,10 +158,10 @@ float bias_gradient(const LinearShape& s, const Shards& shards, const float* dy)
   return sum;
 }
 
-// One index takes 4 rows of dw and passes once over x, which stays in cache (256 KB for the study's layer at batch
-// 32). Writes each gradient once: 8.4 MB, which is what bounds it.
-Status wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x, const float* dy,
-             float* dw, float* dbias) {
+// One index takes 4 rows of dw and passes once over x, which stays in cache (256 KB for the study's layer at
+// batch 32). Writes each gradient once: 8.4 MB, which is what bounds it.
+Status wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x,
+             const float* dy, float* dw, float* dbias) {
   parallel_for(context, block_count(s.out_features, 4), [&](int block, int) {
     Index o = Index{block} * 4;
     const Index end = smaller(static_cast<int>(o) + 4, s.out_features);

@@ -3,7 +3,8 @@
 namespace bauta::reference {
 namespace {
 
-Status forward(const Context&, const LinearShape& s, const float* x, const float* w, const float* bias, float* y) {
+Status forward(const Context&, const LinearShape& s, const float* x, const float* w, const float* bias,
+               float* y) {
   for (Index n = 0; n < s.batch; ++n) {
     for (Index o = 0; o < s.out_features; ++o) {
       double sum = bias[o];

@@ -37,8 +37,8 @@ TEST(ArenaPlan, ArraysThatAreAliveTogetherDoNotOverlap) {
 
 TEST(ArenaPlan, FillsGapsBeforeItGrows) {
   ArenaPlan plan;
-  plan.add(1024, 0, 0);          // leaves a gap from step 1 on
-  plan.add(512, 0, 9);           // behind it
+  plan.add(1024, 0, 0);  // leaves a gap from step 1 on
+  plan.add(512, 0, 9);   // behind it
   const auto gap = plan.add(256, 1, 9);
   plan.plan();
   EXPECT_EQ(plan.offset(gap), 0U);

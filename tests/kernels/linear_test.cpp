@@ -76,7 +76,8 @@ TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
     ASSERT_TRUE(linear_wgrad(runner.context(), s, shards, p.x.data() + begin * s.in_features,
                              p.dy.data() + begin * s.out_features, part.dw.data(), part.dbias.data())
                     .ok());
-    for (std::size_t i = 0; i < sum.dw.size(); ++i) sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
+    for (std::size_t i = 0; i < sum.dw.size(); ++i)
+      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
   }
   expect_same_bits(sum.dw, whole.dw);
 }

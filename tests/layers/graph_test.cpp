@@ -13,9 +13,9 @@ namespace {
 // Every kind of layer, fused and alone, with a last row and column that nothing reads.
 Model mixed_model() {
   Model model("mixed", {15, 14, 3}, {"a", "b", "c"});
-  model.conv2d("one", 5, 3, 1, 1).relu().maxpool(2);   // fused: 7x7
-  model.conv2d("two", 6, 2).relu();                    // 6x6
-  model.maxpool(3, 2);                                 // 2x2, its row and column 5 are never read
+  model.conv2d("one", 5, 3, 1, 1).relu().maxpool(2);  // fused: 7x7
+  model.conv2d("two", 6, 2).relu();                   // 6x6
+  model.maxpool(3, 2);                                // 2x2, its row and column 5 are never read
   model.linear("three", 7).relu().linear("four", 3);
   return model;
 }
@@ -113,7 +113,8 @@ TEST_P(GraphTest, InferenceGivesTheLogitsOfTrainingInLessMemory) {
   EXPECT_LT(inference.arena_bytes(), training.arena_bytes());
 }
 
-// The study's third block reads 8 of its convolution's 9 rows, so pixels from row and column 95 on change nothing.
+// The study's third block reads 8 of its convolution's 9 rows, so pixels from row and column 95 on change
+// nothing.
 TEST_P(GraphTest, ReadsOnlyTheDemandedRegion) {
   const Runner runner(GetParam());
   Graph graph = make_graph(runner.context(), *zoo_model("study"), 1, GraphMode::training);

@@ -23,9 +23,10 @@ TEST(StudyModel, HasTheSizesOfTheStudy) {
 TEST(StudyModel, HasTheParametersOfTheStudy) {
   const auto parameters = parameters_of(*zoo_model("study"));
   ASSERT_TRUE(parameters.ok());
-  const char* names[] = {"convLayer1.0.weight", "convLayer1.0.bias",     "convLayer2.0.weight", "convLayer2.0.bias",
-                         "convLayer3.0.weight", "convLayer3.0.bias",     "linearLayers.0.weight",
-                         "linearLayers.0.bias", "linearLayers.2.weight", "linearLayers.2.bias"};
+  const char* names[] = {"convLayer1.0.weight",   "convLayer1.0.bias",   "convLayer2.0.weight",
+                         "convLayer2.0.bias",     "convLayer3.0.weight", "convLayer3.0.bias",
+                         "linearLayers.0.weight", "linearLayers.0.bias", "linearLayers.2.weight",
+                         "linearLayers.2.bias"};
   const Index sizes[] = {864, 32, 18432, 64, 73728, 128, 2097152, 1024, 2048, 2};
   ASSERT_EQ(parameters->size(), 10U);
   for (std::size_t i = 0; i < 10; ++i) {
@@ -49,9 +50,10 @@ TEST(Model, RefusesLayersThatDoNotFit) {
             "layer 0 'c' has a window larger than its input: check the network's description");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 0, 3).linear("l", 2)),
             "layer 0 'c' has sizes that make no sense: check the network's description");
-  EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).linear("l", 3)),
-            "the network does not end in one logit for each of its 2 classes: let its last layer be linear, of as "
-            "many features as there are classes");
+  EXPECT_EQ(
+      message(Model("m", {4, 4, 3}, {"a", "b"}).linear("l", 3)),
+      "the network does not end in one logit for each of its 2 classes: let its last layer be linear, of as "
+      "many features as there are classes");
 }
 
 TEST(Model, RefusesDescriptionsThatAreNone) {
@@ -80,11 +82,14 @@ TEST(Parameters, PermuteBetweenFileAndMemory) {
   for (std::size_t i = 0; i < file.size(); ++i) file[i] = static_cast<float>(i);
   std::vector<float> memory(24);
   from_file_order(w, file, memory);
-  const auto at = [&](int o, int c, int r, int s) { return memory[static_cast<std::size_t>(((r * 2 + s) * 3 + c) * 2 + o)]; };
+  const auto at = [&](int o, int c, int r, int s) {
+    return memory[static_cast<std::size_t>(((r * 2 + s) * 3 + c) * 2 + o)];
+  };
   for (int o = 0; o < 2; ++o) {
     for (int c = 0; c < 3; ++c) {
       for (int r = 0; r < 2; ++r) {
-        for (int s = 0; s < 2; ++s) EXPECT_EQ(at(o, c, r, s), static_cast<float>(((o * 3 + c) * 2 + r) * 2 + s));
+        for (int s = 0; s < 2; ++s)
+          EXPECT_EQ(at(o, c, r, s), static_cast<float>(((o * 3 + c) * 2 + r) * 2 + s));
       }
     }
   }

@@ -16,7 +16,9 @@ Model small_model() {
 
 class WeightsTest : public ::testing::Test {
  protected:
-  WeightsTest() : parameters_(*parameters_of(small_model())), values_(size()) { initialize(parameters_, 3, values_); }
+  WeightsTest() : parameters_(*parameters_of(small_model())), values_(size()) {
+    initialize(parameters_, 3, values_);
+  }
 
   std::size_t size() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
   std::vector<TensorView> views() {
@@ -68,7 +70,8 @@ TEST_F(WeightsTest, NamesTheTensorThatIsMissing) {
   without.pop_back();
   const std::string path = save(without, model_metadata(small_model()));
   EXPECT_EQ(open_weights(path).status().message(),
-            "tensor head.bias is missing (" + path + "): these are not weights of the model 'small', give a file that is");
+            "tensor head.bias is missing (" + path +
+                "): these are not weights of the model 'small', give a file that is");
 }
 
 TEST_F(WeightsTest, NamesTheTensorOfAnotherShape) {
@@ -83,8 +86,9 @@ TEST_F(WeightsTest, NamesTheTensorOfAnotherShape) {
 TEST_F(WeightsTest, NamesTheTensorOfAnotherTypeAndTheOneThatBelongsToNoLayer) {
   auto changed = views();
   changed[3].dtype = DType::i32;
-  EXPECT_EQ(open_weights(save(changed, model_metadata(small_model()))).status().message(),
-            "tensor head.bias is I32, not F32 (" + (folder_ / "w.safetensors") + "): save it as 32-bit floats");
+  EXPECT_EQ(
+      open_weights(save(changed, model_metadata(small_model()))).status().message(),
+      "tensor head.bias is I32, not F32 (" + (folder_ / "w.safetensors") + "): save it as 32-bit floats");
   changed = ParameterTensors(tensors_).views();
   changed.push_back({"extra", DType::f32, {2}, changed[3].bytes});
   EXPECT_FALSE(open_weights(save(changed, model_metadata(small_model()))).ok());

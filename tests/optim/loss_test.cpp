@@ -24,7 +24,8 @@ TEST(Loss, HalvesAddUpToTheWhole) {
   const Shards left{13, 0, 4};
   const Shards right{13, 4, 4};
   const auto cut = static_cast<std::size_t>(left.begin(4));
-  const double halves = sum_losses(std::span(losses).first(cut), left) + sum_losses(std::span(losses).subspan(cut), right);
+  const double halves =
+      sum_losses(std::span(losses).first(cut), left) + sum_losses(std::span(losses).subspan(cut), right);
   EXPECT_EQ(halves, sum_losses(losses, Shards{13}));
 }
 

@@ -105,7 +105,8 @@ void expect_same_tensors(const std::string& a, const std::string& b) {
   for (const TensorView& tensor : file_a->tensors()) {
     const TensorView* other = file_b->find(tensor.name);
     ASSERT_NE(other, nullptr) << tensor.name;
-    EXPECT_TRUE(std::equal(tensor.bytes.begin(), tensor.bytes.end(), other->bytes.begin(), other->bytes.end()))
+    EXPECT_TRUE(
+        std::equal(tensor.bytes.begin(), tensor.bytes.end(), other->bytes.begin(), other->bytes.end()))
         << tensor.name;
   }
 }
@@ -150,7 +151,8 @@ TEST_F(TrainerTest, TheNumberOfThreadsDoesNotChangeABit) {
 
 TEST_F(TrainerTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
   must_run(options("whole"));
-  for (std::int64_t step : {1, 7, 9, 20}) {  // in the first epoch, before an epoch's end, after it, in the last
+  for (std::int64_t step :
+       {1, 7, 9, 20}) {  // in the first epoch, before an epoch's end, after it, in the last
     TrainOptions o = options("stopped" + std::to_string(step));
     o.save_every = 5;
     run_until(o, step);
@@ -267,7 +269,8 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
   const auto result = run(wild);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().message(),
-            "the loss is not a number at step 2, first in the output of head: lower --lr, or look for damaged weights or "
+            "the loss is not a number at step 2, first in the output of head: lower --lr, or look for "
+            "damaged weights or "
             "data; the last checkpoint is untouched");
 }
 
@@ -295,12 +298,15 @@ TEST_F(TrainerTest, SaysWhatIsWrongWithItsOptions) {
     const auto result = run(o);
     return result.ok() ? std::string() : result.status().message();
   };
-  EXPECT_EQ(refusal([](TrainOptions& t) { t.epochs = 0; }), "a run needs at least 1 epoch (--epochs): use 1 or more");
-  EXPECT_EQ(refusal([](TrainOptions& t) { t.val = 1; }), "the part that validates is not in [0, 1) (--val): use 0.1");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.epochs = 0; }),
+            "a run needs at least 1 epoch (--epochs): use 1 or more");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.val = 1; }),
+            "the part that validates is not in [0, 1) (--val): use 0.1");
   EXPECT_EQ(refusal([](TrainOptions& t) {
               t.class_weights = {ClassWeights::Kind::given, {1, -1}};
             }),
-            "class weights must be one number above 0 for each of the 2 classes (--class-weights): use auto, none, or "
+            "class weights must be one number above 0 for each of the 2 classes (--class-weights): use auto, "
+            "none, or "
             "numbers with commas between");
 }
 
