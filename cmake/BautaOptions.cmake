@@ -8,6 +8,7 @@ option(BAUTA_TESTS "Build the tests" ON)
 option(BAUTA_BENCH "Build the kernel benchmarks" ON)
 option(BAUTA_CORE_ONLY "Build bauta_core and its tests alone, which needs no library but GoogleTest" OFF)
 option(BAUTA_WERROR "Treat warnings as errors" OFF)
+option(BAUTA_FUZZ "Build the libFuzzer programs of tests/fuzz (with clang)" OFF)
 set(BAUTA_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 # bauta_part(NAME WHAT): an optional part that is AUTO (in when it can be had), ON (an error when it cannot) or OFF.
