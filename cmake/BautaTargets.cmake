@@ -9,29 +9,52 @@ find_package(Threads REQUIRED)
 add_library(bauta_flags INTERFACE)
 target_include_directories(bauta_flags INTERFACE ${PROJECT_SOURCE_DIR})
 # Results are the source's: a multiply-add is fused where the source says so, and nowhere else.
-target_compile_options(bauta_flags INTERFACE -Wall -Wextra -Wconversion -Wno-psabi -ffp-contract=off)
+set(BAUTA_FLAGS -Wall -Wextra -Wconversion -Wno-psabi -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # False alarms in "text" + std::string, https://gcc.gnu.org/PR105651.
-  target_compile_options(bauta_flags INTERFACE -Wno-restrict)
+  list(APPEND BAUTA_FLAGS -Wno-restrict)
 endif()
 target_link_libraries(bauta_flags INTERFACE Threads::Threads)
 if(BAUTA_WERROR)
-  target_compile_options(bauta_flags INTERFACE -Werror)
+  list(APPEND BAUTA_FLAGS -Werror)
 endif()
 if(BAUTA_FUZZ)
   target_compile_options(bauta_flags INTERFACE -fsanitize=fuzzer-no-link)
   target_link_options(bauta_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(BAUTA_SANITIZE)
-  target_compile_options(bauta_flags INTERFACE -fsanitize=${BAUTA_SANITIZE} -fno-omit-frame-pointer
-                                               -fno-sanitize-recover=all)
+  list(APPEND BAUTA_FLAGS -fsanitize=${BAUTA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(bauta_flags INTERFACE -fsanitize=${BAUTA_SANITIZE})
 endif()
+target_compile_options(bauta_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${BAUTA_FLAGS}>)
+
+# Kernels' files are named in messages as they are in the source tree; `#pragma unroll` is nvcc's.
+function(bauta_compile_as_kernels target)
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+endfunction()
 
 # bauta_core is what the C inference library is made of: no exceptions, no type information, no third-party code.
 add_library(bauta_core STATIC)
 target_link_libraries(bauta_core PUBLIC bauta_flags)
 target_compile_options(bauta_core PRIVATE -fno-exceptions -fno-rtti)
+
+# What runs the .cu files beside it: on the CPU (bauta_simt) and, with the CUDA toolkit, on a GPU (bauta_cuda).
+# Programs link to bauta_gpu, which holds what this build has of the two. The dispatchers in bauta_core refer to
+# their tables weakly, so that they must be linked whole.
+add_library(bauta_gpu INTERFACE)
+if(BAUTA_HAS_SIMT)
+  add_library(bauta_simt STATIC)
+  target_link_libraries(bauta_simt PUBLIC bauta_core)
+  bauta_compile_as_kernels(bauta_simt)
+  target_link_libraries(bauta_gpu INTERFACE $<LINK_LIBRARY:WHOLE_ARCHIVE,bauta_simt>)
+endif()
+if(BAUTA_HAS_CUDA)
+  add_library(bauta_cuda STATIC)
+  set_target_properties(bauta_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  target_compile_options(bauta_cuda PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra -Xptxas=-warn-spills)
+  target_link_libraries(bauta_cuda PUBLIC bauta_core CUDA::cudart_static)
+  target_link_libraries(bauta_gpu INTERFACE $<LINK_LIBRARY:WHOLE_ARCHIVE,bauta_cuda>)
+endif()
 
 # The instruction sets that the CPU kernels are compiled for. `portable` is the compiler's baseline.
 set(BAUTA_ISAS portable)
@@ -56,10 +79,21 @@ function(bauta_kernel name)
   endforeach()
 endfunction()
 
-# bauta_op(NAME): a kernel that has a reference.
+# bauta_op(NAME): a kernel that has a reference and, if there is a NAME.cu, CUDA kernels.
 function(bauta_op name)
   bauta_kernel(${name})
   target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
+  set(kernels ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}.cu)
+  if(NOT EXISTS ${kernels})
+    return()
+  endif()
+  if(BAUTA_HAS_SIMT)  # a file's language is the same for all targets of a folder: so C++ gets a file that includes it
+    file(CONFIGURE OUTPUT ${name}_simt.cpp CONTENT "#include \"kernels/${name}/${name}.cu\"\n")
+    target_sources(bauta_simt PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/${name}_simt.cpp)
+  endif()
+  if(BAUTA_HAS_CUDA)
+    target_sources(bauta_cuda PRIVATE ${kernels})
+  endif()
 endfunction()
 
 # bauta_test(NAME SOURCES... [LIBS ...]): a GoogleTest program; each of its tests is one of CTest's.

@@ -2,12 +2,17 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "kernels/cpu_isa.h"
 #include "kernels/status.h"
 #include "kernels/thread_pool.h"
 
 namespace bauta {
+
+namespace simt {
+struct Log;
+}
 
 /// Offsets into arrays: wide enough for any batch, where the sizes in a shape are plain ints.
 using Index = std::ptrdiff_t;
@@ -16,6 +21,8 @@ using Index = std::ptrdiff_t;
 enum class Backend {
   reference,  ///< plain loops in double: the definition of right, and slow
   cpu,        ///< SIMD, at Context::isa
+  cuda,       ///< a GPU: the op's .cu file; pointers are the GPU's
+  simt,       ///< the same .cu file on the CPU, every access checked: for tests
 };
 
 /// Where and with what an op runs. Owns nothing: pool and workspace outlive every call that is given them.
@@ -24,6 +31,8 @@ struct Context {
   Isa isa = available_isas().back();  ///< one of available_isas()
   ThreadPool* pool = nullptr;         ///< null: the calling thread alone
   std::span<std::byte> workspace;     ///< scratch, 64-byte aligned; an op says how much it needs
+  void* stream = nullptr;             ///< cuda: the cudaStream_t that kernels are put into
+  simt::Log* simt_log = nullptr;  ///< simt: where launches leave counts and faults; null: they count nothing
 };
 
 /// Threads that parallel_for(context, ...) shares its indices among.
@@ -58,21 +67,70 @@ struct Shards {
   int global_begin(int s) const { return static_cast<int>(Index{s} * global_batch / kTotal); }
 };
 
-/// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines
-/// its own. A Table holds an op's entry points as function pointers.
-#define BAUTA_DECLARE_BACKENDS(Table, name) \
-  namespace reference {                     \
-  extern const Table name;                  \
-  }                                         \
-  namespace portable {                      \
-  extern const Table name;                  \
-  }                                         \
-  namespace avx2 {                          \
-  extern const Table name;                  \
-  }                                         \
-  namespace avx512 {                        \
-  extern const Table name;                  \
+/// What stands for the entries of a table that a backend does not have in this program: functions that fail,
+/// naming the table, or return 0.
+template <const char* kName>
+struct MissingEntry {
+  template <class Return, class... Arguments>
+  using Function = Return (*)(Arguments...);
+
+  template <class... Arguments>
+  constexpr operator Function<Status, Arguments...>() const {
+    return [](Arguments...) {
+      return Status::error(
+          std::string(kName) + " has no CUDA kernels here", {},
+          "choose the cpu backend, or a build that has them (-DBAUTA_CUDA=ON, -DBAUTA_SIMT=ON)");
+    };
   }
+  template <class Return, class... Arguments>
+  constexpr operator Function<Return, Arguments...>() const {
+    return [](Arguments...) { return Return(); };
+  }
+  template <class Number>
+  constexpr operator Number() const {
+    return Number();
+  }
+};
+
+/// A Table, all of it pointers to functions, of nothing but missing entries.
+template <class Table, const char* kName>
+constexpr Table missing_table() {
+  return []<std::size_t... kEntries>(std::index_sequence<kEntries...>) {
+    return Table{(static_cast<void>(kEntries), MissingEntry<kName>{})...};
+  }
+  (std::make_index_sequence<sizeof(Table) / sizeof(void (*)())>{});
+}
+
+/// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines
+/// its own. A Table holds an op's entry points as function pointers. Those of the GPU are weak, null in a
+/// program that is linked without them; `name_missing` then takes their place.
+#define BAUTA_DECLARE_BACKENDS(Table, name)    \
+  namespace reference {                        \
+  extern const Table name;                     \
+  }                                            \
+  namespace portable {                         \
+  extern const Table name;                     \
+  }                                            \
+  namespace avx2 {                             \
+  extern const Table name;                     \
+  }                                            \
+  namespace avx512 {                           \
+  extern const Table name;                     \
+  }                                            \
+  namespace cuda {                             \
+  [[gnu::weak]] extern const Table name;       \
+  }                                            \
+  namespace simt {                             \
+  [[gnu::weak]] extern const Table name;       \
+  }                                            \
+  inline constexpr char name##_name[] = #name; \
+  inline constexpr Table name##_missing = missing_table<Table, name##_name>();
+
+/// *table, or `missing` when the program is linked without it.
+template <class Table>
+const Table& linked_or(const Table* table, const Table& missing) {
+  return table == nullptr ? missing : *table;
+}
 
 // The x86 sets exist only in x86-64 builds; elsewhere available_isas() never offers them.
 #if defined(__x86_64__)
@@ -85,8 +143,10 @@ struct Shards {
 #endif
 
 /// The table `name` of the backend that the context asks for.
-#define BAUTA_PICK_BACKEND(context, name)                                      \
-  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name \
+#define BAUTA_PICK_BACKEND(context, name)                                                                      \
+  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name                                 \
+   : (context).backend == ::bauta::Backend::cuda    ? ::bauta::linked_or(&::bauta::cuda::name, name##_missing) \
+   : (context).backend == ::bauta::Backend::simt    ? ::bauta::linked_or(&::bauta::simt::name, name##_missing) \
                                                     : BAUTA_PICK_ISA(context, name))
 
 }  // namespace bauta

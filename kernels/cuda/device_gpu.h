@@ -1,0 +1,93 @@
+#pragma once
+
+// kernels/cuda/device.h for nvcc: everything here is a plain pointer or array and costs nothing.
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include <string>
+#include <type_traits>
+
+namespace bauta::cuda {
+
+template <class T>
+using Global = T* __restrict__;
+template <class T>
+using Ptr = T*;
+
+namespace detail {
+
+template <class T, std::size_t... kSizes>
+struct Array {
+  using Type = T;
+};
+template <class T, std::size_t kFirst, std::size_t... kRest>
+struct Array<T, kFirst, kRest...> {
+  using Type = typename Array<T, kRest...>::Type[kFirst];
+};
+
+}  // namespace detail
+
+template <class T, std::size_t... kSizes>
+using Shared = typename detail::Array<T, kSizes...>::Type;
+
+template <class T>
+T* global(T* pointer, Index) {
+  return pointer;
+}
+
+template <class Array>
+__device__ __forceinline__ Array& dynamic_shared(std::size_t offset = 0) {
+  extern __shared__ __align__(128) unsigned char dynamic_shared_memory[];
+  return *reinterpret_cast<Array*>(dynamic_shared_memory + offset);
+}
+
+template <class Vector, class T>
+__device__ __forceinline__ Vector load(T* p) {
+  return *reinterpret_cast<const Vector*>(p);
+}
+
+template <class Vector, class T>
+__device__ __forceinline__ void store(T* p, const Vector& value) {
+  *reinterpret_cast<Vector*>(p) = value;
+}
+
+using bf16 = __nv_bfloat16;
+__device__ __forceinline__ float to_float(bf16 value) { return __bfloat162float(value); }
+__device__ __forceinline__ bf16 to_bf16(float value) { return __float2bfloat16_rn(value); }
+
+struct Launch {
+  const char* kernel;  ///< its name, for messages
+  dim3 grid;
+  dim3 block;
+  std::size_t dynamic_shared = 0;  ///< bytes
+};
+
+/// Fails with what CUDA says of the call `what`, and the kernel that it is made for.
+inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
+  if (error == cudaSuccess) return {};
+  const auto size = [](const dim3& d) {
+    return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
+  };
+  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error),
+                       std::string("kernel ") + launch.kernel + ", " + size(launch.grid) + " blocks of " +
+                           size(launch.block) + " threads",
+                       fix);
+}
+
+/// Puts a kernel into the context's stream. Fails if the launch does; what happens later in the kernel is told by the
+/// next call that waits for the stream.
+template <class... Parameters, class... Arguments>
+Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...), Arguments... arguments) {
+  constexpr std::size_t kSharedWithoutAsking = 48 * 1024;
+  if (launch.dynamic_shared > kSharedWithoutAsking) {
+    BAUTA_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         static_cast<int>(launch.dynamic_shared)),
+                    launch, "this GPU has less shared memory than the kernel needs"));
+  }
+  const auto stream = static_cast<cudaStream_t>(context.stream);
+  kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
+  return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");
+}
+
+}  // namespace bauta::cuda

@@ -1,0 +1,53 @@
+#pragma once
+
+// kernels/cuda/device.h for the host's compiler: the same words, checked and counted.
+
+#include "kernels/simt/launch.h"
+#include "kernels/simt/words.h"
+
+namespace bauta::simt {
+
+template <class T>
+using Global = Pointer<T>;
+template <class T>
+using Ptr = Pointer<T>;
+
+template <class T>
+Pointer<T> global(T* pointer, Index elements) {
+  const std::size_t bytes = pointer == nullptr ? 0 : static_cast<std::size_t>(elements) * sizeof(T);
+  auto* begin = const_cast<std::remove_const_t<T>*>(pointer);
+  return Pointer<T>({reinterpret_cast<std::byte*>(begin), bytes, 0, nullptr, {}});
+}
+
+template <class Array>
+Array dynamic_shared(std::size_t offset = 0, runtime::Where where = runtime::Where::current()) {
+  runtime::Thread& thread = *runtime::current;
+  return Array(
+      thread.block->dynamic(thread, offset, Array::kBytes, sizeof(typename Array::ElementType), where));
+}
+
+template <class Vector, class T>
+Vector load(const Pointer<T>& p) {
+  return runtime::load<Vector>(p);
+}
+
+template <class Vector, class T>
+void store(const Pointer<T>& p, const Vector& value) {
+  runtime::store(p, value);
+}
+
+struct Launch {
+  const char* kernel;
+  dim3 grid;
+  dim3 block;
+  std::size_t dynamic_shared = 0;
+};
+
+template <class... Parameters, class... Arguments>
+Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
+              const Arguments&... arguments) {
+  return runtime::launch(context, {launch.kernel, launch.grid, launch.block, launch.dynamic_shared},
+                         [&] { kernel(Parameters(arguments)...); });
+}
+
+}  // namespace bauta::simt

@@ -1,0 +1,241 @@
+#pragma once
+
+#include "kernels/cuda/device.h"
+
+/// The instructions that C++ has no words for: the one place with inline PTX, and beside it what it means in plain
+/// C++, which is what runs on the CPU. Source: PTX ISA 9.0, sections 9.7.9.25 (cp.async) and 9.7.14 (mma, ldmatrix).
+///
+/// A fragment is the part of a small matrix that one lane holds. Lane l has row = l / 4 and pair = l % 4.
+/// A register holds two bf16, that of the lower column (or k) in its lower half.
+namespace bauta::BAUTA_DEVICE {
+
+#if defined(__CUDACC__)
+#define BAUTA_PTX __device__ __forceinline__
+#else
+#define BAUTA_PTX inline
+#endif
+
+/// Two floats as a register of two bf16.
+BAUTA_PTX unsigned pack_bf16(float low, float high) {
+#if defined(__CUDACC__)
+  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const unsigned*>(&both);
+#else
+  return unsigned{to_bf16(low).bits} | unsigned{to_bf16(high).bits} << 16;
+#endif
+}
+
+/// The float rounded to tf32 (10 bits of mantissa), to nearest and ties away from zero.
+BAUTA_PTX unsigned to_tf32(float value) {
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  unsigned result;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(result) : "f"(value));
+  return result;
+#else
+  __trap();  // sm_75 has no tf32
+  return __float_as_uint(value);
+#endif
+#else
+  return (std::bit_cast<unsigned>(value) + 0x1000U) & ~0x1FFFU;
+#endif
+}
+
+// --- cp.async: from global to shared memory without passing through registers ------------------------------------
+
+/// Starts copying kBytes (4, 8 or 16, both sides aligned to it): `valid` of them (0 to kBytes) and zeros for the rest.
+/// The destination is not to be touched until the copying thread has waited. Before sm_80 it copies at once.
+template <int kBytes, class T>
+BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global, int valid = kBytes) {
+  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(valid) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global), "n"(kBytes), "r"(valid)
+                 : "memory");
+  }
+#else
+  auto* to = reinterpret_cast<unsigned char*>(shared);
+  const auto* from = reinterpret_cast<const unsigned char*>(global);
+  for (int i = 0; i < kBytes; ++i) to[i] = i < valid ? from[i] : 0;
+#endif
+#else
+  runtime::begin_copy(shared.place(), global.place(), kBytes, static_cast<unsigned>(valid));
+#endif
+}
+
+/// Makes a group of this thread's copies since the last commit; the group may be empty.
+BAUTA_PTX void cp_async_commit() {
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+#else
+  runtime::commit_copies();
+#endif
+}
+
+/// Waits until this thread's copies are done, but for its last kPending groups. Other threads see them after a barrier.
+template <int kPending>
+BAUTA_PTX void cp_async_wait() {
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+#endif
+#else
+  runtime::wait_copies(kPending);
+#endif
+}
+
+// --- ldmatrix: fragments from shared memory -----------------------------------------------------------------------
+
+#if !defined(__CUDACC__)
+namespace runtime {
+
+struct LoadMatrixLane {
+  const bf16* row;  ///< 8 elements
+  unsigned (&fragments)[4];
+  bool transpose;
+};
+
+inline void load_matrices_together(void* const* lanes, unsigned) {
+  for (int l = 0; l < 32; ++l) {
+    auto& lane = *static_cast<LoadMatrixLane*>(lanes[l]);
+    for (int matrix = 0; matrix < 4; ++matrix) {
+      const auto element = [&](int row, int column) {
+        if (lane.transpose) std::swap(row, column);
+        return unsigned{static_cast<LoadMatrixLane*>(lanes[matrix * 8 + row])->row[column].bits};
+      };
+      const int column = l % 4 * 2;
+      lane.fragments[matrix] = element(l / 4, column) | element(l / 4, column + 1) << 16;
+    }
+  }
+}
+
+}  // namespace runtime
+#endif
+
+/// Four 8x8 matrices of bf16. Lane l gives the address (16-byte aligned) of row l % 8 of matrix l / 8; fragments[m]
+/// becomes elements (row, 2 pair) and (row, 2 pair + 1) of matrix m, or of its transpose. A whole warp together.
+template <bool kTranspose = false>
+BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
+#if !defined(__CUDACC__)
+                             ,
+                             const runtime::Where& where = runtime::Where::current()
+#endif
+) {
+#if defined(__CUDACC__)
+  const auto from = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  if constexpr (kTranspose) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
+                 : "r"(from)
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
+                 : "r"(from)
+                 : "memory");
+  }
+#else
+  alignas(16) bf16 elements[8];
+  std::memcpy(elements, runtime::access(row.place(), runtime::Access::load, 16, 16), sizeof elements);
+  runtime::LoadMatrixLane lane{elements, fragments, kTranspose};
+  runtime::meet(~0U, runtime::load_matrices_together, lane, where);
+#endif
+}
+
+// --- mma: products of small matrices on the tensor cores ----------------------------------------------------------
+
+#if !defined(__CUDACC__)
+namespace runtime {
+
+struct MmaLane {
+  float (&c)[4];
+  const unsigned (&a)[4];
+  const unsigned (&b)[2];
+};
+
+// Element k of row `row` of A (16 rows) or of column `row` of B (8 columns), found in the lane that holds it.
+// A register of the fragment holds kPack neighbours in k; four lanes hold a row's first half, then its second.
+template <int kPack>
+float mma_element(const unsigned* registers, int rows_held, int row, int k) {
+  const int half = k / (4 * kPack);
+  const unsigned bits = registers[half * rows_held + row / 8];
+  if (kPack == 1) return std::bit_cast<float>(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
+  return to_float(bf16{static_cast<std::uint16_t>(bits >> (k % 2 * 16))});
+}
+
+template <int kPack>
+void mma_together(void* const* lanes, unsigned) {
+  const auto holder = [&](int row, int k) -> MmaLane& {
+    return *static_cast<MmaLane*>(lanes[row % 8 * 4 + k / kPack % 4]);
+  };
+  for (int row = 0; row < 16; ++row) {
+    for (int column = 0; column < 8; ++column) {
+      auto& to = *static_cast<MmaLane*>(lanes[row % 8 * 4 + column / 2]);
+      float& sum = to.c[row / 8 * 2 + column % 2];
+      for (int k = 0; k < 8 * kPack; ++k) {
+        sum += mma_element<kPack>(holder(row, k).a, 2, row, k) * mma_element<kPack>(holder(column, k).b, 1, column, k);
+      }
+    }
+  }
+  if (Counts* counts = current->block->counts(); counts != nullptr) ++counts->mma;
+}
+
+}  // namespace runtime
+#endif
+
+/// C += A·B on tensor cores, fp32 sums; A [16][16] and B [16][8] of bf16 (sm_80). A whole warp together.
+/// c[i] is (row + 8 (i / 2), 2 pair + i % 2). a[i] is row + 8 (i % 2), columns 2 pair + 8 (i / 2) and the next.
+/// b[i] is column `row`, k = 2 pair + 8 i and the next.
+BAUTA_PTX void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
+#if !defined(__CUDACC__)
+                        ,
+                        const runtime::Where& where = runtime::Where::current()
+#endif
+) {
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  __trap();  // sm_75 has no bf16
+#endif
+#else
+  runtime::MmaLane lane{c, a, b};
+  runtime::meet(~0U, runtime::mma_together<2>, lane, where);
+#endif
+}
+
+/// The same with tf32 (see to_tf32): A [16][8], B [8][8] (sm_80).
+/// c as above. a[i] is row + 8 (i % 2), column pair + 4 (i / 2). b[i] is column `row`, k = pair + 4 i.
+BAUTA_PTX void mma_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
+#if !defined(__CUDACC__)
+                        ,
+                        const runtime::Where& where = runtime::Where::current()
+#endif
+) {
+#if defined(__CUDACC__)
+#if __CUDA_ARCH__ >= 800
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  __trap();  // sm_75 has no tf32
+#endif
+#else
+  runtime::MmaLane lane{c, a, b};
+  runtime::meet(~0U, runtime::mma_together<1>, lane, where);
+#endif
+}
+
+#undef BAUTA_PTX
+
+}  // namespace bauta::BAUTA_DEVICE

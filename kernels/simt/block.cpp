@@ -1,0 +1,278 @@
+#include "kernels/simt/block.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace bauta::simt::runtime {
+
+constinit thread_local Thread* current = nullptr;
+
+namespace {
+
+std::string name_of(const char* what, dim3 index) {
+  return std::string(what) + " (" + std::to_string(index.x) + "," + std::to_string(index.y) + "," +
+         std::to_string(index.z) + ")";
+}
+
+std::string hex(unsigned mask) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0x%08x", mask);
+  return text;
+}
+
+bool same(const Where& a, const Where& b) {
+  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+}  // namespace
+
+std::string line(const Where& where) { return std::string(where.file_name()) + ":" + std::to_string(where.line()); }
+
+void Block::run(const Shape& shape, dim3 index, const std::function<void()>& kernel, Counts* counts,
+                std::vector<Fault>& faults) {
+  shape_ = &shape;
+  index_ = index;
+  kernel_ = &kernel;
+  counts_ = counts;
+  faults_ = &faults;
+  first_fault_ = faults.size();
+  epoch_ = 1;
+  ++serial_;
+  stopped_ = false;
+  count_ = static_cast<int>(shape.block.count());
+  threads_ = std::vector<Thread>(static_cast<std::size_t>(count_));
+  for (int i = 0; i < count_; ++i) start(thread(i), i);
+  while (static_cast<int>(fibers_.size()) < count_) {
+    fibers_.push_back(std::make_unique<Fiber>(thread_main, this));
+  }
+  while (run_ready_threads() || pass_barrier()) {
+  }
+  report_uninitialised_reads();
+  if (stopped_) fibers_.clear();  // some stand in the middle of the kernel
+  arrays_.clear();
+  dynamic_.clear();
+}
+
+Thread& Block::thread(int number) { return threads_[static_cast<std::size_t>(number)]; }
+
+void Block::start(Thread& thread, int number) {
+  const dim3& size = shape_->block;
+  const auto n = static_cast<unsigned>(number);
+  thread.block = this;
+  thread.index = dim3(n % size.x, n / size.x % size.y, n / size.x / size.y);
+  thread.number = number;
+  thread.warp = number / 32;
+  thread.lane = number % 32;
+}
+
+void Block::thread_main(void* block) {
+  auto* self = static_cast<Block*>(block);
+  for (;;) {
+    (*self->kernel_)();
+    self->wait(*current, Thread::State::done, {});
+  }
+}
+
+bool Block::run_ready_threads() {
+  bool any = false;
+  for (int i = 0; i < count_ && !stopped_; ++i) {
+    if (thread(i).state != Thread::State::ready) continue;
+    any = true;
+    current = &thread(i);
+    fibers_[static_cast<std::size_t>(i)]->enter();
+    current = nullptr;
+  }
+  return any && !stopped_;
+}
+
+void Block::wait(Thread& thread, Thread::State state, const Where& where) {
+  thread.state = state;
+  thread.where = where;
+  fibers_[static_cast<std::size_t>(thread.number)]->leave();
+}
+
+void Block::barrier(Thread& thread, const Where& where) { wait(thread, Thread::State::at_barrier, where); }
+
+// No thread can go on. All have ended, or all are at one barrier and it lets them pass, or they are stuck.
+bool Block::pass_barrier() {
+  if (stopped_) return false;
+  const Thread& first = threads_.front();
+  const bool together = std::all_of(threads_.begin(), threads_.end(), [&](const Thread& thread) {
+    return thread.state == first.state && (first.state == Thread::State::done || same(thread.where, first.where));
+  });
+  if (together && first.state == Thread::State::done) return false;
+  if (!together || first.state != Thread::State::at_barrier) {
+    report_stuck();
+    return false;
+  }
+  report_uninitialised_reads();
+  ++epoch_;
+  for (Thread& thread : threads_) thread.state = Thread::State::ready;
+  if (counts_ != nullptr) {
+    ++counts_->barriers;
+    for (int warp = 0; warp * 32 < count_; ++warp) counts_->flush(warp);
+  }
+  return true;
+}
+
+void Block::meet(Thread& thread, unsigned mask, Together together, void* argument, const Where& where) {
+  if ((mask >> thread.lane & 1) == 0) {
+    fault(FaultKind::warp_mask, thread, where,
+          "lane " + std::to_string(thread.lane) + " is not in its own mask " + hex(mask),
+          "a lane must be in the mask that it gives");
+    stopped_ = true;
+    wait(thread, Thread::State::done, where);
+  }
+  thread.mask = mask;
+  thread.together = together;
+  thread.argument = argument;
+  thread.where = where;
+  thread.state = Thread::State::in_meeting;
+  if (missing_lane(thread) >= 0) return wait(thread, Thread::State::in_meeting, where);
+  void* arguments[32] = {};
+  const int first = thread.warp * 32;
+  for (int lane = 0; lane < 32; ++lane) {
+    if ((mask >> lane & 1) == 0) continue;
+    arguments[lane] = this->thread(first + lane).argument;
+    this->thread(first + lane).state = Thread::State::ready;
+  }
+  together(arguments, mask);
+}
+
+// The first lane of the mask that is not at the same meeting; -1 when all are.
+int Block::missing_lane(const Thread& waiting) {
+  for (int lane = 0; lane < 32; ++lane) {
+    if ((waiting.mask >> lane & 1) == 0) continue;
+    const int number = waiting.warp * 32 + lane;
+    if (number >= count_) return lane;
+    const Thread& other = thread(number);
+    if (other.state != Thread::State::in_meeting || other.mask != waiting.mask ||
+        other.together != waiting.together || !same(other.where, waiting.where)) {
+      return lane;
+    }
+  }
+  return -1;
+}
+
+SharedArray* Block::allocate(std::size_t bytes, std::size_t element_bytes) {
+  return arrays_.emplace_back(std::make_unique<SharedArray>(bytes, element_bytes)).get();
+}
+
+SharedArray* Block::dynamic(Thread& thread, std::size_t offset, std::size_t bytes, std::size_t element_bytes,
+                            const Where& where) {
+  auto [entry, added] = dynamic_.try_emplace(offset, nullptr);
+  if (!added && entry->second->bytes() == bytes) return entry->second;
+  const auto next = std::next(entry);
+  const std::size_t end = next == dynamic_.end() ? shape_->dynamic_shared : next->first;
+  const bool clear = added && (entry == dynamic_.begin() ||
+                               std::prev(entry)->first + std::prev(entry)->second->bytes() <= offset);
+  if (!clear || offset + bytes > end) {
+    fault(FaultKind::out_of_bounds, thread, where,
+          "an array of " + std::to_string(bytes) + " bytes at offset " + std::to_string(offset) +
+              " does not fit into the dynamic shared memory of " + std::to_string(shape_->dynamic_shared) + " bytes",
+          "lay the arrays out one behind the other, and launch with the sum of their sizes");
+  }
+  entry->second = allocate(bytes, element_bytes);
+  return entry->second;
+}
+
+void Block::fault(FaultKind kind, const Thread& thread, const Where& where, const std::string& what,
+                  const std::string& fix) {
+  const auto known = [&](const Fault& f) {
+    return f.kind == kind && f.line == where.line() && f.file == where.file_name();
+  };
+  if (std::any_of(faults_->begin() + static_cast<std::ptrdiff_t>(first_fault_), faults_->end(), known)) return;
+  const std::string at = "kernel " + shape_->kernel + ", " + name_of("block", index_) + ", " +
+                         name_of("thread", thread.index) + ", " + line(where);
+  faults_->push_back({kind, shape_->kernel, index_, thread.index, where.file_name(), where.line(),
+                      Status::error(what, at, fix)});
+}
+
+void Block::read_uninitialised(Cell& cell, const Thread& thread, const Where& where) {
+  uninitialised_.push_back({&cell, thread.number, where});
+}
+
+void Block::report_uninitialised_reads() {
+  for (const UninitialisedRead& read : uninitialised_) {
+    if (read.cell->raced) continue;
+    fault(FaultKind::uninitialised, thread(read.thread), read.where,
+          "read of shared memory that nothing was written to", "write it first");
+  }
+  uninitialised_.clear();
+}
+
+std::string Block::name(int thread) const {
+  return name_of("thread", threads_[static_cast<std::size_t>(thread)].index);
+}
+
+std::string Block::whereabouts(const Thread& thread) const {
+  return name(thread.number) +
+         (thread.state == Thread::State::done ? " has returned" : " waits at " + line(thread.where));
+}
+
+// A warp's operation that is incomplete tells more than a barrier that the rest of the block has reached.
+void Block::report_stuck() {
+  stopped_ = true;
+  for (const Thread& thread : threads_) {
+    if (thread.state == Thread::State::in_meeting) return report_stuck_meeting(thread);
+  }
+  for (const Thread& thread : threads_) {
+    if (thread.state == Thread::State::at_barrier) return report_stuck_barrier(thread);
+  }
+}
+
+void Block::report_stuck_barrier(const Thread& waiting) {
+  const auto here = [&](const Thread& thread) {
+    return thread.state == Thread::State::at_barrier && same(thread.where, waiting.where);
+  };
+  const auto reached = std::count_if(threads_.begin(), threads_.end(), here);
+  const auto absent = std::find_if_not(threads_.begin(), threads_.end(), here);
+  fault(FaultKind::barrier, waiting, waiting.where,
+        "__syncthreads is reached by " + std::to_string(reached) + " of " + std::to_string(count_) + " threads, " +
+            whereabouts(*absent),
+        "every thread of the block must come to the same __syncthreads");
+}
+
+void Block::report_stuck_meeting(const Thread& waiting) {
+  const int lane = missing_lane(waiting);
+  const int number = waiting.warp * 32 + lane;
+  fault(FaultKind::barrier, waiting, waiting.where,
+        "lane " + std::to_string(lane) + " does not come to this operation of the mask " + hex(waiting.mask) + ": " +
+            (number < count_ ? whereabouts(thread(number)) : "the block has no such thread"),
+        "every lane of the mask must come to the same operation with the same mask");
+}
+
+std::byte* access(const Place& place, Access kind, unsigned bytes, unsigned alignment) {
+  Thread& thread = *current;
+  Block& block = *thread.block;
+  static thread_local constinit std::byte elsewhere[16] = {};
+  const char* space = place.array == nullptr ? "global" : "shared";
+  if (place.offset < 0 || static_cast<std::size_t>(place.offset) + bytes > place.bytes) {
+    block.fault(FaultKind::out_of_bounds, thread, place.where,
+                std::to_string(bytes) + " bytes at offset " + std::to_string(place.offset) + " of " +
+                    std::to_string(place.bytes) + " bytes of " + space + " memory",
+                "the array, or its row, ends there");
+    std::fill(std::begin(elsewhere), std::end(elsewhere), std::byte{0});
+    return elsewhere;
+  }
+  std::byte* memory = place.begin + place.offset;
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  if (address % alignment != 0) {
+    block.fault(FaultKind::misaligned, thread, place.where,
+                std::to_string(bytes) + " bytes at an address of " + space + " memory that is no multiple of it",
+                "a vector access needs an aligned address");
+  }
+  std::uint64_t counted = address;
+  if (place.array != nullptr) {
+    const auto offset = static_cast<std::size_t>(memory - place.array->data());
+    place.array->access(thread, kind, offset, bytes, place.where);
+    counted = offset;
+  }
+  if (block.counts() != nullptr) {
+    block.counts()->note(thread.warp, thread.lane, place.array == nullptr ? Space::global : Space::shared, kind,
+                         counted, bytes, place.where);
+  }
+  return memory;
+}
+
+}  // namespace bauta::simt::runtime

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <source_location>
+
+/// CUDA's own types, as the kernels that run on the CPU see them.
+namespace bauta::simt {
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+  std::uint64_t count() const { return std::uint64_t{x} * y * z; }
+  bool operator==(const dim3&) const = default;
+};
+
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+/// bfloat16: the upper half of a float.
+struct bf16 {
+  std::uint16_t bits;
+};
+inline float to_float(bf16 value) {
+  const std::uint32_t bits = std::uint32_t{value.bits} << 16;
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+/// Rounds to nearest, ties to even; a NaN stays one.
+inline bf16 to_bf16(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (value != value) return {0x7FFF};
+  return {static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)};
+}
+
+namespace runtime {
+
+/// Where in a kernel's source something happens.
+using Where = std::source_location;
+
+enum class Access { load, store, atomic };
+
+}  // namespace runtime
+}  // namespace bauta::simt
