@@ -75,10 +75,11 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
                        fix);
 }
 
-/// Puts a kernel into the context's stream. Fails if the launch does; what happens later in the kernel is told by the
-/// next call that waits for the stream.
+/// Puts a kernel into the context's stream. Fails if the launch does; what happens later in the kernel is
+/// told by the next call that waits for the stream.
 template <class... Parameters, class... Arguments>
-Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...), Arguments... arguments) {
+Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
+              Arguments... arguments) {
   constexpr std::size_t kSharedWithoutAsking = 48 * 1024;
   if (launch.dynamic_shared > kSharedWithoutAsking) {
     BAUTA_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,

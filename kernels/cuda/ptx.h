@@ -2,8 +2,9 @@
 
 #include "kernels/cuda/device.h"
 
-/// The instructions that C++ has no words for: the one place with inline PTX, and beside it what it means in plain
-/// C++, which is what runs on the CPU. Source: PTX ISA 9.0, sections 9.7.9.25 (cp.async) and 9.7.14 (mma, ldmatrix).
+/// The instructions that C++ has no words for: the one place with inline PTX, and beside it what it means in
+/// plain C++, which is what runs on the CPU. Source: PTX ISA 9.0, sections 9.7.9.25 (cp.async) and 9.7.14
+/// (mma, ldmatrix).
 ///
 /// A fragment is the part of a small matrix that one lane holds. Lane l has row = l / 4 and pair = l % 4.
 /// A register holds two bf16, that of the lower column (or k) in its lower half.
@@ -41,10 +42,12 @@ BAUTA_PTX unsigned to_tf32(float value) {
 #endif
 }
 
-// --- cp.async: from global to shared memory without passing through registers ------------------------------------
+// --- cp.async: from global to shared memory without passing through registers
+// ------------------------------------
 
-/// Starts copying kBytes (4, 8 or 16, both sides aligned to it): `valid` of them (0 to kBytes) and zeros for the rest.
-/// The destination is not to be touched until the copying thread has waited. Before sm_80 it copies at once.
+/// Starts copying kBytes (4, 8 or 16, both sides aligned to it): `valid` of them (0 to kBytes) and zeros for
+/// the rest. The destination is not to be touched until the copying thread has waited. Before sm_80 it copies
+/// at once.
 template <int kBytes, class T>
 BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global, int valid = kBytes) {
   static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
@@ -52,9 +55,11 @@ BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global
 #if __CUDA_ARCH__ >= 800
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   if constexpr (kBytes == 16) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(valid) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(valid)
+                 : "memory");
   } else {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global), "n"(kBytes), "r"(valid)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global), "n"(kBytes),
+                 "r"(valid)
                  : "memory");
   }
 #else
@@ -78,7 +83,8 @@ BAUTA_PTX void cp_async_commit() {
 #endif
 }
 
-/// Waits until this thread's copies are done, but for its last kPending groups. Other threads see them after a barrier.
+/// Waits until this thread's copies are done, but for its last kPending groups. Other threads see them after
+/// a barrier.
 template <int kPending>
 BAUTA_PTX void cp_async_wait() {
 #if defined(__CUDACC__)
@@ -90,7 +96,8 @@ BAUTA_PTX void cp_async_wait() {
 #endif
 }
 
-// --- ldmatrix: fragments from shared memory -----------------------------------------------------------------------
+// --- ldmatrix: fragments from shared memory
+// -----------------------------------------------------------------------
 
 #if !defined(__CUDACC__)
 namespace runtime {
@@ -118,8 +125,9 @@ inline void load_matrices_together(void* const* lanes, unsigned) {
 }  // namespace runtime
 #endif
 
-/// Four 8x8 matrices of bf16. Lane l gives the address (16-byte aligned) of row l % 8 of matrix l / 8; fragments[m]
-/// becomes elements (row, 2 pair) and (row, 2 pair + 1) of matrix m, or of its transpose. A whole warp together.
+/// Four 8x8 matrices of bf16. Lane l gives the address (16-byte aligned) of row l % 8 of matrix l / 8;
+/// fragments[m] becomes elements (row, 2 pair) and (row, 2 pair + 1) of matrix m, or of its transpose. A
+/// whole warp together.
 template <bool kTranspose = false>
 BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
 #if !defined(__CUDACC__)
@@ -148,7 +156,8 @@ BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
 #endif
 }
 
-// --- mma: products of small matrices on the tensor cores ----------------------------------------------------------
+// --- mma: products of small matrices on the tensor cores
+// ----------------------------------------------------------
 
 #if !defined(__CUDACC__)
 namespace runtime {
@@ -160,12 +169,14 @@ struct MmaLane {
 };
 
 // Element k of row `row` of A (16 rows) or of column `row` of B (8 columns), found in the lane that holds it.
-// A register of the fragment holds kPack neighbours in k; four lanes hold a row's first half, then its second.
+// A register of the fragment holds kPack neighbours in k; four lanes hold a row's first half, then its
+// second.
 template <int kPack>
 float mma_element(const unsigned* registers, int rows_held, int row, int k) {
   const int half = k / (4 * kPack);
   const unsigned bits = registers[half * rows_held + row / 8];
-  if (kPack == 1) return std::bit_cast<float>(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
+  if (kPack == 1)
+    return std::bit_cast<float>(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
   return to_float(bf16{static_cast<std::uint16_t>(bits >> (k % 2 * 16))});
 }
 
@@ -179,7 +190,8 @@ void mma_together(void* const* lanes, unsigned) {
       auto& to = *static_cast<MmaLane*>(lanes[row % 8 * 4 + column / 2]);
       float& sum = to.c[row / 8 * 2 + column % 2];
       for (int k = 0; k < 8 * kPack; ++k) {
-        sum += mma_element<kPack>(holder(row, k).a, 2, row, k) * mma_element<kPack>(holder(column, k).b, 1, column, k);
+        sum += mma_element<kPack>(holder(row, k).a, 2, row, k) *
+               mma_element<kPack>(holder(column, k).b, 1, column, k);
       }
     }
   }
@@ -190,8 +202,8 @@ void mma_together(void* const* lanes, unsigned) {
 #endif
 
 /// C += A·B on tensor cores, fp32 sums; A [16][16] and B [16][8] of bf16 (sm_80). A whole warp together.
-/// c[i] is (row + 8 (i / 2), 2 pair + i % 2). a[i] is row + 8 (i % 2), columns 2 pair + 8 (i / 2) and the next.
-/// b[i] is column `row`, k = 2 pair + 8 i and the next.
+/// c[i] is (row + 8 (i / 2), 2 pair + i % 2). a[i] is row + 8 (i % 2), columns 2 pair + 8 (i / 2) and the
+/// next. b[i] is column `row`, k = 2 pair + 8 i and the next.
 BAUTA_PTX void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
 #if !defined(__CUDACC__)
                         ,

@@ -5,7 +5,8 @@
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-// All three passes are one product, c[m][n] = Σ_k a[m][k]·b[k][n], of matrices that lie in memory one way or the other.
+// All three passes are one product, c[m][n] = Σ_k a[m][k]·b[k][n], of matrices that lie in memory one way or
+// the other.
 struct Product {
   int m, n, k;
 };
@@ -16,11 +17,12 @@ constexpr int kTileN = 32;
 constexpr int kSlice = 8;  // of k, that is in shared memory at a time
 constexpr int kPad = 4;    // keeps float4s aligned, and four rows of k away from one another's banks
 
-// Starts copying rows [row, row + kRows) of a slice of k into tile[k][row]; what lies outside the matrix becomes zero.
-// kByRows: the matrix is [rows][k], eight lanes take a sector of a row; otherwise it is [k][rows], lanes go along it.
+// Starts copying rows [row, row + kRows) of a slice of k into tile[k][row]; what lies outside the matrix
+// becomes zero. kByRows: the matrix is [rows][k], eight lanes take a sector of a row; otherwise it is
+// [k][rows], lanes go along it.
 template <bool kByRows, int kRows, class Tile>
-__device__ __forceinline__ void copy_slice(Tile&& tile, Ptr<const float> matrix, int rows, int depth, int row, int k,
-                                           int lane) {
+__device__ __forceinline__ void copy_slice(Tile&& tile, Ptr<const float> matrix, int rows, int depth, int row,
+                                           int k, int lane) {
 #pragma unroll
   for (int i = 0; i < kRows * kSlice; i += 32) {
     const int to_row = kByRows ? (i + lane) / kSlice : (i + lane) % kRows;
@@ -40,16 +42,18 @@ __device__ __forceinline__ void multiply_add(float4& sum, float a, const float4&
   sum.w = fmaf(a, b.w, sum.w);
 }
 
-/// One warp computes a 16x32 tile of c, or its share of the sum over k: the 8 warps of a block are kSplit neighbours
-/// in k by 8/kSplit neighbours in n. A warp has slices of its own in shared memory, two in flight (cp.async), and waits
-/// for nobody until the end, when the block adds the shares up in the order of k: the same bits on every run.
-/// Reads a n/32 times and b m/16 times, in whole sectors, from the second-level cache when they fit there; writes c
-/// once. Per 16 fma a lane reads two float4 of shared memory, which is the limit when k is long (about half of the fma
-/// peak). The study's layer at batch 32: forward 25 MB and dgrad 25 MB from cache for 8.4 MB of w from memory, wgrad
-/// 8.4 MB written; all are bound by latency and cache rather than by fma (134 MFLOP).
+/// One warp computes a 16x32 tile of c, or its share of the sum over k: the 8 warps of a block are kSplit
+/// neighbours in k by 8/kSplit neighbours in n. A warp has slices of its own in shared memory, two in flight
+/// (cp.async), and waits for nobody until the end, when the block adds the shares up in the order of k: the
+/// same bits on every run. Reads a n/32 times and b m/16 times, in whole sectors, from the second-level cache
+/// when they fit there; writes c once. Per 16 fma a lane reads two float4 of shared memory, which is the
+/// limit when k is long (about half of the fma peak). The study's layer at batch 32: forward 25 MB and dgrad
+/// 25 MB from cache for 8.4 MB of w from memory, wgrad 8.4 MB written; all are bound by latency and cache
+/// rather than by fma (134 MFLOP).
 template <bool kAByRows, bool kBByRows, int kSplit>
 __global__ void __launch_bounds__(kWarps * 32)
-    product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias, Global<float> c) {
+    product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
+            Global<float> c) {
   alignas(16) __shared__ Shared<float, kWarps, 2, kSlice, kTileM + kPad> a_slices;
   alignas(16) __shared__ Shared<float, kWarps, 2, kSlice, kTileN + kPad> b_slices;
   alignas(16) __shared__ Shared<float, kWarps, kTileM, kTileN> shares;
@@ -106,9 +110,10 @@ __global__ void __launch_bounds__(kWarps * 32)
   }
 }
 
-/// One thread adds up a column of dy. Reads dy once, 128 bytes per warp and row, and writes O sums: nothing beside the
-/// rest of wgrad.
-__global__ void __launch_bounds__(128) bias_gradient(LinearShape s, Global<const float> dy, Global<float> dbias) {
+/// One thread adds up a column of dy. Reads dy once, 128 bytes per warp and row, and writes O sums: nothing
+/// beside the rest of wgrad.
+__global__ void __launch_bounds__(128)
+    bias_gradient(LinearShape s, Global<const float> dy, Global<float> dbias) {
   const int o = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (o >= s.out_features) return;
   float sum = 0;
@@ -126,8 +131,8 @@ Status run_product(const Context& context, const char* name, const Product& p, c
                 global(c, Index{p.m} * p.n));
 }
 
-Status forward(const Context& context, const LinearShape& s, const float* x, const float* w, const float* bias,
-               float* y) {
+Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
+               const float* bias, float* y) {
   const Product p{s.batch, s.out_features, s.in_features};
   return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y);
 }
@@ -138,8 +143,8 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 }
 
 // A GPU sums in the order of n, whatever the shards: the batch is short, and a tile's sums stay in registers.
-Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy, float* dw,
-             float* dbias) {
+Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
+             float* dw, float* dbias) {
   const Product p{s.out_features, s.in_features, s.batch};
   BAUTA_TRY((run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw)));
   const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, 128));

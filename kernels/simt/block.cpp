@@ -26,7 +26,9 @@ bool same(const Where& a, const Where& b) {
 
 }  // namespace
 
-std::string line(const Where& where) { return std::string(where.file_name()) + ":" + std::to_string(where.line()); }
+std::string line(const Where& where) {
+  return std::string(where.file_name()) + ":" + std::to_string(where.line());
+}
 
 void Block::run(const Shape& shape, dim3 index, const std::function<void()>& kernel, Counts* counts,
                 std::vector<Fault>& faults) {
@@ -98,7 +100,8 @@ bool Block::pass_barrier() {
   if (stopped_) return false;
   const Thread& first = threads_.front();
   const bool together = std::all_of(threads_.begin(), threads_.end(), [&](const Thread& thread) {
-    return thread.state == first.state && (first.state == Thread::State::done || same(thread.where, first.where));
+    return thread.state == first.state &&
+           (first.state == Thread::State::done || same(thread.where, first.where));
   });
   if (together && first.state == Thread::State::done) return false;
   if (!together || first.state != Thread::State::at_barrier) {
@@ -169,7 +172,8 @@ SharedArray* Block::dynamic(Thread& thread, std::size_t offset, std::size_t byte
   if (!clear || offset + bytes > end) {
     fault(FaultKind::out_of_bounds, thread, where,
           "an array of " + std::to_string(bytes) + " bytes at offset " + std::to_string(offset) +
-              " does not fit into the dynamic shared memory of " + std::to_string(shape_->dynamic_shared) + " bytes",
+              " does not fit into the dynamic shared memory of " + std::to_string(shape_->dynamic_shared) +
+              " bytes",
           "lay the arrays out one behind the other, and launch with the sum of their sizes");
   }
   entry->second = allocate(bytes, element_bytes);
@@ -177,15 +181,19 @@ SharedArray* Block::dynamic(Thread& thread, std::size_t offset, std::size_t byte
 }
 
 void Block::fault(FaultKind kind, const Thread& thread, const Where& where, const std::string& what,
-                  const std::string& fix) {
+                  const std::string& fix, const Where& other) {
+  const unsigned here = where.line();
+  const unsigned there = other.line();
   const auto known = [&](const Fault& f) {
-    return f.kind == kind && f.line == where.line() && f.file == where.file_name();
+    return f.kind == kind && f.file == where.file_name() &&
+           std::minmax(f.line, f.other_line) == std::minmax(here, there);
   };
-  if (std::any_of(faults_->begin() + static_cast<std::ptrdiff_t>(first_fault_), faults_->end(), known)) return;
+  if (std::any_of(faults_->begin() + static_cast<std::ptrdiff_t>(first_fault_), faults_->end(), known))
+    return;
   const std::string at = "kernel " + shape_->kernel + ", " + name_of("block", index_) + ", " +
                          name_of("thread", thread.index) + ", " + line(where);
   faults_->push_back({kind, shape_->kernel, index_, thread.index, where.file_name(), where.line(),
-                      Status::error(what, at, fix)});
+                      other.line(), Status::error(what, at, fix)});
 }
 
 void Block::read_uninitialised(Cell& cell, const Thread& thread, const Where& where) {
@@ -228,8 +236,8 @@ void Block::report_stuck_barrier(const Thread& waiting) {
   const auto reached = std::count_if(threads_.begin(), threads_.end(), here);
   const auto absent = std::find_if_not(threads_.begin(), threads_.end(), here);
   fault(FaultKind::barrier, waiting, waiting.where,
-        "__syncthreads is reached by " + std::to_string(reached) + " of " + std::to_string(count_) + " threads, " +
-            whereabouts(*absent),
+        "__syncthreads is reached by " + std::to_string(reached) + " of " + std::to_string(count_) +
+            " threads, " + whereabouts(*absent),
         "every thread of the block must come to the same __syncthreads");
 }
 
@@ -237,8 +245,8 @@ void Block::report_stuck_meeting(const Thread& waiting) {
   const int lane = missing_lane(waiting);
   const int number = waiting.warp * 32 + lane;
   fault(FaultKind::barrier, waiting, waiting.where,
-        "lane " + std::to_string(lane) + " does not come to this operation of the mask " + hex(waiting.mask) + ": " +
-            (number < count_ ? whereabouts(thread(number)) : "the block has no such thread"),
+        "lane " + std::to_string(lane) + " does not come to this operation of the mask " + hex(waiting.mask) +
+            ": " + (number < count_ ? whereabouts(thread(number)) : "the block has no such thread"),
         "every lane of the mask must come to the same operation with the same mask");
 }
 
@@ -258,9 +266,10 @@ std::byte* access(const Place& place, Access kind, unsigned bytes, unsigned alig
   std::byte* memory = place.begin + place.offset;
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
   if (address % alignment != 0) {
-    block.fault(FaultKind::misaligned, thread, place.where,
-                std::to_string(bytes) + " bytes at an address of " + space + " memory that is no multiple of it",
-                "a vector access needs an aligned address");
+    block.fault(
+        FaultKind::misaligned, thread, place.where,
+        std::to_string(bytes) + " bytes at an address of " + space + " memory that is no multiple of it",
+        "a vector access needs an aligned address");
   }
   std::uint64_t counted = address;
   if (place.array != nullptr) {
@@ -269,8 +278,8 @@ std::byte* access(const Place& place, Access kind, unsigned bytes, unsigned alig
     counted = offset;
   }
   if (block.counts() != nullptr) {
-    block.counts()->note(thread.warp, thread.lane, place.array == nullptr ? Space::global : Space::shared, kind,
-                         counted, bytes, place.where);
+    block.counts()->note(thread.warp, thread.lane, place.array == nullptr ? Space::global : Space::shared,
+                         kind, counted, bytes, place.where);
   }
   return memory;
 }

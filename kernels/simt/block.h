@@ -48,7 +48,7 @@ struct Thread {
   int warp, lane;
 
   State state = State::ready;
-  Where where = {};  ///< at which it waits
+  Where where = {};   ///< at which it waits
   unsigned mask = 0;  ///< in a meeting: of the lanes that it waits for, to do `together` with their arguments
   Together together = nullptr;
   void* argument = nullptr;
@@ -60,8 +60,8 @@ struct Thread {
   unsigned group = 0;  ///< that of the next cp.async
 };
 
-/// One block: its threads, in turn, each running until it has to wait for others. Always in the same order, so that
-/// a run can be repeated.
+/// One block: its threads, in turn, each running until it has to wait for others. Always in the same order,
+/// so that a run can be repeated.
 class Block {
  public:
   Block() = default;
@@ -83,7 +83,8 @@ class Block {
 
   /// Waits for all threads of the block.
   void barrier(Thread& thread, const Where& where);
-  /// Waits for the lanes of `mask`, of which the thread must be one; the last to come does it for all of them.
+  /// Waits for the lanes of `mask`, of which the thread must be one; the last to come does it for all of
+  /// them.
   void meet(Thread& thread, unsigned mask, Together together, void* argument, const Where& where);
 
   /// A shared array that lives until the block ends.
@@ -92,10 +93,11 @@ class Block {
   SharedArray* dynamic(Thread& thread, std::size_t offset, std::size_t bytes, std::size_t element_bytes,
                        const Where& where);
 
-  /// Reports a fault of `thread`, which goes on.
+  /// Reports a fault of `thread`, which goes on. `other` is the place of the other access of a race.
   void fault(FaultKind kind, const Thread& thread, const Where& where, const std::string& what,
-             const std::string& fix);
-  /// A read of what was never written: a fault, unless by the next barrier it turns out to be one half of a race.
+             const std::string& fix, const Where& other = {});
+  /// A read of what was never written: a fault, unless by the next barrier it turns out to be one half of a
+  /// race.
   void read_uninitialised(Cell& cell, const Thread& thread, const Where& where);
   /// "thread (1,0,0)".
   std::string name(int thread) const;

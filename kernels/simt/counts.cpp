@@ -84,8 +84,8 @@ Cost bank_passes(std::span<std::uint64_t> addresses, unsigned bytes) {
 void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
                   const Where& where) {
   static_assert(sizeof(Where) == sizeof(std::uint64_t));
-  const std::uint64_t key =
-      std::bit_cast<std::uint64_t>(where) * 8 + static_cast<unsigned>(access) * 2 + static_cast<unsigned>(space);
+  const std::uint64_t key = std::bit_cast<std::uint64_t>(where) * 8 + static_cast<unsigned>(access) * 2 +
+                            static_cast<unsigned>(space);
   auto [entry, added] = warps_[static_cast<std::size_t>(warp)].try_emplace(key);
   Site& site = entry->second;
   if (added) site.count = {where.file_name(), where.line(), where.column(), space, access};
@@ -97,9 +97,8 @@ void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t 
 }
 
 void Counts::finish(Site& site) {
-  const unsigned group = site.count.space == Space::global || site.bytes <= kBankBytes
-                             ? 32
-                             : kBanks * kBankBytes / site.bytes;
+  const unsigned group =
+      site.count.space == Space::global || site.bytes <= kBankBytes ? 32 : kBanks * kBankBytes / site.bytes;
   for (const Request& request : site.requests) {
     for (unsigned first = 0; first < 32; first += group) {
       std::array<std::uint64_t, 32> addresses;

@@ -16,7 +16,8 @@ class Counts {
   explicit Counts(int warps) : warps_(static_cast<std::size_t>(warps)) {}
 
   /// One lane's access of `bytes` (at most 16) at `address`; in shared memory the address counts from bank 0.
-  void note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes, const Where& where);
+  void note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
+            const Where& where);
   /// Ends the requests of a warp that are under way: a barrier has been passed.
   void flush(int warp);
   /// Ends all requests and adds this block's counts to those of the launch.
@@ -34,7 +35,7 @@ class Counts {
   };
   struct Site {
     SiteCount count;
-    unsigned bytes;                              // of one lane's access
+    unsigned bytes;                               // of one lane's access
     std::array<std::uint32_t, 32> accesses = {};  // of each lane, since the last barrier
     std::vector<Request> requests;
   };

@@ -26,8 +26,8 @@
 #define BAUTA_TSAN(...)
 #endif
 
-// bauta_simt_switch(keep, go): pushes the registers that a call must preserve, writes the stack pointer to *keep,
-// takes the stack pointer `go` and pops them again: it returns on the other stack.
+// bauta_simt_switch(keep, go): pushes the registers that a call must preserve, writes the stack pointer to
+// *keep, takes the stack pointer `go` and pops them again: it returns on the other stack.
 extern "C" void bauta_simt_switch(void** keep, void* go);
 
 #if defined(__x86_64__)
@@ -99,9 +99,11 @@ namespace {
 // The fiber that is entered for the first time: begin() has no other way to learn of it.
 thread_local Fiber* entering = nullptr;
 
-// The words that bauta_simt_switch pops when it first goes to a fiber, zeros but for the address it returns to.
+// The words that bauta_simt_switch pops when it first goes to a fiber, zeros but for the address it returns
+// to.
 #if defined(__x86_64__)
-constexpr std::size_t kFrameWords = 8;  // 6 registers, the address, and 0 as the address that begin() returns to
+constexpr std::size_t kFrameWords =
+    8;  // 6 registers, the address, and 0 as the address that begin() returns to
 constexpr std::size_t kAddressWord = 6;
 #else
 constexpr std::size_t kFrameWords = 20;

@@ -5,13 +5,14 @@
 namespace bauta::simt::runtime {
 
 /// A flow of control with a stack of its own, run by hand on the thread that enters it. Switching costs a few
-/// nanoseconds: a dozen registers pushed and popped. The address and thread sanitizers are told of every switch.
+/// nanoseconds: a dozen registers pushed and popped. The address and thread sanitizers are told of every
+/// switch.
 class Fiber {
  public:
   static constexpr std::size_t kStackBytes = 64 * 1024;  ///< and a page below that faults when it is touched
 
-  /// A fiber that begins with main(argument) when it is first entered. main never returns. Aborts if there is no
-  /// memory for a stack.
+  /// A fiber that begins with main(argument) when it is first entered. main never returns. Aborts if there is
+  /// no memory for a stack.
   Fiber(void (*main)(void*), void* argument);
   /// Gives the stack up, wherever the fiber stands: nothing on it is destroyed.
   ~Fiber();
@@ -29,8 +30,8 @@ class Fiber {
   void (*main_)(void*);
   void* argument_;
   std::byte* mapping_;
-  std::byte* stack_;               // its lowest byte
-  void* stack_pointer_;            // where the fiber stands while it is left
+  std::byte* stack_;                // its lowest byte
+  void* stack_pointer_;             // where the fiber stands while it is left
   void* caller_pointer_ = nullptr;  // where its caller stands while it runs
   // What the sanitizers keep per stack.
   void* fake_stack_ = nullptr;

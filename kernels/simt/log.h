@@ -19,21 +19,23 @@ enum class FaultKind {
   async_copy,     ///< an access of shared memory that a cp.async is still writing
 };
 
-/// One fault of a kernel. Of faults of a kind at one place, every block reports the first.
+/// One fault of a kernel. Of faults of a kind at one line (of races between the same two) every block reports
+/// the first.
 struct Fault {
   FaultKind kind;
   std::string kernel;
-  dim3 block;    ///< blockIdx
-  dim3 thread;   ///< threadIdx
+  dim3 block;   ///< blockIdx
+  dim3 thread;  ///< threadIdx
   std::string file;
   unsigned line;
-  Status status;  ///< all of it in one line
+  unsigned other_line;  ///< of a race: the line of the access that came first; else 0
+  Status status;        ///< all of it in one line
 };
 
 enum class Space { global, shared };
 
-/// What one place in a kernel's source (one file, line and column) asked of memory. The k-th access of each lane at
-/// that place since the last barrier is one request of its warp.
+/// What one place in a kernel's source (one file, line and column) asked of memory. The k-th access of each
+/// lane at that place since the last barrier is one request of its warp.
 struct SiteCount {
   std::string file;
   unsigned line;
@@ -42,8 +44,9 @@ struct SiteCount {
   runtime::Access access;
   std::uint64_t requests = 0;  ///< of whole warps
   std::uint64_t bytes = 0;     ///< that the lanes asked for
-  /// Global memory: 32-byte sectors that the requests touch. Shared memory: passes over the 32 banks; lanes that read
-  /// different words of one bank take turns (8-byte accesses go by half warps, 16-byte ones by quarters).
+  /// Global memory: 32-byte sectors that the requests touch. Shared memory: passes over the 32 banks; lanes
+  /// that read different words of one bank take turns (8-byte accesses go by half warps, 16-byte ones by
+  /// quarters).
   std::uint64_t transactions = 0;
   std::uint64_t ideal = 0;  ///< the same if the bytes lay side by side, without conflicts
 };
@@ -53,8 +56,8 @@ struct LaunchCounts {
   std::string kernel;
   dim3 grid;
   dim3 block;
-  std::vector<SiteCount> sites;  ///< ordered by file, line, column, space and access
-  std::uint64_t barriers = 0;    ///< __syncthreads, once per block
+  std::vector<SiteCount> sites;     ///< ordered by file, line, column, space and access
+  std::uint64_t barriers = 0;       ///< __syncthreads, once per block
   std::uint64_t warp_barriers = 0;  ///< __syncwarp, once per warp
   std::uint64_t mma = 0;            ///< tensor-core instructions, once per warp
 
@@ -64,7 +67,8 @@ struct LaunchCounts {
   double bank_conflict_degree() const;
 };
 
-/// What launches leave behind when Context::simt_log points to one. Not to be shared by launches at the same time.
+/// What launches leave behind when Context::simt_log points to one. Not to be shared by launches at the same
+/// time.
 struct Log {
   std::vector<LaunchCounts> launches;
   std::vector<Fault> faults;

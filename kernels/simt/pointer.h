@@ -8,9 +8,9 @@
 #include "kernels/simt/block.h"
 #include "kernels/simt/types.h"
 
-/// Arrays that check every access. A kernel indexes them as it would plain pointers and arrays; every index notes
-/// the line of the kernel that it stands in. What is read must be given a type (`const float v = a[i]`): `auto`
-/// would keep the element rather than its value, and does not compile when it is used.
+/// Arrays that check every access. A kernel indexes them as it would plain pointers and arrays; every index
+/// notes the line of the kernel that it stands in. What is read must be given a type (`const float v =
+/// a[i]`): `auto` would keep the element rather than its value, and does not compile when it is used.
 namespace bauta::simt {
 namespace runtime {
 
@@ -82,9 +82,15 @@ class Element {
 
   void operator=(const Value& value) && { runtime::store(at_, value); }
   void operator=(Element&& other) && { runtime::store(at_, Value(std::move(other))); }
-  void operator+=(const Value& value) && { runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) + value)); }
-  void operator-=(const Value& value) && { runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) - value)); }
-  void operator*=(const Value& value) && { runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) * value)); }
+  void operator+=(const Value& value) && {
+    runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) + value));
+  }
+  void operator-=(const Value& value) && {
+    runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) - value));
+  }
+  void operator*=(const Value& value) && {
+    runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) * value));
+  }
 
  private:
   Pointer<T> at_;
@@ -92,7 +98,8 @@ class Element {
 
 namespace runtime {
 
-/// The part `index` of `count` that an array of T with these further dimensions consists of: an element or a row.
+/// The part `index` of `count` that an array of T with these further dimensions consists of: an element or a
+/// row.
 template <class T, std::size_t... kRest>
 auto part(Place place, std::size_t count, const At& at) {
   constexpr std::size_t kBytes = (sizeof(T) * ... * kRest);
@@ -129,8 +136,8 @@ class Row {
   runtime::Place place_;
 };
 
-/// A shared array of T with the given dimensions. The variable is a handle: the block that runs gives it memory when
-/// it is first used.
+/// A shared array of T with the given dimensions. The variable is a handle: the block that runs gives it
+/// memory when it is first used.
 template <class T, std::size_t... kSizes>
 class Shared {
  public:

@@ -11,7 +11,8 @@ Moment now(const Thread& thread, const Where& where) {
   return {thread.block->epoch(), thread.stamp, thread.number, where};
 }
 
-// What thread t has waited for. A barrier of the block orders everything; one of a warp what its lanes did before.
+// What thread t has waited for. A barrier of the block orders everything; one of a warp what its lanes did
+// before.
 bool before(const Moment& moment, const Thread& t) {
   if (moment.thread == t.number || moment.epoch < t.block->epoch()) return true;
   return moment.thread / 32 == t.warp && t.seen[static_cast<std::size_t>(moment.thread % 32)] >= moment.stamp;
@@ -34,9 +35,10 @@ bool reads_before(const Cell& cell, const Thread& t) {
 
 void report_race(Thread& t, Cell& cell, const Moment& other, const char* did, const Where& where) {
   cell.raced = true;
-  t.block->fault(FaultKind::race, t, where,
-                 "race on shared memory: " + t.block->name(other.thread) + " " + did + " it at " + line(other.where),
-                 "put a barrier between the two");
+  t.block->fault(
+      FaultKind::race, t, where,
+      "race on shared memory: " + t.block->name(other.thread) + " " + did + " it at " + line(other.where),
+      "put a barrier between the two", other.where);
 }
 
 void note_read(Cell& cell, const Thread& t, const Where& where) {
@@ -103,7 +105,8 @@ void SharedArray::for_cells(std::size_t offset, std::size_t count, Action&& acti
   for (std::size_t i = offset / element_bytes_; i < end; ++i) action(cells_[i]);
 }
 
-void SharedArray::access(Thread& thread, Access kind, std::size_t offset, std::size_t count, const Where& where) {
+void SharedArray::access(Thread& thread, Access kind, std::size_t offset, std::size_t count,
+                         const Where& where) {
   for_cells(offset, count, [&](Cell& cell) {
     if (refuse_copying(cell, thread, where)) return;
     if (kind == Access::load) {

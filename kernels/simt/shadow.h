@@ -20,9 +20,9 @@ struct Moment {
 
 /// What is known of one element of a shared array.
 struct Cell {
-  Moment write;              // the last one
-  Moment read;               // since that; of several readers the last, with the greatest stamp
-  std::uint32_t lanes = 0;   // the readers, if all are of one warp
+  Moment write;             // the last one
+  Moment read;              // since that; of several readers the last, with the greatest stamp
+  std::uint32_t lanes = 0;  // the readers, if all are of one warp
   bool several_warps = false;
   bool atomic = false;           // the last write was an atomic
   bool several_atomics = false;  // and others happened at the same time
@@ -42,7 +42,8 @@ class SharedArray {
   void access(Thread& thread, Access kind, std::size_t offset, std::size_t count, const Where& where);
   /// The same for the two ends of a cp.async: from when it is issued until it is waited for.
   void begin_copy(Thread& thread, std::size_t offset, std::size_t count, const Where& where);
-  void end_copy(Thread& thread, std::size_t offset, const std::byte* from, std::size_t count, const Where& where);
+  void end_copy(Thread& thread, std::size_t offset, const std::byte* from, std::size_t count,
+                const Where& where);
 
  private:
   struct alignas(128) Line {  // begins at the first bank

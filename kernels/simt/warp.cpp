@@ -44,8 +44,8 @@ void begin_copy(const Place& shared, const Place& global, unsigned bytes, unsign
   if (valid > 0) std::memcpy(copy.data, access(global, Access::load, valid, bytes), valid);
   if (!fits) {
     block.fault(FaultKind::out_of_bounds, thread, shared.where,
-                "cp.async to " + std::to_string(bytes) + " bytes at offset " + std::to_string(shared.offset) + " of " +
-                    std::to_string(shared.bytes) + " bytes",
+                "cp.async to " + std::to_string(bytes) + " bytes at offset " + std::to_string(shared.offset) +
+                    " of " + std::to_string(shared.bytes) + " bytes",
                 "it must write to a shared array, or a row of one, and end within it");
     return;
   }
@@ -61,7 +61,8 @@ void begin_copy(const Place& shared, const Place& global, unsigned bytes, unsign
   }
   copy.array->begin_copy(thread, copy.offset, bytes, copy.where);
   if (block.counts() != nullptr) {
-    block.counts()->note(thread.warp, thread.lane, Space::shared, Access::store, copy.offset, bytes, copy.where);
+    block.counts()->note(thread.warp, thread.lane, Space::shared, Access::store, copy.offset, bytes,
+                         copy.where);
   }
   thread.copies.push_back(copy);
 }

@@ -96,7 +96,8 @@ inline void vote_together(void* const* lanes, unsigned mask) {
 // `width` cuts the warp into parts of 1, 2, 4, 8, 16 or 32 lanes that shuffle among themselves.
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, runtime::Where where = runtime::Where::current()) {
+T __shfl_sync(unsigned mask, T value, int source, int width = 32,
+              runtime::Where where = runtime::Where::current()) {
   const int first = runtime::current->lane / width * width;
   return runtime::shuffle(mask, value, first + (source & (width - 1)), where);
 }

@@ -36,6 +36,13 @@ Outputs run(const Context& context, const Problem& p) {
   return out;
 }
 
+void expect_equal(const Outputs& actual, const Outputs& expected) {
+  expect_close(actual.y, expected.y, 2e-6);
+  expect_close(actual.dx, expected.dx, 2e-6);
+  expect_close(actual.dw, expected.dw, 2e-6);
+  expect_close(actual.dbias, expected.dbias, 2e-6);
+}
+
 class LinearTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, LinearTest, ::testing::ValuesIn(machines()), machine_name);
 
@@ -43,12 +50,7 @@ TEST_P(LinearTest, EqualsTheReference) {
   for (const LinearShape& s : kLinearCases) {
     SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
     const Problem p(s);
-    const Outputs expected = run(reference_context(), p);
-    const Outputs actual = run(Runner(GetParam()).context(), p);
-    expect_close(actual.y, expected.y, 2e-6);
-    expect_close(actual.dx, expected.dx, 2e-6);
-    expect_close(actual.dw, expected.dw, 2e-6);
-    expect_close(actual.dbias, expected.dbias, 2e-6);
+    expect_equal(run(Runner(GetParam()).context(), p), run(reference_context(), p));
   }
 }
 
@@ -80,6 +82,29 @@ TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
       sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
   }
   expect_same_bits(sum.dw, whole.dw);
+}
+
+class LinearGpuTest : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearGpuTest);
+INSTANTIATE_TEST_SUITE_P(Machines, LinearGpuTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+TEST_P(LinearGpuTest, EqualsTheReferenceOnSmallShapes) {
+  for (const LinearShape& s : kLinearCases) {
+    SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
+    if (Index{s.batch} * s.in_features * s.out_features > 1'000'000) continue;  // seconds under simt
+    const Problem p(s);
+    expect_equal(run(Runner(GetParam()).context(), p), run(reference_context(), p));
+  }
+}
+
+TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
+  const Problem p({13, 40, 26});
+  const Outputs one = run(Runner({"", Isa::portable, 1, GetParam().backend}).context(), p);
+  const Outputs many = run(Runner({"", Isa::portable, 8, GetParam().backend}).context(), p);
+  expect_same_bits(one.y, many.y);
+  expect_same_bits(one.dx, many.dx);
+  expect_same_bits(one.dw, many.dw);
+  expect_same_bits(one.dbias, many.dbias);
 }
 
 TEST(LinearReference, GradientsAgreeWithFiniteDifferences) {

@@ -24,6 +24,7 @@ struct Machine {
   std::string name;  ///< "avx2_3threads"
   Isa isa;
   int threads;
+  Backend backend = Backend::cpu;
 
   friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
 };
@@ -39,11 +40,22 @@ inline std::vector<Machine> machines() {
   return all;
 }
 
+/// What an op's CUDA kernels run on here: simt, with 1 and with 3 threads.
+inline std::vector<Machine> gpu_machines() {
+#if defined(BAUTA_HAS_SIMT)
+  return {{"simt_1thread", Isa::portable, 1, Backend::simt},
+          {"simt_3threads", Isa::portable, 3, Backend::simt}};
+#else
+  return {};
+#endif
+}
+
 /// A Context with the pool and workspace that it refers to.
 class Runner {
  public:
   explicit Runner(const Machine& machine, std::size_t workspace_bytes = 0)
       : pool_(machine.threads), workspace_(workspace_bytes) {
+    context_.backend = machine.backend;
     context_.isa = machine.isa;
     context_.pool = &pool_;
     context_.workspace = workspace_.span();
