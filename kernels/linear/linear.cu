@@ -44,11 +44,11 @@ __device__ __forceinline__ void multiply_add(float4& sum, float a, const float4&
 
 /// One warp computes a 16x32 tile of c, or its share of the sum over k: the 8 warps of a block are kSplit
 /// neighbours in k by 8/kSplit neighbours in n. A warp has slices of its own in shared memory, two in flight
-/// (cp.async), and waits for nobody until the end, when the block adds the shares up in a fixed order: the same
-/// bits on every run. Reads a n/32 times and b m/16 times, in whole sectors, from the second-level cache
-/// when they fit there; writes c once. Per 16 fma a lane reads two float4 of shared memory, which is what limits it
-/// when k and m are large. The study's layer at batch 32: each pass asks the cache for 25 MB, and moves 8.4 MB of w or dw to or from memory: bound by cache and latency
-/// rather than by fma (134 MFLOP).
+/// (cp.async), and waits for nobody until the end, when the block adds the shares up in a fixed order: the
+/// same bits on every run. Reads a n/32 times and b m/16 times, in whole sectors, from the second-level cache
+/// when they fit there; writes c once. Per 16 fma a lane reads two float4 of shared memory, which is what
+/// limits it when k and m are large. The study's layer at batch 32: each pass asks the cache for 25 MB, and
+/// moves 8.4 MB of w or dw to or from memory: bound by cache and latency rather than by fma (134 MFLOP).
 template <bool kAByRows, bool kBByRows, int kSplit>
 __global__ void __launch_bounds__(kWarps * 32)
     product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
