@@ -50,7 +50,9 @@ foreach(part IN ITEMS NCCL MPI VIDEO)
 endforeach()
 
 # nvcc is looked for where the toolkit installs itself, too. Kernels are compiled for CMAKE_CUDA_ARCHITECTURES.
-if(NOT BAUTA_CUDA STREQUAL "OFF")
+if(BAUTA_CORE_ONLY OR CMAKE_CROSSCOMPILING)
+  bauta_part_missing(CUDA "this builds bauta_core alone, or for another machine")
+elseif(NOT BAUTA_CUDA STREQUAL "OFF")
   find_program(BAUTA_NVCC nvcc HINTS $ENV{CUDA_PATH}/bin $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
   mark_as_advanced(BAUTA_NVCC)
   if(BAUTA_NVCC)
