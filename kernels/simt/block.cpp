@@ -27,7 +27,7 @@ bool same(const Where& a, const Where& b) {
 }  // namespace
 
 std::string line(const Where& where) {
-  return std::string(where.file_name()) + ":" + std::to_string(where.line());
+  return std::string(file_of(where)) + ":" + std::to_string(where.line());
 }
 
 void Block::run(const Shape& shape, dim3 index, const std::function<void()>& kernel, Counts* counts,
@@ -185,15 +185,15 @@ void Block::fault(FaultKind kind, const Thread& thread, const Where& where, cons
   const unsigned here = where.line();
   const unsigned there = other.line();
   const auto known = [&](const Fault& f) {
-    return f.kind == kind && f.file == where.file_name() &&
+    return f.kind == kind && f.file == file_of(where) &&
            std::minmax(f.line, f.other_line) == std::minmax(here, there);
   };
   if (std::any_of(faults_->begin() + static_cast<std::ptrdiff_t>(first_fault_), faults_->end(), known))
     return;
   const std::string at = "kernel " + shape_->kernel + ", " + name_of("block", index_) + ", " +
                          name_of("thread", thread.index) + ", " + line(where);
-  faults_->push_back({kind, shape_->kernel, index_, thread.index, where.file_name(), where.line(),
-                      other.line(), Status::error(what, at, fix)});
+  faults_->push_back({kind, shape_->kernel, index_, thread.index, file_of(where), where.line(), other.line(),
+                      Status::error(what, at, fix)});
 }
 
 void Block::read_uninitialised(Cell& cell, const Thread& thread, const Where& where) {

@@ -88,7 +88,7 @@ void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t 
                             static_cast<unsigned>(space);
   auto [entry, added] = warps_[static_cast<std::size_t>(warp)].try_emplace(key);
   Site& site = entry->second;
-  if (added) site.count = {where.file_name(), where.line(), where.column(), space, access};
+  if (added) site.count = {file_of(where), where.line(), where.column(), space, access};
   site.bytes = bytes;
   const std::size_t k = site.accesses[static_cast<std::size_t>(lane)]++;
   if (k >= site.requests.size()) site.requests.emplace_back();

@@ -55,6 +55,14 @@ namespace runtime {
 /// Where in a kernel's source something happens.
 using Where = std::source_location;
 
+/// The file of a place, as it is named in the source tree: compiler caches put the way there from the build
+/// folder before it.
+inline const char* file_of(const Where& where) {
+  const char* file = where.file_name();
+  while (std::strncmp(file, "../", 3) == 0) file += 3;
+  return file;
+}
+
 enum class Access { load, store, atomic };
 
 }  // namespace runtime
