@@ -56,7 +56,7 @@ Status launch(const Context& context, const Shape& shape, const std::function<vo
     faults.insert(faults.end(), found.begin(), found.end());
   });
   std::stable_sort(faults.begin(), faults.end(), earlier);
-  const Status status = faults.empty() ? Status() : faults.front().status;
+  Status status = faults.empty() ? Status() : faults.front().status;
   if (context.simt_log != nullptr) {
     context.simt_log->launches.push_back(std::move(total));
     context.simt_log->faults.insert(context.simt_log->faults.end(), faults.begin(), faults.end());
