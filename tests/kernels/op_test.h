@@ -14,8 +14,9 @@
 #include "engine/core/rng.h"
 #include "kernels/common.h"
 
-/// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and each
-/// backend compares forward, dgrad and wgrad with the reference, and the reference with finite differences.
+/// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and
+/// each backend compares forward, dgrad and wgrad with the reference, and the reference with finite
+/// differences.
 namespace bauta::testing {
 
 /// A way to compute on this machine: backend, ISA and threads.
@@ -75,8 +76,8 @@ inline Context reference_context() {
   return context;
 }
 
-/// An output array between two fences. It starts out poisoned, so that a value never written shows, and check()
-/// fails if anything outside of it was written.
+/// An output array between two fences. It starts out poisoned, so that a value never written shows, and
+/// check() fails if anything outside of it was written.
 template <class T>
 class Guarded {
  public:
@@ -128,8 +129,8 @@ inline void expect_same_bits(const Guarded<float>& a, const Guarded<float>& b) {
   EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
 }
 
-/// Holds a gradient against finite differences: for some indices i of `x`, d(Σ_j dy[j]·y[j])/dx[i] by a central
-/// difference of `forward` (x -> y) equals gradient[i] within `tolerance` times the largest gradient.
+/// Holds a gradient against finite differences: for some indices i of `x`, d(Σ_j dy[j]·y[j])/dx[i] by a
+/// central difference of `forward` (x -> y) equals gradient[i] within `tolerance` times the largest gradient.
 inline void expect_gradient(const std::function<void(const float* x, float* y)>& forward, Buffer<float>& x,
                             const Buffer<float>& dy, const Guarded<float>& gradient, double tolerance,
                             float epsilon = 1.0F / 64) {
