@@ -9,7 +9,6 @@
 #include "apps/bauta/machine.h"
 #include "apps/bauta/terminal.h"
 #include "engine/io/image.h"
-#include "engine/io/preprocess.h"
 #include "optim/predict.h"
 
 namespace bauta {
@@ -42,12 +41,6 @@ struct Chunk {
   std::vector<std::uint8_t> pixels;   // theirs, [n, H, W, 3]
 };
 
-Status decode(const std::string& path, ImageSize size, std::span<std::uint8_t> pixels) {
-  const auto image = load_image(path);
-  if (!image.ok()) return image.status();
-  return resize_bilinear(image->pixels, image->width, image->height, pixels, size.width, size.height);
-}
-
 Chunk read_chunk(const Context& context, std::span<const std::string> paths, ImageSize size) {
   Chunk chunk{{paths.begin(), paths.end()}, std::vector<Status>(paths.size()), {}, {}};
   chunk.pixels.resize(paths.size() * size.bytes());
@@ -56,7 +49,7 @@ Chunk read_chunk(const Context& context, std::span<const std::string> paths, Ima
   };
   parallel_for(context, static_cast<int>(paths.size()), [&](int index, int) {
     const auto i = static_cast<std::size_t>(index);
-    chunk.statuses[i] = decode(chunk.paths[i], size, pixels_of(i));
+    chunk.statuses[i] = load_network_input(chunk.paths[i], size.width, size.height, pixels_of(i));
   });
   for (std::size_t i = 0; i < paths.size(); ++i) {
     if (!chunk.statuses[i].ok()) continue;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/io/image.h"
-#include "engine/io/preprocess.h"
 #include "kernels/thread_pool.h"
 
 namespace bauta {
@@ -12,13 +11,6 @@ namespace {
 // Held at a time: this many images, fewer where they are large.
 constexpr std::size_t kChunkImages = 256;
 constexpr std::size_t kChunkBytes = std::size_t{16} << 20;
-
-/// Decodes one file to `size`.
-Status decode_image(const std::string& file, ImageSize size, std::span<std::uint8_t> pixels) {
-  const Result<Image> image = load_image(file);
-  if (!image.ok()) return image.status();
-  return resize_bilinear(image->pixels, image->width, image->height, pixels, size.width, size.height);
-}
 
 }  // namespace
 
@@ -41,7 +33,8 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
     const auto listed = std::span(images).subspan(static_cast<std::size_t>(begin));
     pool.parallel_for(count, [&](int i, int) {
       const auto at = static_cast<std::size_t>(i);
-      statuses[at] = decode_image(listed[at].file, options.size, pixels_of(i));
+      statuses[at] =
+          load_network_input(listed[at].file, options.size.width, options.size.height, pixels_of(i));
     });
     for (int i = 0; i < count; ++i) {
       const Status& status = statuses[static_cast<std::size_t>(i)];

@@ -3,35 +3,18 @@
 #include <cstring>
 #include <string_view>
 
+#include "engine/io/byte_reader.h"
+#include "engine/io/container.h"
+
 namespace bauta {
 namespace {
 
 using Bytes = std::span<const std::byte>;
 
-// Reads unsigned integers of either byte order; what lies outside of the bytes reads as 0.
-struct Reader {
-  Bytes bytes;
-  bool little_endian = false;
-
-  std::size_t number(std::size_t offset, std::size_t size) const {
-    if (offset > bytes.size() || size > bytes.size() - offset) return 0;
-    std::size_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      const std::size_t at = offset + (little_endian ? size - 1 - i : i);
-      value = value << 8 | std::to_integer<std::size_t>(bytes[at]);
-    }
-    return value;
-  }
-};
-
-bool starts_with(Bytes bytes, std::string_view text) {
-  return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0;
-}
-
 // Of a TIFF structure: byte order, the offset of the first directory, its entries of 12 bytes.
 int tiff_orientation(Bytes tiff) {
   constexpr std::size_t kOrientation = 0x0112;
-  const Reader reader{tiff, starts_with(tiff, "II")};
+  const ByteReader reader{tiff, starts_with(tiff, "II")};
   const std::size_t directory = reader.number(4, 4);
   const std::size_t entries = reader.number(directory, 2);
   for (std::size_t i = 0; i < entries; ++i) {
@@ -47,7 +30,7 @@ int tiff_orientation(Bytes tiff) {
 }  // namespace
 
 int jpeg_orientation(Bytes file) {
-  const Reader reader{file};
+  const ByteReader reader{file};
   std::size_t at = 2;
   while (at + 4 <= file.size() && reader.number(at, 1) == 0xFF) {
     const std::size_t marker = reader.number(at + 1, 1);
@@ -63,8 +46,8 @@ int jpeg_orientation(Bytes file) {
 }
 
 int png_orientation(Bytes file) {
-  if (!starts_with(file, "\x89PNG\r\n\x1a\n")) return 1;
-  const Reader reader{file};
+  if (!is_png(file)) return 1;
+  const ByteReader reader{file};
   std::size_t at = 8;
   while (at + 12 <= file.size()) {
     const std::size_t length = reader.number(at, 4);

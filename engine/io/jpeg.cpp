@@ -24,6 +24,12 @@ class Decoder {
     };
     jpeg_.client_data = this;
     jpeg_create_decompress(&jpeg_);
+    // A file may hold any number of passes over the whole picture, each in a few bytes.
+    progress_.progress_monitor = [](j_common_ptr jpeg) {
+      if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > kMaxScans)
+        std::longjmp(self(jpeg).failed_, 1);
+    };
+    jpeg_.progress = &progress_;
   }
   ~Decoder() { jpeg_destroy_decompress(&jpeg_); }
   Decoder(const Decoder&) = delete;
@@ -39,6 +45,15 @@ class Decoder {
 
   int width() const { return static_cast<int>(jpeg_.image_width); }
   int height() const { return static_cast<int>(jpeg_.image_height); }
+
+  // Whether `file_bytes` can hold that many pixels: a block of 8x8 takes at least a bit.
+  bool can_fit(std::size_t file_bytes) const {
+    const std::size_t blocks =
+        (std::size_t{jpeg_.image_width} + 7) / 8 * ((std::size_t{jpeg_.image_height} + 7) / 8);
+    return blocks <= 8 * file_bytes;
+  }
+
+  bool is_arithmetic() const { return jpeg_.arith_code != FALSE; }
 
   bool read_pixels(Image& image) {
     const bool cmyk = jpeg_.num_components == 4;
@@ -60,12 +75,15 @@ class Decoder {
   }
 
   std::string reason() {
+    if (jpeg_.input_scan_number > kMaxScans) return "more than " + std::to_string(kMaxScans) + " scans";
     char text[JMSG_LENGTH_MAX];
     errors_.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), text);
     return text;
   }
 
  private:
+  static constexpr int kMaxScans = 500;
+
   static Decoder& self(j_common_ptr jpeg) { return *static_cast<Decoder*>(jpeg->client_data); }
 
   // Files hold inverted inks, as Adobe's do; the arithmetic is Pillow's.
@@ -81,6 +99,7 @@ class Decoder {
 
   jpeg_decompress_struct jpeg_{};
   jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
   std::jmp_buf failed_{};
   std::vector<std::uint8_t> row_;
 };
@@ -93,7 +112,9 @@ bool is_jpeg(std::span<const std::byte> file) {
 }
 
 Status check_image_size(std::int64_t width, std::int64_t height, const std::string& name) {
-  if (width >= 1 && height >= 1 && width * height <= kMaxImagePixels) return {};
+  if (width < 1 || height < 1)
+    return Status::error("the image has no pixels", name, "replace or remove the file");
+  if (width <= kMaxImagePixels / height) return {};
   return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) +
                            " pixels, more than " + std::to_string(kMaxImagePixels),
                        name, "scale it down or remove it");
@@ -107,6 +128,14 @@ Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& na
   };
   if (!decoder.read_header(file)) return failure();
   BAUTA_TRY(check_image_size(decoder.width(), decoder.height(), name));
+  if (decoder.is_arithmetic()) {
+    return Status::error("arithmetic coding of JPEG is not supported", name,
+                         "save it as an ordinary JPEG or PNG");
+  }
+  if (!decoder.can_fit(file.size())) {
+    return Status::error("the JPEG is damaged or cut short: too little data for its size", name,
+                         "replace or remove the file");
+  }
   Image image;
   if (!decoder.read_pixels(image)) return failure();
   return image;

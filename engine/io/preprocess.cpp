@@ -31,6 +31,9 @@ struct Filter {
   const std::int32_t* weights_of(std::size_t i) const { return weights.data() + i * stride; }
 };
 
+// Pillow's rounding, of numbers of at least -0.5 or so: lround would round others of them otherwise.
+int round_up_half(double x) { return static_cast<int>(x + 0.5); }  // NOLINT(bugprone-incorrect-roundings)
+
 // The triangle filter between `src` and `dst` pixels. The arithmetic, in double and in this order, is
 // Pillow's, so that the weights come out the same to the last bit.
 Filter make_filter(int src, int dst) {
@@ -44,8 +47,8 @@ Filter make_filter(int src, int dst) {
   std::vector<double> real(filter.stride);
   for (std::size_t i = 0; i < filter.windows.size(); ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(center - support + 0.5));
-    const int count = std::min(src, static_cast<int>(center + support + 0.5)) - first;
+    const int first = std::max(0, round_up_half(center - support));
+    const int count = std::min(src, round_up_half(center + support)) - first;
     double sum = 0;
     for (int k = 0; k < count; ++k) {
       const double distance = std::abs((k + first - center + 0.5) * inverse);
@@ -55,7 +58,7 @@ Filter make_filter(int src, int dst) {
     filter.windows[i] = {first, count};
     for (std::size_t k = 0; k < static_cast<std::size_t>(count); ++k) {
       const double weight = sum != 0.0 ? real[k] / sum : real[k];
-      filter.weights[i * filter.stride + k] = static_cast<std::int32_t>(0.5 + weight * (1 << kWeightBits));
+      filter.weights[i * filter.stride + k] = round_up_half(weight * (1 << kWeightBits));
     }
   }
   return filter;
@@ -154,8 +157,9 @@ Status resize_bilinear(std::span<const Byte> src, int src_width, int src_height,
     return {};
   }
   // Rows that no output row is made of are not filtered.
+  const Window& last = columns.windows.back();
   const auto first = static_cast<std::size_t>(columns.windows.front().first);
-  const auto end = static_cast<std::size_t>(columns.windows.back().first + columns.windows.back().count);
+  const auto end = static_cast<std::size_t>(last.first) + static_cast<std::size_t>(last.count);
   std::vector<Byte> between((end - first) * dst_pitch);
   resize_rows(rows, src.data() + first * src_pitch, src_pitch, end - first, between.data());
   resize_columns(columns, between.data(), static_cast<int>(first), dst_pitch, dst.data());

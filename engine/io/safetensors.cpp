@@ -148,6 +148,7 @@ Status check_tensor(const TensorView& tensor, const std::string& path) {
 template <class Items, class Key>
 Status check_unique(const Items& items, Key key, const std::string& path) {
   std::vector<std::string_view> keys;
+  keys.reserve(items.size());
   for (const auto& item : items) keys.emplace_back(key(item));
   std::sort(keys.begin(), keys.end());
   const auto twice = std::adjacent_find(keys.begin(), keys.end());

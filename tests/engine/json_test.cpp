@@ -56,7 +56,7 @@ TEST(Json, NumbersSurviveDumpAndParse) {
 }
 
 TEST(Json, StringsSurviveDumpAndParse) {
-  std::string all("\0\x01\x1f\n\t\"\\/ a\x7f", 12);
+  std::string all("\0\x01\x1f\n\t\"\\/ a\x7f", 11);
   all += "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\xB7";
   EXPECT_EQ(*parse(Json(all).dump()).string(), all);
 }
