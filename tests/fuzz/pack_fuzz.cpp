@@ -1,27 +1,7 @@
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "engine/data/sources.h"
+#include "tests/fuzz/memory_file.h"
 
-namespace {
-
-/// A file in memory that every input in turn is written to.
-class MemoryFile {
- public:
-  void write(const std::uint8_t* data, std::size_t size) const {
-    if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, data, size, 0) != static_cast<ssize_t>(size)) std::abort();
-  }
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
-
- private:
-  int fd_ = ::memfd_create("pack", 0);
-};
-
-}  // namespace
-
-// Also fuzzes safetensors, the format that a pack is in.
+// Whatever opens has a name, a known label and all its pixels for each image.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const MemoryFile file;
   file.write(data, size);
