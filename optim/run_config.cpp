@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace bauta {
 namespace {
@@ -27,9 +28,15 @@ Json class_weights_json(const ClassWeights& weights) {
   return weights.values;
 }
 
+/// The number as people write it: 1e-05, where the float's exact value is 9.99999974737875e-06.
+double shortest(float value) { return std::stod(fmt::format("{}", value)); }
+
 Json optimizer_json(const OptimizerOptions& o) {
-  if (o.kind == OptimizerKind::sgd) return {{"name", "sgd"}, {"momentum", o.momentum}};
-  return {{"name", "adam"}, {"beta1", o.beta1}, {"beta2", o.beta2}, {"epsilon", o.epsilon}};
+  if (o.kind == OptimizerKind::sgd) return {{"name", "sgd"}, {"momentum", shortest(o.momentum)}};
+  return {{"name", "adam"},
+          {"beta1", shortest(o.beta1)},
+          {"beta2", shortest(o.beta2)},
+          {"epsilon", shortest(o.epsilon)}};
 }
 
 Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
@@ -46,7 +53,7 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"data", fmt::format("{:016x}", data.fingerprint())},
               {"epochs", o.epochs},
               {"batch", o.batch},
-              {"lr", o.lr},
+              {"lr", shortest(o.lr)},
               {"val", o.val},
               {"seed", o.seed},
               {"class-weights", class_weights_json(o.class_weights)},

@@ -19,17 +19,11 @@ namespace fs = std::filesystem;
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
 std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
 
-Status make_empty_folder(const std::string& path) {
+Status make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error) {
-    return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
-  }
-  const bool empty = fs::is_empty(path, error);
-  if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
-  if (empty) return {};
-  return Status::usage("the folder is not empty", path,
-                       "go on with the run in it by --resume, or choose another --out");
+  if (!error) return {};
+  return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
 }
 
 double now() {
@@ -38,8 +32,19 @@ double now() {
 
 }  // namespace
 
+Status RunFolder::check_free(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  const bool empty = fs::is_empty(path, error);
+  if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
+  if (empty) return {};
+  return Status::usage("the folder is not empty", path,
+                       "go on with the run in it by --resume, or choose another --out");
+}
+
 Result<RunFolder> RunFolder::create(const std::string& path) {
-  BAUTA_TRY(make_empty_folder(path));
+  BAUTA_TRY(check_free(path));
+  BAUTA_TRY(make_folder(path));
   File metrics(std::fopen(metrics_path(path).c_str(), "wb"));
   if (!metrics) return file_error("create", metrics_path(path));
   auto events = EventFile::create(events_path(path));
@@ -49,11 +54,10 @@ Result<RunFolder> RunFolder::create(const std::string& path) {
 
 Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes,
                                     std::uint64_t events_bytes) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+  BAUTA_TRY(make_folder(path));
   File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
   if (!metrics) return file_error("open", metrics_path(path));
+  std::error_code error;
   if (fs::file_size(metrics_path(path), error) < metrics_bytes || error) {
     return Status::error("the file is shorter than when the checkpoint was written", metrics_path(path),
                          "put the whole folder back from where it was copied");

@@ -29,6 +29,9 @@ struct EpochMetrics {
 /// checkpoints go.
 class RunFolder {
  public:
+  /// Refuses a folder with anything in it; creates nothing.
+  static Status check_free(const std::string& path);
+
   /// Makes the folder, or takes an empty one; a folder with anything in it is refused.
   static Result<RunFolder> create(const std::string& path);
 

@@ -11,6 +11,7 @@
 #include "apps/bauta/terminal.h"
 #include "apps/bauta/train_report.h"
 #include "layers/zoo.h"
+#include "optim/run_folder.h"
 #include "optim/trainer.h"
 
 namespace bauta {
@@ -103,6 +104,8 @@ Result<int> run_train(TrainArguments arguments, const std::string& command_line)
   if (!weights.ok()) return weights.status();
   const auto start = start_of(arguments);
   if (!start.ok()) return start.status();
+  // Before minutes go into decoding images.
+  if (!arguments.train.resume) BAUTA_TRY(RunFolder::check_free(arguments.train.out));
 
   DataWarnings warnings;
   const auto data = open_data(*machine, arguments.data, image_size(start->model), start->classes,

@@ -11,6 +11,15 @@ import zlib
 from pathlib import Path
 
 BAUTA = os.environ["BAUTA"]
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = os.environ.get("BAUTA_PYTHON", str(ROOT / ".venv/bin/python"))
+
+
+def needs_packages(test, *names):
+    """Skips the test unless PYTHON has these packages, which scripts/setup installs."""
+    probe = [PYTHON, "-c", "import " + ", ".join(names)]
+    if not os.path.exists(PYTHON) or subprocess.run(probe, stderr=subprocess.DEVNULL).returncode != 0:
+        test.skipTest(f"{PYTHON} lacks one of {', '.join(names)}: run scripts/setup, or name another Python by BAUTA_PYTHON")
 
 
 def run(*args, timeout=240, **kwargs):

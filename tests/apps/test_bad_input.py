@@ -194,6 +194,12 @@ class Runs(CliTest):
         self.fails("train", "--data", self.faces, "--out", self.work / "run", "--batch", 8, "--lr", "1e30",
                    saying=["step", "--lr"])
 
+    def test_a_folder_that_is_not_empty_is_refused_before_the_data_are_opened(self):
+        (self.work / "notes.txt").write_text("mine")
+        self.fails("train", "--data", self.work / "no-such-data", "--out", self.work, code=2,
+                   saying=[self.work, "not empty", "--resume"])
+        self.assertEqual((self.work / "notes.txt").read_text(), "mine")
+
     def test_a_folder_that_cannot_be_made(self):
         (self.work / "file").write_text("")
         self.fails("train", "--data", self.faces, "--out", self.work / "file/run", saying="file/run")

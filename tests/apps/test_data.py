@@ -12,6 +12,10 @@ class Make(CliTest):
         self.assertRegex(lines[0], r"^wrote 7 faces with a mask and 5 without into ")
         self.assertTrue(lines[1].startswith(f"next: bauta train --data {out}"))
 
+    def test_every_face_says_that_it_is_rendered(self):
+        for image in self.images():
+            self.assertIn(b"rendered by bauta", image.read_bytes())
+
     def test_the_seed_decides_every_byte_whatever_the_threads(self):
         def made(name, seed, threads):
             self.ok("data", "make", "--out", self.work / name, "--with-mask", 3, "--without-mask", 3, "--seed", seed,
@@ -24,7 +28,7 @@ class Make(CliTest):
 
     def test_a_folder_with_something_in_it_is_refused_and_kept(self):
         before = [p.read_bytes() for p in self.images()]
-        self.fails("data", "make", "--out", self.faces, saying=self.faces)
+        self.fails("data", "make", "--out", self.faces, code=2, saying=self.faces)
         self.assertEqual(before, [p.read_bytes() for p in self.images()])
 
 

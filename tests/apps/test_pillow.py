@@ -4,10 +4,8 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from bauta_cli import BAUTA
+from bauta_cli import BAUTA, PYTHON, ROOT, needs_packages
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = os.environ.get("BAUTA_PYTHON", str(ROOT / ".venv/bin/python"))
 SHARED = Path(os.environ.get("BAUTA_SHARED", str(ROOT.parent / "shared")))
 
 
@@ -16,14 +14,9 @@ def compare(*args):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def has_pillow():
-    return subprocess.run([PYTHON, "-c", "import PIL, safetensors"], stderr=subprocess.DEVNULL).returncode == 0
-
-
 class KindsOfImages(unittest.TestCase):
     def test_every_kind_gives_pillows_bytes(self):
-        if not os.path.exists(PYTHON) or not has_pillow():
-            self.skipTest(f"{PYTHON} has no Pillow: run scripts/setup, or name another Python by BAUTA_PYTHON")
+        needs_packages(self, "PIL", "safetensors")
         result = compare("kinds")
         self.assertEqual(result.returncode, 0, result.stdout)
 
@@ -33,8 +26,7 @@ class RealPhotographs(unittest.TestCase):
         photographs = SHARED / "data/classify"
         if not photographs.is_dir():
             self.skipTest(f"shared data are absent ({photographs})")
-        if not os.path.exists(PYTHON) or not has_pillow():
-            self.skipTest(f"{PYTHON} has no Pillow: run scripts/setup, or name another Python by BAUTA_PYTHON")
+        needs_packages(self, "PIL", "safetensors")
         result = compare("folder", photographs, 600)
         self.assertEqual(result.returncode, 0, result.stdout)
 

@@ -8,8 +8,14 @@
 // clang-format on
 
 #include <cstdlib>
+#include <string_view>
 
 namespace bauta {
+namespace {
+
+constexpr std::string_view kComment = "rendered by bauta";
+
+}  // namespace
 
 std::vector<std::uint8_t> encode_jpeg(const RenderedFace& face) {
   jpeg_compress_struct jpeg{};
@@ -28,6 +34,8 @@ std::vector<std::uint8_t> encode_jpeg(const RenderedFace& face) {
   jpeg_set_quality(&jpeg, face.jpeg_quality, TRUE);
   if (!face.subsampled_chroma) jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
   jpeg_start_compress(&jpeg, TRUE);
+  jpeg_write_marker(&jpeg, JPEG_COM, reinterpret_cast<const JOCTET*>(kComment.data()),
+                    static_cast<unsigned>(kComment.size()));
   while (jpeg.next_scanline < jpeg.image_height) {
     JSAMPROW row = const_cast<JSAMPROW>(face.rgb.data() +
                                         static_cast<std::size_t>(jpeg.next_scanline) * 3 * jpeg.image_width);

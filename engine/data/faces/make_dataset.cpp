@@ -80,7 +80,7 @@ Status check(const MakeOptions& options) {
   std::error_code failure;
   if (fs::exists(options.out, failure) &&
       !(fs::is_directory(options.out, failure) && fs::is_empty(options.out, failure))) {
-    return Status::error("the folder for the data set is not empty", options.out,
+    return Status::usage("the folder for the data set is not empty", options.out,
                          "name a new one, or remove it first");
   }
   return {};
