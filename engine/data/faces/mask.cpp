@@ -36,7 +36,7 @@ Path relative_outline(MaskKind kind) {
 /// A mask on the face: its outline, and pixels in its own coordinates.
 class Worn {
  public:
-  Worn(const Stage& stage, const Mask& mask) : stage_(stage), mask_(mask) {
+  Worn(const Stage& stage, const Mask& mask) : mask_(mask) {
     const float middle = 0.5F * (mask.top + mask.bottom);
     outline =
         stage.on_skin(placed(smooth_loop(mirrored(relative_outline(mask.kind)))), 0.06F + 0.4F * mask.puff);
@@ -68,7 +68,6 @@ class Worn {
   Path outline;
 
  private:
-  const Stage& stage_;
   const Mask& mask_;
   Frame frame_;
   float determinant_ = 1;
