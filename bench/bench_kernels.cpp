@@ -190,13 +190,9 @@ void add_softmax_xent(const Bench& bench) {
     const Index size = Index{s.batch} * s.classes;
     const std::string name = label({s.batch, s.classes});
     const auto labels = std::make_shared<Buffer<std::int32_t>>(static_cast<std::size_t>(s.batch));  // all 0
-    bench.add("softmax_xent/forward/" + name, 0, floats({size, s.batch, s.classes, s.batch}),
-              {size, s.classes, s.batch}, [=](const Context& c, auto& a) {
-                return softmax_xent_forward(c, s, a[0], labels->data(), a[1], a[2]);
-              });
-    bench.add("softmax_xent/dgrad/" + name, 0, floats({size, s.batch, s.classes, size}),
-              {size, s.classes, size}, [=](const Context& c, auto& a) {
-                return softmax_xent_dgrad(c, s, a[0], labels->data(), a[1], 1, a[2]);
+    bench.add("softmax_xent/loss/" + name, 0, floats({size, s.batch, s.classes, s.batch, size}),
+              {size, s.classes, s.batch, size}, [=](const Context& c, auto& a) {
+                return softmax_xent_loss(c, s, a[0], labels->data(), a[1], 1, a[2], a[3]);
               });
     bench.add("softmax/forward/" + name, 0, floats({size, size}), {size, size},
               [=](const Context& c, auto& a) { return softmax_forward(c, s, a[0], a[1]); });

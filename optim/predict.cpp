@@ -22,14 +22,15 @@ Status check_size(const Model& model, const Dataset& data) {
 
 Status forward_losses(Graph& graph, std::span<const float> class_weights,
                       std::span<const std::uint8_t> pixels, std::span<const std::int32_t> labels,
-                      std::span<float> losses) {
+                      std::span<float> losses, float gradient_scale) {
   if (labels.empty()) return {};
   const int batch = static_cast<int>(labels.size());
   BAUTA_TRY(normalize_forward(graph.context(), std::ssize(pixels), pixels.data(), graph.input()));
   BAUTA_TRY(graph.forward(batch));
   const SoftmaxXentShape shape{batch, static_cast<int>(class_weights.size())};
-  return softmax_xent_forward(graph.context(), shape, graph.logits(), labels.data(), class_weights.data(),
-                              losses.data());
+  return softmax_xent_loss(graph.context(), shape, graph.logits(), labels.data(), class_weights.data(),
+                           gradient_scale, losses.data(),
+                           gradient_scale > 0 ? graph.logits_gradient() : nullptr);
 }
 
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,

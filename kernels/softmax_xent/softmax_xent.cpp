@@ -22,20 +22,13 @@ Status check_labels(const SoftmaxXentShape& s, const std::int32_t* labels) {
 
 }  // namespace
 
-Status softmax_xent_forward(const Context& context, const SoftmaxXentShape& s, const float* logits,
-                            const std::int32_t* labels, const float* weights, float* losses) {
+Status softmax_xent_loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
+                         const std::int32_t* labels, const float* weights, float scale, float* losses,
+                         float* dlogits) {
   BAUTA_TRY(check(s));
-  BAUTA_TRY(check_labels(s, labels));
+  if (context.backend != Backend::cuda) BAUTA_TRY(check_labels(s, labels));
   return BAUTA_PICK_BACKEND(context, softmax_xent_backend)
-      .forward(context, s, logits, labels, weights, losses);
-}
-
-Status softmax_xent_dgrad(const Context& context, const SoftmaxXentShape& s, const float* logits,
-                          const std::int32_t* labels, const float* weights, float scale, float* dlogits) {
-  BAUTA_TRY(check(s));
-  BAUTA_TRY(check_labels(s, labels));
-  return BAUTA_PICK_BACKEND(context, softmax_xent_backend)
-      .dgrad(context, s, logits, labels, weights, scale, dlogits);
+      .loss(context, s, logits, labels, weights, scale, losses, dlogits);
 }
 
 Status softmax_forward(const Context& context, const SoftmaxXentShape& s, const float* logits,

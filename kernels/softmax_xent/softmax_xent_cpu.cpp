@@ -30,27 +30,18 @@ double sum_of_exponentials(const float* row, int size, double max) {
   return sum;
 }
 
-Status forward(const Context& context, const SoftmaxXentShape& s, const float* logits,
-               const std::int32_t* labels, const float* weights, float* losses) {
-  for_rows(context, s, [&](Index n) {
-    const float* row = logits + n * s.classes;
-    const double max = largest(row, s.classes);
-    const double loss = std::log(sum_of_exponentials(row, s.classes, max)) + (max - row[labels[n]]);
-    losses[n] = static_cast<float>(weights[labels[n]] * loss);
-  });
-  return {};
-}
-
-Status dgrad(const Context& context, const SoftmaxXentShape& s, const float* logits,
-             const std::int32_t* labels, const float* weights, float scale, float* dlogits) {
+Status loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
+            const std::int32_t* labels, const float* weights, float scale, float* losses, float* dlogits) {
   for_rows(context, s, [&](Index n) {
     const float* row = logits + n * s.classes;
     const double max = largest(row, s.classes);
     const double sum = sum_of_exponentials(row, s.classes, max);
-    const double factor = double{weights[labels[n]]} * scale;
+    const double weight = weights[labels[n]];
+    losses[n] = static_cast<float>(weight * (std::log(sum) + (max - row[labels[n]])));
+    if (dlogits == nullptr) return;
     for (int k = 0; k < s.classes; ++k) {
       const double difference = std::exp(row[k] - max) / sum - (k == labels[n] ? 1 : 0);
-      dlogits[n * s.classes + k] = static_cast<float>(factor * difference);
+      dlogits[n * s.classes + k] = static_cast<float>(weight * scale * difference);
     }
   });
   return {};
@@ -70,6 +61,6 @@ Status softmax(const Context& context, const SoftmaxXentShape& s, const float* l
 
 }  // namespace
 
-const SoftmaxXentBackend softmax_xent_backend = {forward, dgrad, softmax};
+const SoftmaxXentBackend softmax_xent_backend = {loss, softmax};
 
 }  // namespace bauta::BAUTA_ISA

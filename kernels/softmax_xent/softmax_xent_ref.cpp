@@ -17,23 +17,17 @@ std::vector<double> log_probabilities(const SoftmaxXentShape& s, const float* ro
   return logs;
 }
 
-Status forward(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
-               const float* weights, float* losses) {
-  for (Index n = 0; n < s.batch; ++n) {
-    const auto label = static_cast<std::size_t>(labels[n]);
-    losses[n] = static_cast<float>(weights[label] * -log_probabilities(s, logits + n * s.classes)[label]);
-  }
-  return {};
-}
-
-Status dgrad(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
-             const float* weights, float scale, float* dlogits) {
+Status loss(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
+            const float* weights, float scale, float* losses, float* dlogits) {
   for (Index n = 0; n < s.batch; ++n) {
     const std::vector<double> logs = log_probabilities(s, logits + n * s.classes);
-    const double factor = double{weights[labels[n]]} * scale;
+    const double weight = weights[labels[n]];
+    losses[n] = static_cast<float>(weight * -logs[static_cast<std::size_t>(labels[n])]);
+    if (dlogits == nullptr) continue;
     for (int k = 0; k < s.classes; ++k) {
       const double probability = std::exp(logs[static_cast<std::size_t>(k)]);
-      dlogits[n * s.classes + k] = static_cast<float>(factor * (probability - (k == labels[n] ? 1 : 0)));
+      dlogits[n * s.classes + k] =
+          static_cast<float>(weight * scale * (probability - (k == labels[n] ? 1 : 0)));
     }
   }
   return {};
@@ -51,6 +45,6 @@ Status softmax(const Context&, const SoftmaxXentShape& s, const float* logits, f
 
 }  // namespace
 
-const SoftmaxXentBackend softmax_xent_backend = {forward, dgrad, softmax};
+const SoftmaxXentBackend softmax_xent_backend = {loss, softmax};
 
 }  // namespace bauta::reference

@@ -36,11 +36,8 @@ struct Outputs {
 
 Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
-  EXPECT_TRUE(softmax_xent_forward(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(),
-                                   out.losses.data())
-                  .ok());
-  EXPECT_TRUE(softmax_xent_dgrad(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(), kScale,
-                                 out.dlogits.data())
+  EXPECT_TRUE(softmax_xent_loss(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(), kScale,
+                                out.losses.data(), out.dlogits.data())
                   .ok());
   EXPECT_TRUE(softmax_forward(context, p.s, p.logits.data(), out.probabilities.data()).ok());
   return out;
@@ -91,6 +88,17 @@ TEST_P(SoftmaxXentTest, ExtremeLogitsGiveWhatPyTorchGives) {
   EXPECT_TRUE(std::isnan(out.dlogits[6]));
 }
 
+TEST_P(SoftmaxXentTest, TheGradientMayBeLeftOut) {
+  const Problem p({65, 10});
+  const Runner runner(GetParam());
+  const Outputs with = run(runner.context(), p);
+  Guarded<float> losses(p.labels.size());
+  ASSERT_TRUE(softmax_xent_loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(), 0,
+                                losses.data(), nullptr)
+                  .ok());
+  expect_same_bits(losses, with.losses);
+}
+
 TEST_P(SoftmaxXentTest, OneClassHasNeitherLossNorGradient) {
   const Outputs out = run(Runner(GetParam()).context(), Problem({5, 1}));
   for (std::size_t n = 0; n < 5; ++n) {
@@ -118,9 +126,9 @@ TEST(SoftmaxXentReference, EqualsPyTorch) {
   const std::int32_t labels[] = {1, 2};
   float losses[2];
   float dlogits[6];
-  ASSERT_TRUE(softmax_xent_forward(reference_context(), s, logits, labels, weights, losses).ok());
   ASSERT_TRUE(
-      softmax_xent_dgrad(reference_context(), s, logits, labels, weights, 1 / (2.0F + 1.25F), dlogits).ok());
+      softmax_xent_loss(reference_context(), s, logits, labels, weights, 1 / (2.0F + 1.25F), losses, dlogits)
+          .ok());
   const float expected_losses[] = {6.965243816375732F, 6.948428630828857F};
   const float expected_dlogits[] = {0.10881242156028748F, -0.5964758992195129F,  0.4876634478569031F,
                                     0.3626726567745209F,  0.020460590720176697F, -0.3831332325935364F};
@@ -133,9 +141,9 @@ TEST(SoftmaxXentReference, GradientAgreesWithFiniteDifferences) {
   Buffer<float> dlosses(7);
   for (float& d : dlosses.span()) d = kScale;
   const auto forward = [&](const float* logits, float* losses) {
-    ASSERT_TRUE(
-        softmax_xent_forward(reference_context(), p.s, logits, p.labels.data(), p.weights.data(), losses)
-            .ok());
+    ASSERT_TRUE(softmax_xent_loss(reference_context(), p.s, logits, p.labels.data(), p.weights.data(), kScale,
+                                  losses, nullptr)
+                    .ok());
   };
   const Outputs out = run(reference_context(), p);
   expect_gradient(forward, p.logits, dlosses, out.dlogits, 1e-4);
@@ -145,9 +153,8 @@ TEST(SoftmaxXentTest, RefusesShapesAndLabelsThatMakeNoSense) {
   const float logits[] = {1, 2};
   float out[2] = {};
   for (const std::int32_t label : {-1, 2}) {
-    EXPECT_EQ(softmax_xent_forward({}, {1, 2}, logits, &label, logits, out).message(),
+    EXPECT_EQ(softmax_xent_loss({}, {1, 2}, logits, &label, logits, 1, out, nullptr).message(),
               "softmax_xent: label 0 is " + std::to_string(label) + ": labels count from 0 to 1");
-    EXPECT_FALSE(softmax_xent_dgrad({}, {1, 2}, logits, &label, logits, 1, out).ok());
   }
   EXPECT_FALSE(softmax_forward({}, {1, 0}, logits, out).ok());
 }
