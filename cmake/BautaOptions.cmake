@@ -40,7 +40,7 @@ function(bauta_part_missing name why)
   endif()
 endfunction()
 
-bauta_part(CUDA "CUDA kernels, of the linear layer so far, which no program runs yet")
+bauta_part(CUDA "CUDA kernels, of all ops but the convolutions, which no program runs yet")
 bauta_part(SIMT "CUDA kernels on the CPU, for tests")
 bauta_part(NCCL "gradients between GPUs")
 bauta_part(MPI "gradients between processes")

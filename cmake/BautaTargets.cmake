@@ -52,7 +52,9 @@ endif()
 if(BAUTA_HAS_CUDA)
   add_library(bauta_cuda STATIC)
   set_target_properties(bauta_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
-  target_compile_options(bauta_cuda PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra -Xptxas=-warn-spills)
+  # --fmad=false: what -ffp-contract=off is to the host's compiler, so that simt's bits are the GPU's.
+  target_compile_options(bauta_cuda PRIVATE --expt-relaxed-constexpr --fmad=false -Xcompiler=-Wall,-Wextra
+                                            -Xptxas=-warn-spills)
   target_link_libraries(bauta_cuda PUBLIC bauta_core CUDA::cudart_static)
   target_link_libraries(bauta_gpu INTERFACE $<LINK_LIBRARY:WHOLE_ARCHIVE,bauta_cuda>)
 endif()

@@ -29,7 +29,7 @@ void step(const Context& context, const AdamStep& adam, const Buffer<float>& g, 
 }
 
 class AdamTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, AdamTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, AdamTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(AdamTest, EqualsTheReference) {
   for (const Index size : kAdamCases) {
@@ -68,8 +68,8 @@ TEST_P(AdamTest, BitsDoNotDependOnThreads) {
   const Buffer<float> g = random_floats(static_cast<std::size_t>(size), 2);
   State one(size);
   State many(size);
-  step(Runner({"", GetParam().isa, 1}).context(), {}, g, one);
-  step(Runner({"", GetParam().isa, 8}).context(), {}, g, many);
+  step(Runner({"", GetParam().isa, 1, GetParam().backend}).context(), {}, g, one);
+  step(Runner({"", GetParam().isa, 8, GetParam().backend}).context(), {}, g, many);
   expect_same_bits(one.w, many.w);
   expect_same_bits(one.m, many.m);
   expect_same_bits(one.v, many.v);

@@ -44,7 +44,7 @@ void expect_the_references_bits(const Machine& machine, const MaxPoolShape& s, c
 }
 
 class MaxPoolTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, MaxPoolTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, MaxPoolTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(MaxPoolTest, HasTheReferencesBits) {
   for (const MaxPoolShape& s : kMaxPoolCases) {

@@ -19,7 +19,7 @@ Guarded<float> run(const Context& context, const Buffer<std::uint8_t>& x) {
 }
 
 class NormalizeTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, NormalizeTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, NormalizeTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(NormalizeTest, HasTheReferencesBits) {
   for (const Index size : kNormalizeCases) {

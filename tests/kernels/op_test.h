@@ -50,6 +50,13 @@ inline std::vector<Machine> gpu_machines() {
 #endif
 }
 
+/// All of the above.
+inline std::vector<Machine> all_machines() {
+  std::vector<Machine> all = machines();
+  for (const Machine& machine : gpu_machines()) all.push_back(machine);
+  return all;
+}
+
 /// A Context with the pool and workspace that it refers to.
 class Runner {
  public:

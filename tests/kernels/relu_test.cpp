@@ -33,7 +33,7 @@ void expect_the_references_bits(const Machine& machine, const Buffer<float>& x) 
 }
 
 class ReluTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, ReluTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, ReluTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(ReluTest, HasTheReferencesBits) {
   for (const Index size : kReluCases) {

@@ -26,7 +26,7 @@ void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, St
 }
 
 class SgdTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, SgdTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, SgdTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(SgdTest, EqualsTheReference) {
   for (const Index size : kSgdCases) {

@@ -52,7 +52,7 @@ void expect_the_reference(const Machine& machine, const Problem& p) {
 }
 
 class SoftmaxXentTest : public ::testing::TestWithParam<Machine> {};
-INSTANTIATE_TEST_SUITE_P(Machines, SoftmaxXentTest, ::testing::ValuesIn(machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, SoftmaxXentTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(SoftmaxXentTest, EqualsTheReference) {
   for (const SoftmaxXentShape& s : kSoftmaxXentCases) {

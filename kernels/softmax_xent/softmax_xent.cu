@@ -1,0 +1,112 @@
+#include <cmath>
+
+#include "kernels/cuda/device.h"
+#include "kernels/softmax_xent/softmax_xent_backends.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+constexpr int kWarps =
+    8;  // of a block; one block per multiprocessor will do, without which nvcc spills registers
+
+// A warp takes a row, its lanes every 32nd class. Lanes add up their share in the classes' order and then one
+// another's in a butterfly, so that all have the sum, and the same bits on every run. In double, as on the
+// CPU: a network for a few classes has a few dozen numbers here.
+
+__device__ __forceinline__ int row_of_warp() {
+  return static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / 32;
+}
+
+__device__ __forceinline__ int lane_of_warp() { return static_cast<int>(threadIdx.x) % 32; }
+
+__device__ __forceinline__ double largest(Ptr<const float> row, int classes, int lane) {
+  double max = -INFINITY;
+  for (int k = lane; k < classes; k += 32) {
+    const double value = row[k];
+    max = value > max ? value : max;
+  }
+#pragma unroll
+  for (int bit = 16; bit > 0; bit /= 2) {
+    const double other = __shfl_xor_sync(~0U, max, bit);
+    max = other > max ? other : max;
+  }
+  return max;
+}
+
+// log Σ_k exp(row[k] - max), at least 0 unless something is NaN.
+__device__ __forceinline__ double log_of_sum(Ptr<const float> row, int classes, double max, int lane) {
+  double sum = 0;
+  for (int k = lane; k < classes; k += 32) {
+    const double value = row[k];
+    sum += exp(value - max);
+  }
+#pragma unroll
+  for (int bit = 16; bit > 0; bit /= 2) sum += __shfl_xor_sync(~0U, sum, bit);
+  return log(sum);
+}
+
+/// Loss and gradient in one launch. Reads the logits three times, all but the first from the caches, and the
+/// weight of each row's label; writes N losses, and the gradient once unless it is null. The study's batch is
+/// 64 logits: bound by the time that a launch takes. A label that there is not gives NaN.
+__global__ void __launch_bounds__(kWarps * 32, 1)
+    cross_entropy(SoftmaxXentShape s, Global<const float> logits, Global<const std::int32_t> labels,
+                  Global<const float> weights, float scale, Global<float> losses, Global<float> dlogits) {
+  const int n = row_of_warp();
+  const int lane = lane_of_warp();
+  if (n >= s.batch) return;
+  const Index first = Index{n} * s.classes;
+  const Ptr<const float> row = logits + first;
+  const double max = largest(row, s.classes, lane);
+  const double log_sum = log_of_sum(row, s.classes, max, lane);
+  const int label = labels[n];
+  const bool known = label >= 0 && label < s.classes;
+  const float label_logit = row[known ? label : 0];
+  const float label_weight = weights[known ? label : 0];
+  const double weight = known ? double{label_weight} : NAN;
+  if (lane == 0) losses[n] = static_cast<float>(weight * (log_sum + (max - label_logit)));
+  if (!dlogits) return;
+  for (int k = lane; k < s.classes; k += 32) {
+    const double value = row[k];
+    const double difference = exp(value - max - log_sum) - (k == label ? 1 : 0);
+    dlogits[first + k] = static_cast<float>(weight * scale * difference);
+  }
+}
+
+/// Reads the logits three times, all but the first from the caches, and writes the probabilities once: bound
+/// by the time that a launch takes, and with many rows by memory. The probabilities may be the logits: a lane
+/// reads again what it replaces, and nothing else, after the butterfly.
+__global__ void __launch_bounds__(kWarps * 32, 1)
+    normalized_exponentials(SoftmaxXentShape s, Ptr<const float> logits, Ptr<float> probabilities) {
+  const int n = row_of_warp();
+  const int lane = lane_of_warp();
+  if (n >= s.batch) return;
+  const Index first = Index{n} * s.classes;
+  const Ptr<const float> row = logits + first;
+  const double max = largest(row, s.classes, lane);
+  const double log_sum = log_of_sum(row, s.classes, max, lane);
+  for (int k = lane; k < s.classes; k += 32) {
+    const double value = row[k];
+    probabilities[first + k] = static_cast<float>(exp(value - max - log_sum));
+  }
+}
+
+unsigned blocks(const SoftmaxXentShape& s) { return static_cast<unsigned>(ceil_div(s.batch, kWarps)); }
+Index size(const SoftmaxXentShape& s) { return Index{s.batch} * s.classes; }
+
+Status loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
+            const std::int32_t* labels, const float* weights, float scale, float* losses, float* dlogits) {
+  return launch(context, {"softmax_xent", blocks(s), kWarps * 32}, cross_entropy, s, global(logits, size(s)),
+                global(labels, s.batch), global(weights, s.classes), scale, global(losses, s.batch),
+                global(dlogits, size(s)));
+}
+
+Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
+  return launch(context, {"softmax", blocks(s), kWarps * 32}, normalized_exponentials, s,
+                global(logits, size(s)), global(probabilities, size(s)));
+}
+
+}  // namespace
+
+const SoftmaxXentBackend softmax_xent_backend = {loss, softmax};
+
+}  // namespace bauta::BAUTA_DEVICE
