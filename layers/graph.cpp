@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "engine/core/arena.h"
+#include "kernels/normalize/normalize.h"
 
 namespace bauta {
 namespace {
@@ -33,8 +33,9 @@ Size3 region_read(const Layer& layer, Size3 out, Size3 in) {
   return in;
 }
 
-bool all_finite(const float* values, std::size_t count) {
-  return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
+// Whether kernels read what the host has in its memory.
+bool reads_host_memory(const Context& context) {
+  return context.backend == Backend::cpu || context.backend == Backend::reference;
 }
 
 }  // namespace
@@ -50,13 +51,20 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   Graph graph;
   graph.model_ = model;
   graph.context_ = context;
+  graph.mode_ = mode;
   graph.max_batch_ = max_batch;
   graph.parameters_ = std::move(*parameters);
-  const auto floats = static_cast<std::size_t>(parameters_size(graph.parameters_));
-  graph.values_ = Buffer<float>(floats);
-  if (mode == GraphMode::training) graph.gradients_ = Buffer<float>(floats);
   graph.add_nodes(*sizes);
-  graph.plan(mode);
+  const auto free = free_memory(context);
+  if (!free.ok()) return free.status();
+  const auto bytes_needed = [&](int batch) { return graph.plan(batch).arena_bytes; };
+  BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
+  graph.places_ = graph.plan(max_batch);
+  auto arena = DeviceBuffer<std::byte>::create(context, graph.places_.arena_bytes);
+  if (!arena.ok()) return arena.status();
+  graph.arena_ = std::move(*arena);
+  graph.context_.workspace =
+      graph.arena_.span().subspan(graph.places_.workspace, graph.places_.workspace_bytes);
   return graph;
 }
 
@@ -88,14 +96,14 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
 }
 
 // Time: node i runs forward at step i and backward at step 2L - i, the loss at step L.
-void Graph::plan(GraphMode mode) {
-  const bool training = mode == GraphMode::training;
+Graph::Places Graph::plan(int batch) const {
+  const bool training = mode_ == GraphMode::training;
   const std::size_t count = nodes_.size();
   const int loss = static_cast<int>(count);
   const auto forward_step = [](std::size_t node) { return static_cast<int>(node); };
   const auto backward_step = [&](std::size_t node) { return 2 * loss - static_cast<int>(node); };
   const auto bytes = [&](Size3 size) {
-    return static_cast<std::size_t>(Index{max_batch_} * size.count()) * sizeof(float);
+    return static_cast<std::size_t>(Index{batch} * size.count()) * sizeof(float);
   };
 
   // A run of in-place nodes shares one array, which lives from its first writer to its last reader.
@@ -124,43 +132,64 @@ void Graph::plan(GraphMode mode) {
   }
   std::size_t workspace_bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto kept = static_cast<std::size_t>(max_batch_ * nodes_[i]->saved_bytes());
+    const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
     saved[i] = plan.add(training ? kept : 0, forward_step(i), backward_step(i));
-    workspace_bytes = std::max(workspace_bytes, nodes_[i]->workspace(context_, max_batch_));
+    workspace_bytes = std::max(workspace_bytes, nodes_[i]->workspace(context_, batch));
   }
   const std::size_t workspace = plan.add(workspace_bytes, -1, 2 * loss);
+  const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
+  const std::size_t values = plan.add(parameter_bytes, -1, 2 * loss);
+  const std::size_t parameter_gradients = plan.add(training ? parameter_bytes : 0, -1, 2 * loss);
+  const std::size_t image_bytes = bytes(model_.input()) / sizeof(float);
+  const std::size_t pixels = plan.add(reads_host_memory(context_) ? 0 : image_bytes, -1, -1);
   plan.plan();
 
-  arena_ = Buffer<std::byte>(plan.size());
-  context_.workspace = arena_.span().subspan(plan.offset(workspace), workspace_bytes);
+  Places places;
   for (std::size_t i = 0; i <= count; ++i) {
-    activations_.push_back(plan.offset(activations[i]));
-    activation_gradients_.push_back(plan.offset(gradients[i]));
-    if (i < count) saved_.push_back(plan.offset(saved[i]));
+    places.activations.push_back(plan.offset(activations[i]));
+    places.activation_gradients.push_back(plan.offset(gradients[i]));
+    if (i < count) places.saved.push_back(plan.offset(saved[i]));
   }
+  places.pixels = plan.offset(pixels);
+  places.workspace = plan.offset(workspace);
+  places.workspace_bytes = workspace_bytes;
+  places.values = plan.offset(values);
+  places.gradients = plan.offset(parameter_gradients);
+  places.arena_bytes = plan.size();
+  return places;
 }
 
 NodeArrays Graph::arrays(std::size_t i) {
-  const bool training = gradients_.size() > 0;
+  const bool training = mode_ == GraphMode::training;
   NodeArrays a;
   a.x = activation(i);
   a.y = activation(i + 1);
   if (training) {
-    a.saved = at<std::uint8_t>(saved_[i]);
+    a.saved = at<std::uint8_t>(places_.saved[i]);
     a.dy = gradient(i + 1);
     a.dx = i > 0 ? gradient(i) : nullptr;
   }
   if (const int parameter = nodes_[i]->parameter(); parameter >= 0) {
     const Index weight = parameters_[static_cast<std::size_t>(parameter)].offset;
     const Index bias = parameters_[static_cast<std::size_t>(parameter) + 1].offset;
-    a.w = values_.data() + weight;
-    a.bias = values_.data() + bias;
+    a.w = parameter_values().data() + weight;
+    a.bias = parameter_values().data() + bias;
     if (training) {
-      a.dw = gradients_.data() + weight;
-      a.dbias = gradients_.data() + bias;
+      a.dw = parameter_gradients().data() + weight;
+      a.dbias = parameter_gradients().data() + bias;
     }
   }
   return a;
+}
+
+Status Graph::set_images(std::span<const std::uint8_t> pixels) {
+  const std::uint8_t* from = pixels.data();
+  if (!reads_host_memory(context_)) {
+    auto* copy = at<std::uint8_t>(places_.pixels);
+    BAUTA_TRY(copy_to_device(context_, pixels, std::span(copy, pixels.size())));
+    from = copy;
+  }
+  return normalize_forward(context_, std::ssize(pixels), from, input());
 }
 
 Status Graph::forward(int batch) {
@@ -171,26 +200,33 @@ Status Graph::forward(int batch) {
 
 Status Graph::backward(const Shards& shards) {
   if (shards.begin(shards.count) == 0) {  // a rank without samples adds nothing
-    std::memset(gradients_.data(), 0, gradients_.size() * sizeof(float));
-    return {};
+    return zero_on_device(context_, parameter_gradients().data(), parameter_gradients().size_bytes());
   }
   for (std::size_t i = nodes_.size(); i-- > 0;) BAUTA_TRY(nodes_[i]->backward(context_, shards, arrays(i)));
   return {};
 }
 
-std::string Graph::first_non_finite(int batch) const {
-  const auto samples = static_cast<std::size_t>(batch);
+Result<bool> Graph::is_finite(const float* values, Index count) const {
+  const auto copy = on_host(context_, std::span(values, static_cast<std::size_t>(count)));
+  if (!copy.ok()) return copy.status();
+  return std::all_of(copy->begin(), copy->end(), [](float value) { return std::isfinite(value); });
+}
+
+Result<std::string> Graph::first_non_finite(int batch) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (const int parameter = nodes_[i]->parameter(); parameter >= 0) {
       for (int half = 0; half < 2; ++half) {
         const Parameter& p = parameters_[static_cast<std::size_t>(parameter + half)];
-        if (!all_finite(values_.data() + p.offset, static_cast<std::size_t>(p.size))) return p.name;
+        const auto finite = is_finite(parameter_values().data() + p.offset, p.size);
+        if (!finite.ok()) return finite.status();
+        if (!*finite) return p.name;
       }
     }
-    const auto count = samples * static_cast<std::size_t>(nodes_[i]->output().count());
-    if (!all_finite(activation(i + 1), count)) return "the output of " + node_names_[i];
+    const auto finite = is_finite(activation(i + 1), Index{batch} * nodes_[i]->output().count());
+    if (!finite.ok()) return finite.status();
+    if (!*finite) return "the output of " + node_names_[i];
   }
-  return {};
+  return std::string();
 }
 
 }  // namespace bauta

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/buffer.h"
+#include "engine/core/device.h"
 #include "kernels/common.h"
 #include "layers/model.h"
 #include "layers/node.h"
@@ -19,24 +19,29 @@ enum class GraphMode {
 };
 
 /// A Model made to run: its layers fused where a fused kernel exists, of each layer only the region computed
-/// that is read further on, and every array placed in one block of memory before the first step. Not movable
-/// while running; one call at a time.
+/// that is read further on, and every array placed in one block of the device's memory before the first step.
+/// Pointers and spans to its arrays are the device's: see engine/core/device.h. Not movable while running;
+/// one call at a time.
 class Graph {
  public:
   /// Plans for batches of up to `max_batch` samples (at least 1). The context's pool must outlive the graph;
-  /// its workspace is not used, the graph has its own.
+  /// its workspace is not used, the graph has its own. Fails where the device's memory does not suffice, and
+  /// says which batch would fit.
   static Result<Graph> create(const Context&, const Model&, int max_batch, GraphMode);
 
   const Model& model() const { return model_; }
   const Context& context() const { return context_; }
   int max_batch() const { return max_batch_; }
-  /// Bytes of the one block: activations, gradients of activations, workspace.
+  /// Bytes of the one block: parameters, activations, the gradients of both, workspace.
   std::size_t arena_bytes() const { return arena_.size(); }
 
   /// Where the batch goes before forward: [N, height, width, channels] of Model::input().
   float* input() { return activation(0); }
-  /// What forward put out: [N, classes]. Valid until the next forward.
-  const float* logits() const { return activation(nodes_.size()); }
+  /// Puts the bytes of images, in the host's memory, into input(): [N, height, width, channels], divided by
+  /// 255.
+  Status set_images(std::span<const std::uint8_t> pixels);
+  /// What forward put out: [N, classes]. Valid until the next forward; may be overwritten.
+  float* logits() { return activation(nodes_.size()); }
   /// Where the loss's gradient goes before backward: [N, classes].
   float* logits_gradient() { return gradient(nodes_.size()); }
 
@@ -46,41 +51,52 @@ class Graph {
   Status backward(const Shards&);
 
   /// All parameters in one array, in memory's order; see Parameter::offset. The gradients lie alike.
-  std::span<float> parameter_values() { return values_.span(); }
-  std::span<const float> parameter_values() const { return values_.span(); }
-  std::span<const float> parameter_gradients() const { return gradients_.span(); }
+  std::span<float> parameter_values() { return {at<float>(places_.values), parameters_floats()}; }
+  std::span<const float> parameter_values() const { return {at<float>(places_.values), parameters_floats()}; }
+  std::span<float> parameter_gradients() { return {at<float>(places_.gradients), parameters_floats()}; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
   /// The first layer whose parameters or output for the last batch hold a NaN or an infinity, in words; empty
   /// if none.
-  std::string first_non_finite(int batch) const;
+  Result<std::string> first_non_finite(int batch) const;
 
  private:
+  // Offsets of the arrays in the arena. Activation i is node i's x and node i - 1's y.
+  struct Places {
+    std::vector<std::size_t> activations;
+    std::vector<std::size_t> activation_gradients;
+    std::vector<std::size_t> saved;
+    std::size_t pixels = 0;
+    std::size_t workspace = 0;
+    std::size_t workspace_bytes = 0;
+    std::size_t values = 0;
+    std::size_t gradients = 0;
+    std::size_t arena_bytes = 0;
+  };
+
   Graph() = default;
   void add_nodes(const std::vector<Size3>& sizes);
-  void plan(GraphMode);
+  Places plan(int batch) const;
   NodeArrays arrays(std::size_t node);
+  std::size_t parameters_floats() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
+  Result<bool> is_finite(const float* values, Index count) const;
 
-  float* activation(std::size_t i) const { return at<float>(activations_[i]); }
-  float* gradient(std::size_t i) const { return at<float>(activation_gradients_[i]); }
+  float* activation(std::size_t i) const { return at<float>(places_.activations[i]); }
+  float* gradient(std::size_t i) const { return at<float>(places_.activation_gradients[i]); }
   template <class T>
   T* at(std::size_t offset) const {
-    return reinterpret_cast<T*>(const_cast<std::byte*>(arena_.data()) + offset);
+    return reinterpret_cast<T*>(arena_.data() + offset);
   }
 
   Model model_;
   Context context_;
+  GraphMode mode_ = GraphMode::inference;
   int max_batch_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::string> node_names_;
   std::vector<Parameter> parameters_;
-  Buffer<float> values_;
-  Buffer<float> gradients_;
-  Buffer<std::byte> arena_;
-  // Offsets into the arena. Activation i is node i's x and node i - 1's y.
-  std::vector<std::size_t> activations_;
-  std::vector<std::size_t> activation_gradients_;
-  std::vector<std::size_t> saved_;
+  Places places_;
+  DeviceBuffer<std::byte> arena_;
 };
 
 }  // namespace bauta

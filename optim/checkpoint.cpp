@@ -48,15 +48,23 @@ std::string state_prefix(const Optimizer::State& state) {
   return std::string("optimizer.") + state.name + ".";
 }
 
+Status add_from_device(ParameterTensors& tensors, const std::string& prefix, const Graph& graph,
+                       std::span<const float> on_device) {
+  const auto values = on_host(graph.context(), on_device);
+  if (!values.ok()) return values.status();
+  tensors.add(prefix, graph.parameters(), *values);
+  return {};
+}
+
 }  // namespace
 
 Status save_checkpoint(const std::string& path, TrainingStep& step, const TrainingState& state,
                        const std::string& config_json) {
   const Graph& graph = step.graph();
   ParameterTensors tensors;
-  tensors.add("", graph.parameters(), graph.parameter_values());
+  BAUTA_TRY(add_from_device(tensors, "", graph, graph.parameter_values()));
   for (const Optimizer::State& s : step.optimizer().states()) {
-    tensors.add(state_prefix(s), graph.parameters(), s.values);
+    BAUTA_TRY(add_from_device(tensors, state_prefix(s), graph, s.values));
   }
   Metadata metadata = model_metadata(graph.model());
   metadata.emplace_back("config", config_json);
@@ -80,16 +88,19 @@ Result<Checkpoint> open_checkpoint(const std::string& path) {
 
 Status restore(const Checkpoint& checkpoint, TrainingStep& step) {
   Graph& graph = step.graph();
-  BAUTA_TRY(load_parameters(checkpoint.file, "", graph.parameters(), graph.parameter_values()));
-  for (const Optimizer::State& s : step.optimizer().states()) {
-    BAUTA_TRY(load_parameters(checkpoint.file, state_prefix(s), graph.parameters(), s.values));
-  }
+  const auto load = [&](const std::string& prefix, std::span<float> on_device) -> Status {
+    std::vector<float> values(on_device.size());
+    BAUTA_TRY(load_parameters(checkpoint.file, prefix, graph.parameters(), values));
+    return copy_to_device<float>(graph.context(), values, on_device);
+  };
+  BAUTA_TRY(load("", graph.parameter_values()));
+  for (const Optimizer::State& s : step.optimizer().states()) BAUTA_TRY(load(state_prefix(s), s.values));
   return {};
 }
 
 Status save_weights(const std::string& path, const Graph& graph, const Metadata& extra) {
   ParameterTensors tensors;
-  tensors.add("", graph.parameters(), graph.parameter_values());
+  BAUTA_TRY(add_from_device(tensors, "", graph, graph.parameter_values()));
   Metadata metadata = model_metadata(graph.model());
   metadata.insert(metadata.end(), extra.begin(), extra.end());
   return write_safetensors(path, tensors.views(), metadata);

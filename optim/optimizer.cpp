@@ -8,7 +8,8 @@ namespace {
 
 class Adam final : public Optimizer {
  public:
-  Adam(const OptimizerOptions& options, std::size_t size) : options_(options), m_(size), v_(size) {}
+  Adam(const OptimizerOptions& options, DeviceBuffer<float> m, DeviceBuffer<float> v)
+      : options_(options), m_(std::move(m)), v_(std::move(v)) {}
 
   Status step(const Context& context, int step, float lr, std::span<const float> gradients,
               std::span<float> parameters) override {
@@ -20,13 +21,14 @@ class Adam final : public Optimizer {
 
  private:
   OptimizerOptions options_;
-  Buffer<float> m_;
-  Buffer<float> v_;
+  DeviceBuffer<float> m_;
+  DeviceBuffer<float> v_;
 };
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(const OptimizerOptions& options, std::size_t size) : momentum_(options.momentum), u_(size) {}
+  Sgd(const OptimizerOptions& options, DeviceBuffer<float> u)
+      : momentum_(options.momentum), u_(std::move(u)) {}
 
   Status step(const Context& context, int /*step*/, float lr, std::span<const float> gradients,
               std::span<float> parameters) override {
@@ -37,14 +39,21 @@ class Sgd final : public Optimizer {
 
  private:
   float momentum_;
-  Buffer<float> u_;
+  DeviceBuffer<float> u_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, std::size_t size) {
-  if (options.kind == OptimizerKind::sgd) return std::make_unique<Sgd>(options, size);
-  return std::make_unique<Adam>(options, size);
+Result<std::unique_ptr<Optimizer>> make_optimizer(const Context& context, const OptimizerOptions& options,
+                                                  std::size_t size) {
+  auto first = DeviceBuffer<float>::create(context, size);
+  if (!first.ok()) return first.status();
+  if (options.kind == OptimizerKind::sgd) {
+    return std::unique_ptr<Optimizer>(std::make_unique<Sgd>(options, std::move(*first)));
+  }
+  auto second = DeviceBuffer<float>::create(context, size);
+  if (!second.ok()) return second.status();
+  return std::unique_ptr<Optimizer>(std::make_unique<Adam>(options, std::move(*first), std::move(*second)));
 }
 
 }  // namespace bauta

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/buffer.h"
+#include "engine/core/device.h"
 #include "kernels/common.h"
 
 namespace bauta {
@@ -20,7 +20,8 @@ struct OptimizerOptions {
   float momentum = 0.9F;  ///< SGD
 };
 
-/// Turns gradients into steps and keeps what it remembers of earlier ones.
+/// Turns gradients into steps and keeps what it remembers of earlier ones. All arrays are the device's: see
+/// engine/core/device.h.
 class Optimizer {
  public:
   /// One array of what is remembered: as long as the parameters and in their order.
@@ -37,7 +38,7 @@ class Optimizer {
   virtual std::vector<State> states() = 0;
 };
 
-/// An optimiser for `size` parameters, with nothing remembered.
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions&, std::size_t size);
+/// An optimiser for `size` parameters on the context's device, with nothing remembered.
+Result<std::unique_ptr<Optimizer>> make_optimizer(const Context&, const OptimizerOptions&, std::size_t size);
 
 }  // namespace bauta

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "engine/data/loader.h"
-#include "kernels/normalize/normalize.h"
 #include "kernels/softmax_xent/softmax_xent.h"
+#include "optim/loss_head.h"
 
 namespace bauta {
 namespace {
@@ -20,43 +20,37 @@ Status check_size(const Model& model, const Dataset& data) {
 
 }  // namespace
 
-Status forward_losses(Graph& graph, std::span<const float> class_weights,
-                      std::span<const std::uint8_t> pixels, std::span<const std::int32_t> labels,
-                      std::span<float> losses, float gradient_scale) {
-  if (labels.empty()) return {};
-  const int batch = static_cast<int>(labels.size());
-  BAUTA_TRY(normalize_forward(graph.context(), std::ssize(pixels), pixels.data(), graph.input()));
-  BAUTA_TRY(graph.forward(batch));
-  const SoftmaxXentShape shape{batch, static_cast<int>(class_weights.size())};
-  return softmax_xent_loss(graph.context(), shape, graph.logits(), labels.data(), class_weights.data(),
-                           gradient_scale, losses.data(),
-                           gradient_scale > 0 ? graph.logits_gradient() : nullptr);
-}
-
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress) {
   BAUTA_TRY(check_size(graph.model(), data));
+  auto head = LossHead::create(graph, {class_weights.begin(), class_weights.end()});
+  if (!head.ok()) return head.status();
   const auto classes = class_weights.size();
   Predictions result;
-  std::vector<float> losses(static_cast<std::size_t>(graph.max_batch()));
+  std::vector<float> all_logits(static_cast<std::size_t>(graph.max_batch()) * classes);
   LoaderOptions options;
   options.batch = graph.max_batch();
   options.workers = 1;
   Loader loader(data, {samples.begin(), samples.end()}, options);
   while (const auto batch = loader.next()) {
-    BAUTA_TRY(forward_losses(graph, class_weights, batch->pixels, batch->labels, losses));
+    const auto losses = head->forward(graph, batch->pixels, batch->labels);
+    if (!losses.ok()) return losses.status();
     const std::size_t count = batch->labels.size();
     const std::size_t before = result.probabilities.size();
     result.probabilities.resize(before + count * classes);
-    BAUTA_TRY(softmax_forward(graph.context(), {static_cast<int>(count), static_cast<int>(classes)},
-                              graph.logits(), result.probabilities.data() + before));
+    const std::span<float> on_device(graph.logits(), count * classes);
+    BAUTA_TRY(copy_to_host<float>(graph.context(), on_device, all_logits));
+    const SoftmaxXentShape shape{static_cast<int>(count), static_cast<int>(classes)};
+    BAUTA_TRY(softmax_forward(graph.context(), shape, on_device.data(), on_device.data()));
+    BAUTA_TRY(
+        copy_to_host<float>(graph.context(), on_device, std::span(result.probabilities).subspan(before)));
     for (std::size_t n = 0; n < count; ++n) {
-      const float* logits = graph.logits() + n * classes;
+      const float* logits = all_logits.data() + n * classes;
       result.predicted.push_back(
           static_cast<std::int32_t>(std::max_element(logits, logits + classes) - logits));
       result.labels.push_back(batch->labels[n]);
-      result.loss += {losses[n], class_weights[static_cast<std::size_t>(batch->labels[n])]};
+      result.loss += {(*losses)[n], class_weights[static_cast<std::size_t>(batch->labels[n])]};
     }
     if (progress) progress(static_cast<int>(result.labels.size()));
   }

@@ -21,13 +21,6 @@ struct Predictions {
   WeightedLoss loss;                    ///< Σw·ℓ and Σw, added up in the samples' order
 };
 
-/// Runs the graph forward on one batch of bytes [N,H,W,C]; losses[n] = w·ℓ of sample n. The logits are in the
-/// graph. With a gradient_scale above 0 (1/Σw over the global batch) the gradient of the scaled losses is
-/// where the graph's backward begins.
-Status forward_losses(Graph&, std::span<const float> class_weights, std::span<const std::uint8_t> pixels,
-                      std::span<const std::int32_t> labels, std::span<float> losses,
-                      float gradient_scale = 0);
-
 /// Classifies the samples of a data set that the indices name, in batches of the graph's size.
 /// `progress` is told how many are done; may be empty. Fails where the images are not of the network's size.
 Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,

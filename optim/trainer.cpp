@@ -215,14 +215,17 @@ class Trainer {
 
 // Weights to begin with: from --init, or from the seed. Says whether the file had no metadata.
 Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
+  std::vector<float> values(graph.parameter_values().size());
   if (options.init.empty()) {
-    initialize(graph.parameters(), options.seed, graph.parameter_values());
+    initialize(graph.parameters(), options.seed, values);
+    BAUTA_TRY(copy_to_device<float>(graph.context(), values, graph.parameter_values()));
     return false;
   }
   const auto weights = open_weights(options.init);
   if (!weights.ok()) return weights.status();
   BAUTA_TRY(check_parameters(weights->file, graph.parameters(), graph.model().name()));
-  BAUTA_TRY(load_parameters(weights->file, "", graph.parameters(), graph.parameter_values()));
+  BAUTA_TRY(load_parameters(weights->file, "", graph.parameters(), values));
+  BAUTA_TRY(copy_to_device<float>(graph.context(), values, graph.parameter_values()));
   return !weights->has_metadata;
 }
 
@@ -250,12 +253,18 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
 
   Model named = model;
   named.rename_classes(data.classes());
+  const auto parameters = parameters_of(named);
+  if (!parameters.ok()) return parameters.status();
+  // Before the graph, which is told of the memory that is left what batch fits into it.
+  auto optimizer =
+      make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
+  if (!optimizer.ok()) return optimizer.status();
   auto graph = Graph::create(context, named, options.batch, GraphMode::training);
   if (!graph.ok()) return graph.status();
   const auto bare_init = first_weights(options, *graph);
   if (!bare_init.ok()) return bare_init.status();
-  auto optimizer = make_optimizer(options.optimizer, graph->parameter_values().size());
-  TrainingStep step(std::move(*graph), std::move(optimizer), std::move(*weights));
+  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights));
+  if (!step.ok()) return step.status();
 
   const std::string config = run_config(named, data, options);
   const auto checkpoint = checkpoint_to_resume(options, config);
@@ -263,13 +272,13 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   TrainingState state;
   if (checkpoint->has_value()) {
     state = (*checkpoint)->state;
-    BAUTA_TRY(restore(**checkpoint, step));
+    BAUTA_TRY(restore(**checkpoint, *step));
   }
   auto folder = options.resume ? RunFolder::reopen(options.out, state.metrics_bytes, state.events_bytes)
                                : RunFolder::create(options.out);
   if (!folder.ok()) return folder.status();
   BAUTA_TRY(folder->write_config(config));
-  return Trainer(data, options, observer, std::move(*split), std::move(step), std::move(*folder), state,
+  return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*folder), state,
                  config)
       .run(*bare_init);
 }

@@ -19,7 +19,7 @@ struct RunStart {
   std::vector<float> class_weights;
   int batches_per_epoch = 0;
   std::int64_t first_step = 0;  ///< steps that an earlier run has done
-  std::size_t arena_bytes = 0;  ///< memory planned for activations, their gradients and workspace
+  std::size_t arena_bytes = 0;  ///< memory planned for parameters, activations, gradients and workspace
   bool bare_init = false;       ///< --init named a file without metadata
 };
 

@@ -8,6 +8,7 @@
 #include "kernels/common.h"
 #include "layers/graph.h"
 #include "optim/loss.h"
+#include "optim/loss_head.h"
 #include "optim/optimizer.h"
 
 namespace bauta {
@@ -23,12 +24,9 @@ struct StepBatch {
 /// A network with its loss and its optimiser: what happens to one batch.
 class TrainingStep {
  public:
-  /// `class_weights` has one weight per class. The graph is for training.
-  TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights)
-      : graph_(std::move(graph)),
-        optimizer_(std::move(optimizer)),
-        class_weights_(std::move(class_weights)),
-        losses_(static_cast<std::size_t>(graph_.max_batch())) {}
+  /// `class_weights` has one weight per class. The graph is for training, and the optimiser on its device.
+  static Result<TrainingStep> create(Graph graph, std::unique_ptr<Optimizer> optimizer,
+                                     std::vector<float> class_weights);
 
   /// Forward, loss Σw·ℓ/Σw over the global batch, backward, and one optimiser step; `step` counts from 1.
   /// A loss that is no number is an error that names step and layer, and leaves the parameters as they were.
@@ -36,13 +34,15 @@ class TrainingStep {
 
   Graph& graph() { return graph_; }
   Optimizer& optimizer() { return *optimizer_; }
-  const std::vector<float>& class_weights() const { return class_weights_; }
+  const std::vector<float>& class_weights() const { return head_.class_weights(); }
 
  private:
+  TrainingStep(Graph graph, LossHead head, std::unique_ptr<Optimizer> optimizer)
+      : graph_(std::move(graph)), head_(std::move(head)), optimizer_(std::move(optimizer)) {}
+
   Graph graph_;
+  LossHead head_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::vector<float> class_weights_;
-  std::vector<float> losses_;
 };
 
 }  // namespace bauta

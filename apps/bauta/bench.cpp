@@ -25,8 +25,8 @@ constexpr const char* kExamples = R"(Examples:
 
 A step is forward, loss, backward and Adam, on random images that lie in memory. gflops counts the arithmetic of the
 dense network (forward, weight and data gradients of every layer, no data gradient for the first: 359 MFLOP per image),
-whether or not it had to be done: products with zeros and outputs that nobody reads are skipped. fraction_of_peak sets it
-against the multiply-add peak that was measured just before, on the same threads.)";
+whether or not it had to be done: products with zeros and outputs that nobody reads are skipped. On a CPU fraction_of_peak
+sets it against the multiply-add peak that was measured just before, on the same threads.)";
 
 constexpr int kWarmUpSteps = 5;
 constexpr int kRounds = 11;
@@ -105,10 +105,15 @@ class Bench {
 Result<Bench> make_bench(const Context& context, const Model& model, int batch) {
   auto graph = Graph::create(context, model, batch, GraphMode::training);
   if (!graph.ok()) return graph.status();
-  initialize(graph->parameters(), 0, graph->parameter_values());
-  auto optimizer = make_optimizer({}, graph->parameter_values().size());
+  std::vector<float> values(graph->parameter_values().size());
+  initialize(graph->parameters(), 0, values);
+  BAUTA_TRY(copy_to_device<float>(context, values, graph->parameter_values()));
+  auto optimizer = make_optimizer(context, {}, values.size());
+  if (!optimizer.ok()) return optimizer.status();
   const std::vector<float> alike(model.classes().size(), 1.0F);
-  return Bench(TrainingStep(std::move(*graph), std::move(optimizer), alike), batch);
+  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), alike);
+  if (!step.ok()) return step.status();
+  return Bench(std::move(*step), batch);
 }
 
 /// Seconds per step of every round, in ascending order.
@@ -138,7 +143,9 @@ Result<int> run_bench(const BenchArguments& arguments) {
   if (!flop.ok()) return flop.status();
   auto bench = make_bench(machine->context(), *model, arguments.batch);
   if (!bench.ok()) return bench.status();
-  const double peak = measure_fma_peak(machine->context()) / 1e9;
+  // What a GPU can do at most is not known here.
+  const bool on_cpu = machine->context().backend == Backend::cpu;
+  const double peak = on_cpu ? measure_fma_peak(machine->context()) / 1e9 : 0;
   const auto seconds = measure(*bench);
   if (!seconds.ok()) return seconds.status();
 
@@ -146,21 +153,25 @@ Result<int> run_bench(const BenchArguments& arguments) {
   const double gflops = *flop * arguments.batch / median / 1e9;
   const auto images_per_second = [&](double per_step) { return arguments.batch / per_step; };
   if (arguments.json) {
-    print_json({{"model", model->name()},
-                {"batch", arguments.batch},
-                {"threads", machine->threads()},
-                {"isa", isa_name(machine->context().isa)},
-                {"rounds", kRounds},
-                {"images_per_second", images_per_second(median)},
-                {"images_per_second_min", images_per_second(seconds->back())},
-                {"images_per_second_max", images_per_second(seconds->front())},
-                {"ms_per_step", median * 1e3},
-                {"ms_per_step_min", seconds->front() * 1e3},
-                {"ms_per_step_max", seconds->back() * 1e3},
-                {"dense_mflop_per_image", *flop / 1e6},
-                {"gflops", gflops},
-                {"peak_gflops", peak},
-                {"fraction_of_peak", gflops / peak}});
+    Json json = {{"model", model->name()},
+                 {"batch", arguments.batch},
+                 {"device", machine->description()},
+                 {"threads", machine->threads()},
+                 {"isa", isa_name(machine->context().isa)},
+                 {"rounds", kRounds},
+                 {"images_per_second", images_per_second(median)},
+                 {"images_per_second_min", images_per_second(seconds->back())},
+                 {"images_per_second_max", images_per_second(seconds->front())},
+                 {"ms_per_step", median * 1e3},
+                 {"ms_per_step_min", seconds->front() * 1e3},
+                 {"ms_per_step_max", seconds->back() * 1e3},
+                 {"dense_mflop_per_image", *flop / 1e6},
+                 {"gflops", gflops}};
+    if (on_cpu) {
+      json["peak_gflops"] = peak;
+      json["fraction_of_peak"] = gflops / peak;
+    }
+    print_json(json);
     return 0;
   }
   fmt::print("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n", model->name(),
@@ -173,8 +184,10 @@ Result<int> run_bench(const BenchArguments& arguments) {
       "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which zeros and unread outputs are "
       "skipped)\n",
       gflops, *flop / 1e6);
-  fmt::print("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
-             gflops / peak, peak);
+  if (on_cpu) {
+    fmt::print("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
+               gflops / peak, peak);
+  }
   return 0;
 }
 

@@ -59,7 +59,9 @@ Result<WeightFile> open_weights_noted(const std::string& path, bool json) {
 Result<Graph> trained_graph(const Context& context, const WeightFile& weights, int max_batch) {
   auto graph = Graph::create(context, weights.model, max_batch, GraphMode::inference);
   if (!graph.ok()) return graph.status();
-  BAUTA_TRY(load_parameters(weights.file, "", graph->parameters(), graph->parameter_values()));
+  std::vector<float> values(graph->parameter_values().size());
+  BAUTA_TRY(load_parameters(weights.file, "", graph->parameters(), values));
+  BAUTA_TRY(copy_to_device<float>(context, values, graph->parameter_values()));
   return graph;
 }
 

@@ -63,17 +63,24 @@ struct Launch {
   std::size_t dynamic_shared = 0;  ///< bytes
 };
 
-/// Fails with what CUDA says of the call `what`, and the kernel that it is made for.
-inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
-  if (error == cudaSuccess) return {};
+/// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads".
+inline std::string words(const Launch& launch) {
   const auto size = [](const dim3& d) {
     return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
   };
-  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error),
-                       std::string("kernel ") + launch.kernel + ", " + size(launch.grid) + " blocks of " +
-                           size(launch.block) + " threads",
-                       fix);
+  return std::string("kernel ") + launch.kernel + ", " + size(launch.grid) + " blocks of " +
+         size(launch.block) + " threads";
 }
+
+/// Fails with what CUDA says of a call, and the launch that it is made for.
+inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
+  if (error == cudaSuccess) return {};
+  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
+}
+
+/// This thread's last launch, for errors that only a later call tells of; its kernel is null before the
+/// first.
+inline thread_local Launch last_launch = {nullptr, {}, {}};
 
 /// Puts a kernel into the context's stream. Fails if the launch does; what happens later in the kernel is
 /// told by the next call that waits for the stream.
@@ -86,6 +93,7 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
                                          static_cast<int>(launch.dynamic_shared)),
                     launch, "this GPU has less shared memory than the kernel needs"));
   }
+  last_launch = launch;
   const auto stream = static_cast<cudaStream_t>(context.stream);
   kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
   return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");

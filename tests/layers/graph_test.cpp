@@ -138,12 +138,12 @@ TEST(Graph, NamesTheFirstLayerThatIsNotFinite) {
   Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
   fill(input_of(graph, 2), 5);
   ASSERT_TRUE(graph.forward(2).ok());
-  EXPECT_EQ(graph.first_non_finite(2), "");
+  EXPECT_EQ(*graph.first_non_finite(2), "");
   graph.input()[0] = std::nanf("");
   ASSERT_TRUE(graph.forward(2).ok());
-  EXPECT_EQ(graph.first_non_finite(2), "the output of one");
+  EXPECT_EQ(*graph.first_non_finite(2), "the output of one");
   graph.parameter_values()[static_cast<std::size_t>(graph.parameters()[0].offset)] = INFINITY;
-  EXPECT_EQ(graph.first_non_finite(2), "one.weight");
+  EXPECT_EQ(*graph.first_non_finite(2), "one.weight");
 }
 
 TEST(Graph, ARankWithoutSamplesAddsNothing) {

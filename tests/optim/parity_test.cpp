@@ -14,7 +14,6 @@
 
 #include "engine/io/safetensors.h"
 #include "layers/zoo.h"
-#include "optim/predict.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
 
@@ -84,8 +83,10 @@ class Training {
       : images_(fixture.raw<std::uint8_t>("images")), labels_(fixture.raw<std::int32_t>("labels")) {
     Result<Graph> graph = Graph::create(context, *zoo_model("study"), batch(), GraphMode::training);
     initialize(graph->parameters(), fixture.seed(), graph->parameter_values());
-    auto optimizer = make_optimizer({}, graph->parameter_values().size());
-    step_.emplace(std::move(*graph), std::move(optimizer), fixture.raw<float>("class_weights"));
+    auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
+    auto step =
+        TrainingStep::create(std::move(*graph), std::move(*optimizer), fixture.raw<float>("class_weights"));
+    step_.emplace(std::move(*step));
   }
 
   int batch() const { return static_cast<int>(labels_.size()); }
@@ -93,9 +94,8 @@ class Training {
 
   /// What the network says of the batch now.
   std::vector<double> logits() {
-    std::vector<float> losses(labels_.size());
-    const Status status = forward_losses(graph(), step_->class_weights(), images_, labels_, losses);
-    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_TRUE(graph().set_images(images_).ok());
+    EXPECT_TRUE(graph().forward(batch()).ok());
     const float* logits = graph().logits();
     return {logits, logits + labels_.size() * step_->class_weights().size()};
   }

@@ -1,0 +1,113 @@
+#include <cuda_runtime.h>
+
+#include "engine/core/device.h"
+#include "kernels/cuda/device.h"
+
+namespace bauta::cuda {
+namespace {
+
+constexpr const char* kWhere = "--device cuda";
+
+// What to do when a call fails that nothing is wrong with.
+constexpr const char* kLost =
+    "the GPU or an earlier kernel failed; CUDA_LAUNCH_BLOCKING=1 names the kernel, nvidia-smi and dmesg tell "
+    "of "
+    "the GPU";
+
+// An error of `call`, with what the GPU was doing: kernels fail after their launch, at some later call.
+Status check(cudaError_t error, const std::string& call) {
+  if (error == cudaSuccess) return {};
+  const std::string after = last_launch.kernel == nullptr ? "" : ", after " + words(last_launch);
+  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), call + after, kLost);
+}
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+Status check_driver() {
+  int driver = 0;
+  int runtime = 0;
+  BAUTA_TRY(check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion"));
+  BAUTA_TRY(check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion"));
+  if (driver == 0) {
+    return Status::error("there is no NVIDIA driver", kWhere,
+                         "install one for CUDA " + version(runtime) + " or later, or use --device cpu");
+  }
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    return Status::error("the NVIDIA driver is for CUDA " + version(driver), kWhere,
+                         "install one for CUDA " + version(runtime) + " or later, or use --device cpu");
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    return Status::error(
+        "there is no GPU", kWhere,
+        "see that nvidia-smi lists one and CUDA_VISIBLE_DEVICES leaves it, or use --device cpu");
+  }
+  return check(error, "cudaGetDeviceCount");
+}
+
+__global__ void probe() {}
+
+Status open(GpuInfo& info, void*& stream) {
+  BAUTA_TRY(check_driver());
+  cudaDeviceProp properties;
+  BAUTA_TRY(check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties"));
+  info = {properties.name, properties.major * 10 + properties.minor, properties.totalGlobalMem};
+  BAUTA_TRY(check(cudaSetDevice(0), "cudaSetDevice"));
+  cudaFuncAttributes attributes;
+  const cudaError_t found = cudaFuncGetAttributes(&attributes, probe);
+  const bool missing = found == cudaErrorNoKernelImageForDevice || found == cudaErrorInvalidDeviceFunction;
+  BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
+  BAUTA_TRY(check(found, "cudaFuncGetAttributes"));
+  cudaStream_t made = nullptr;
+  BAUTA_TRY(check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
+  stream = made;
+  return {};
+}
+
+// Nobody is left to tell of a failure where something is given back.
+
+void close(void* stream) { static_cast<void>(cudaStreamDestroy(static_cast<cudaStream_t>(stream))); }
+void release(void* memory) { static_cast<void>(cudaFree(memory)); }
+
+Status free_memory(std::size_t& bytes) {
+  std::size_t total = 0;
+  return check(cudaMemGetInfo(&bytes, &total), "cudaMemGetInfo");
+}
+
+Status allocate(std::size_t bytes, void*& memory) {
+  const std::string call = "cudaMalloc of " + std::to_string(bytes) + " bytes";
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    return Status::error("the GPU's memory is full", call,
+                         "use a smaller --batch, or end what else nvidia-smi shows on the GPU");
+  }
+  BAUTA_TRY(check(error, call));
+  BAUTA_TRY(check(cudaMemset(memory, 0, bytes), "cudaMemset"));
+  return check(cudaStreamSynchronize(nullptr), "cudaMemset");  // which the context's stream does not wait for
+}
+
+// From pageable memory, which has been read when this returns.
+Status to_device(void* stream, const void* from, void* to, std::size_t bytes) {
+  return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)),
+               "copying " + std::to_string(bytes) + " bytes to the GPU");
+}
+
+Status to_host(void* stream, const void* from, void* to, std::size_t bytes) {
+  const std::string call = "copying " + std::to_string(bytes) + " bytes from the GPU";
+  const auto s = static_cast<cudaStream_t>(stream);
+  BAUTA_TRY(check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s), call));
+  return check(cudaStreamSynchronize(s), call);
+}
+
+Status zero(void* stream, void* memory, std::size_t bytes) {
+  return check(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+}
+
+}  // namespace
+
+const GpuBackend gpu_backend = {open, close, free_memory, allocate, release, to_device, to_host, zero};
+
+}  // namespace bauta::cuda

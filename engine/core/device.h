@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/common.h"
+
+/// The device that a Context computes on, and its memory: a GPU's for Backend::cuda, the host's for all
+/// others. CUDA itself is met in device.cu alone, which programs without it leave out.
+namespace bauta {
+
+/// What a GPU is.
+struct GpuInfo {
+  std::string name;
+  int capability = 0;      ///< 90: sm_90
+  std::size_t memory = 0;  ///< bytes, free or not
+};
+
+/// A GPU that is ready to compute: the first of those that CUDA_VISIBLE_DEVICES leaves.
+class Gpu {
+ public:
+  /// Fails, saying what to do, where the program was built without CUDA, where there is no driver or no GPU,
+  /// and where none of this build's kernels are for it.
+  static Result<Gpu> open();
+
+  const GpuInfo& info() const { return info_; }
+  /// What Context::stream is to be, as long as the Gpu lives.
+  void* stream() const { return stream_.get(); }
+
+ private:
+  Gpu() = default;
+
+  GpuInfo info_;
+  std::unique_ptr<void, void (*)(void*)> stream_{nullptr, [](void*) {}};
+};
+
+/// Fails where the GPU is older than sm_75, and where `has_kernels` says that this build's kernels, which are
+/// for `built_for`, do not run on it.
+Status check_gpu(const GpuInfo&, bool has_kernels, const std::string& built_for);
+
+/// Bytes of the device's memory that are free; for a host's memory, of which nobody knows, the largest
+/// number.
+Result<std::size_t> free_memory(const Context&);
+
+/// Fails where the bytes that `batch` samples need are not free, and says which batch would fit.
+/// `needed(batch)` does not fall as the batch grows.
+Status check_memory(std::size_t free, int batch, const std::function<std::size_t(int batch)>& needed);
+
+/// Zeroed memory of the device, which frees itself.
+using DeviceMemory = std::unique_ptr<void, void (*)(void*)>;
+Result<DeviceMemory> allocate_on_device(const Context&, std::size_t bytes);
+
+/// Copies bytes; `from` may be changed when it returns. Between host and device:
+Status copy_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
+/// Waits for all that the device was given to do, and copies bytes.
+Status copy_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
+/// Sets bytes of the device's memory to 0.
+Status zero_on_device(const Context&, void* memory, std::size_t bytes);
+
+/// `to` is at least as long as `from`.
+template <class T>
+Status copy_to_device(const Context& context, std::span<const T> from,
+                      std::span<std::type_identity_t<T>> to) {
+  return copy_bytes_to_device(context, from.data(), to.data(), from.size_bytes());
+}
+template <class T>
+Status copy_to_host(const Context& context, std::span<const T> from, std::span<std::type_identity_t<T>> to) {
+  return copy_bytes_to_host(context, from.data(), to.data(), from.size_bytes());
+}
+
+/// What lies in an array of the device's.
+template <class T>
+Result<std::vector<T>> on_host(const Context& context, std::span<const T> array) {
+  std::vector<T> copy(array.size());
+  BAUTA_TRY(copy_to_host(context, array, std::span(copy)));
+  return copy;
+}
+
+/// An owned array of trivial T in the device's memory, aligned for any vector (64 bytes) and zeroed. Its
+/// elements are the device's: the host may read them only where the device's memory is the host's.
+template <class T>
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  static Result<DeviceBuffer> create(const Context& context, std::size_t size) {
+    auto memory = allocate_on_device(context, size * sizeof(T));
+    if (!memory.ok()) return memory.status();
+    DeviceBuffer buffer;
+    buffer.memory_ = std::move(*memory);
+    buffer.size_ = size;
+    return buffer;
+  }
+
+  T* data() const { return static_cast<T*>(memory_.get()); }
+  std::size_t size() const { return size_; }
+  std::span<T> span() const { return {data(), size_}; }
+
+ private:
+  DeviceMemory memory_{nullptr, [](void*) {}};
+  std::size_t size_ = 0;
+};
+
+/// What device.cu gives.
+struct GpuBackend {
+  Status (*open)(GpuInfo& info, void*& stream);
+  void (*close)(void* stream);
+  Status (*free_memory)(std::size_t& bytes);
+  Status (*allocate)(std::size_t bytes, void*& memory);
+  void (*release)(void* memory);
+  Status (*to_device)(void* stream, const void* from, void* to, std::size_t bytes);
+  Status (*to_host)(void* stream, const void* from, void* to, std::size_t bytes);
+  Status (*zero)(void* stream, void* memory, std::size_t bytes);
+};
+namespace cuda {
+/// Weak: null in a program without CUDA.
+[[gnu::weak]] extern const GpuBackend gpu_backend;
+}  // namespace cuda
+
+}  // namespace bauta
