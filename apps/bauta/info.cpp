@@ -136,30 +136,37 @@ Json summary_json(const Model& model, const std::vector<SummaryRow>& rows) {
           {"layers", layers},           {"params", total_parameters(rows)}};
 }
 
+Json devices_json() {
+  Json devices = {{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}};
+  if (const auto gpu = Gpu::open(); gpu.ok()) {
+    devices.push_back({{"name", "cuda"},
+                       {"model", gpu->info().name},
+                       {"capability", gpu->info().capability},
+                       {"memory_bytes", gpu->info().memory}});
+  }
+  return devices;
+}
+
 Json machine_json(const Machine& machine) {
   Json isas = Json::array();
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
   Json features = Json::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
-  return {{"version", kVersion},
-          {"devices", Json::array({{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}})},
-          {"isa", isa_name(machine.context().isa)},
-          {"isas", isas},
-          {"precision", "fp32"},
-          {"threads", machine.threads()},
-          {"ranks", 1},
-          {"compiler", kCompiler},
-          {"build_type", kBuildType},
+  return {{"version", kVersion}, {"devices", devices_json()}, {"isa", isa_name(machine.context().isa)},
+          {"isas", isas},        {"precision", "fp32"},       {"threads", machine.threads()},
+          {"ranks", 1},          {"compiler", kCompiler},     {"build_type", kBuildType},
           {"features", features}};
 }
 
 void print_machine(const Machine& machine) {
   std::string isas;
   for (const Isa isa : available_isas()) isas += std::string(isas.empty() ? "" : ", ") + isa_name(isa);
+  const auto gpu = Gpu::open();
   std::vector<std::vector<std::string>> rows = {
       {"version", kVersion},
       {"runs on", machine.description()},
       {"device cpu", fmt::format("{}, {} cores usable", cpu_name(), usable_cores())},
+      {"device cuda", gpu.ok() ? gpu_words(gpu->info()) : why_no_gpu(gpu.status())},
       {"ISAs", fmt::format("{}; {} is used", isas, isa_name(machine.context().isa))},
       {"built by", fmt::format("{}, {}", kCompiler, kBuildType)}};
   for (const BuildPart& part : kBuildParts) {

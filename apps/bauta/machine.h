@@ -2,8 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "engine/core/device.h"
 #include "kernels/common.h"
 
 namespace bauta {
@@ -19,7 +21,8 @@ void add_device_options(CLI::App&, DeviceOptions&);
 /// Who computes: the device and the threads that were asked for.
 class Machine {
  public:
-  /// Fails where the device or the ISA that BAUTA_ISA names cannot be had.
+  /// Fails where the device or the ISA that BAUTA_ISA names cannot be had. `auto` is the GPU where there is
+  /// one, else the CPU.
   static Result<Machine> open(const DeviceOptions&);
 
   /// Valid while the machine lives.
@@ -29,10 +32,19 @@ class Machine {
   const std::string& description() const { return description_; }
 
  private:
+  Status open_gpu();
+
   std::unique_ptr<ThreadPool> pool_;
+  std::optional<Gpu> gpu_;
   Context context_;
   std::string description_;
 };
+
+/// The GPU in words: "NVIDIA H100 80GB HBM3, sm_90, 79 GiB".
+std::string gpu_words(const GpuInfo&);
+
+/// Why a GPU could not be opened, without what to do about it.
+std::string why_no_gpu(const Status& failure);
 
 /// Cores that this process may use: its affinity, not the machine's size.
 int usable_cores();

@@ -57,10 +57,20 @@ class WrongCommandLines(unittest.TestCase):
 
 
 class Devices(unittest.TestCase):
-    def test_cuda_that_was_not_built_in_is_an_error_naming_the_fix(self):
+    def test_the_first_line_says_the_device_or_why_a_gpu_was_not_taken(self):
+        result = run("info", "--device", "cpu")
+        self.assertRegex(result.stdout, r"runs on +device cpu, ISA ")
+        result = run("info")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"runs on +device (cuda \(|cpu \(auto: [a-zA-Z][^\n]+\), ISA )")
+
+    def test_a_gpu_that_cannot_be_had_is_an_error_naming_the_fix(self):
         result = run("info", "--device", "cuda")
+        if result.returncode == 0:
+            self.assertIn("device cuda (", result.stdout)
+            return
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, r"^bauta: error: this build has no CUDA backend \(--device cuda\): use ")
+        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \(--device cuda\): [^\n]+, or use --device cpu\n$")
 
     def test_an_instruction_set_that_there_is_not_is_an_error(self):
         result = run("info", env={"BAUTA_ISA": "avx1024"})
