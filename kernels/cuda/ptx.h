@@ -63,8 +63,14 @@ BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global
                  : "memory");
   }
 #else
+  if (valid == kBytes) {
+    using Vector = std::conditional_t<kBytes == 4, unsigned, std::conditional_t<kBytes == 8, uint2, uint4>>;
+    *reinterpret_cast<Vector*>(shared) = *reinterpret_cast<const Vector*>(global);
+    return;
+  }
   auto* to = reinterpret_cast<unsigned char*>(shared);
   const auto* from = reinterpret_cast<const unsigned char*>(global);
+#pragma unroll 1
   for (int i = 0; i < kBytes; ++i) to[i] = i < valid ? from[i] : 0;
 #endif
 #else
