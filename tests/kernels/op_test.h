@@ -136,6 +136,12 @@ inline void expect_same_bits(const Guarded<float>& a, const Guarded<float>& b) {
   EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
 }
 
+/// The same bits on a CPU, where there is one order of summing; a GPU's may be another.
+inline void expect_same_sum(const Machine& machine, const Guarded<float>& a, const Guarded<float>& b,
+                            double tolerance) {
+  machine.backend == Backend::cpu ? expect_same_bits(a, b) : expect_close(a, b, tolerance);
+}
+
 /// Holds a gradient against finite differences: for some indices i of `x`, d(Σ_j dy[j]·y[j])/dx[i] by a
 /// central difference of `forward` (x -> y) equals gradient[i] within `tolerance` times the largest gradient.
 inline void expect_gradient(const std::function<void(const float* x, float* y)>& forward, Buffer<float>& x,
