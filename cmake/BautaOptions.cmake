@@ -40,7 +40,7 @@ function(bauta_part_missing name why)
   endif()
 endfunction()
 
-bauta_part(CUDA "--device cuda, the GPU; not the convolutions yet")
+bauta_part(CUDA "--device cuda, the GPU")
 bauta_part(SIMT "--device simt, the CUDA kernels on the CPU, for tests")
 bauta_part(NCCL "gradients between GPUs")
 bauta_part(MPI "gradients between processes")

@@ -24,6 +24,10 @@ inline constexpr std::array kConv2dCases = {
     Conv2dShape{1, 4, 3, 3, 2, 3, 5, 2, 2, 1},         // a stride longer than the image
     Conv2dShape{2, 20, 20, 6, 10, 3, 1, 1, 5, 3},      // only a corner is demanded
     Conv2dShape{13, 6, 6, 9, 8, 3, 1, 0, 4, 4},        // an uneven last batch
+    Conv2dShape{1, 23, 24, 5, 35, 2, 1, 1, 23, 24},    // large images: channels of no vector,
+    Conv2dShape{1, 23, 23, 4, 12, 3, 1, 1, 23, 23},    // few channels,
+    Conv2dShape{1, 24, 23, 3, 40, 2, 1, 0, 23, 22},    // from few to many,
+    Conv2dShape{1, 23, 25, 33, 7, 2, 1, 0, 22, 24},    // and from many to few
 };
 
 }  // namespace bauta

@@ -1,0 +1,139 @@
+#include "kernels/conv2d/conv2d_backends.h"
+#include "kernels/conv2d/conv2d_tiles.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+/// A tile of positions by channels (conv2d_tiles.h). Reads x K²/stride² times for every 64 channels (32 where
+/// there are few), mostly from the first-level cache, and w once for every tile of positions; writes y once.
+/// Bound by fma and the issue of instructions. x of fewer than 8 channels is not read in whole sectors.
+template <int kVector, int kOutVector, class Tile>
+__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
+    forward_kernel(Conv2dShape s, Grid positions, Global<const float> x, Global<const float> w,
+                   Global<const float> bias, Global<float> y) {
+  const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
+  const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
+  const auto origin = [&](int m) {
+    const auto at = positions.position(first_m + m);
+    return at.n < s.batch ? forward_origin(s, at.n, at.i, at.j) : nowhere();
+  };
+  const TileThread<Tile> thread;
+  ConvSums sums = {};
+  gather<Lying::across_k, kVector, kOutVector>(s, forward_taps(s), Images{x, s.in_h, s.in_w, s.in_channels},
+                                               w, first_n, origin, thread, sums);
+
+  if (thread.part != 0) return;
+#pragma unroll
+  for (int c = 0; c < 8; c += 4) {
+    const int o = first_n + thread.column(c);
+    const int channels = min(4, s.out_channels - o);
+    if (channels <= 0) continue;
+    float biases[4];
+    load_channels<kOutVector>(biases, bias + o, channels);
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      const int m = first_m + thread.row(r);
+      if (m >= s.batch * s.out_h * s.out_w) continue;
+      const float values[4] = {sums[r][c] + biases[0], sums[r][c + 1] + biases[1], sums[r][c + 2] + biases[2],
+                               sums[r][c + 3] + biases[3]};
+      store_channels<kOutVector>(y + (Index{m} * s.out_channels + o), values, channels);
+    }
+  }
+}
+
+// wgrad's gradient of y.
+struct Gradient {
+  Ptr<const float> dy;
+  Conv2dShape s;
+  Grid grid;
+
+  __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
+
+  __device__ __forceinline__ Place place(int k) const {
+    const auto at = grid.position(k);
+    return place_in_x(s, at.n, at.i, at.j);
+  }
+
+  template <int kVector, class Tile, class Slice>
+  __device__ __forceinline__ void copy_slice(Slice&& slice, int k, int end, int first_o) const {
+    copy_matrix_slice<kVector, Tile>(slice, dy, k, end, first_o, s.out_channels);
+  }
+};
+
+/// A tile of dx, of one phase: the same product with x and y changing places. Where w's in-channels are no
+/// multiple of 4, dx is written by single floats, not in whole sectors.
+template <int kVector, int kOutVector, class Tile>
+__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, Tile::kParts == 1 ? 3 : 2>)
+    dgrad_kernel(Conv2dShape s, Global<const float> dy, Global<const float> w, Global<float> dx) {
+  dgrad_tile<kVector, kOutVector, Tile>(s, Images{dy, s.out_h, s.out_w, s.out_channels}, s.out_h * s.out_w, w,
+                                        dx);
+}
+
+/// A block's share of a tile of dw and dbias, over a range of positions; see add_partial_sums.
+template <int kVector, int kOutVector, class Tile>
+__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
+    wgrad_kernel(Conv2dShape s, Grid positions, Split split, Global<const float> x, Global<const float> dy,
+                 Global<float> partial) {
+  const Gradient gradient{dy, s, positions};
+  wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
+                                        partial);
+}
+
+// Elements of the arrays.
+struct Sizes {
+  Index x, w, y;
+
+  explicit Sizes(const Conv2dShape& s)
+      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
+        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
+        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
+};
+
+Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
+               const float* bias, float* y) {
+  BAUTA_TRY(check_pixels("conv2d_forward", s));
+  const Sizes sizes(s);
+  return with_gather_tile(Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
+    return with_vectors(s, [&]<int kVector, int kOutVector>() {
+      const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
+      return launch(context, {"conv2d_forward", grid, kConvThreads},
+                    forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), global(x, sizes.x),
+                    global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y));
+    });
+  });
+}
+
+Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
+  BAUTA_TRY(check_pixels("conv2d_dgrad", s));
+  const Sizes sizes(s);
+  return with_gather_tile(Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
+    return with_vectors(s, [&]<int kVector, int kOutVector>() {
+      return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kConvThreads},
+                    dgrad_kernel<kVector, kOutVector, Tile>, s, global(dy, sizes.y), global(w, sizes.w),
+                    global(dx, sizes.x));
+    });
+  });
+}
+
+Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const float* x, const float* dy,
+             float* dw, float* dbias) {
+  BAUTA_TRY(check_pixels("conv2d_wgrad", s));
+  const Sizes sizes(s);
+  auto* partial = reinterpret_cast<float*>(context.workspace.data());
+  BAUTA_TRY(with_wgrad_tile(s, [&]<class Tile>() {
+    return with_vectors(s, [&]<int kVector, int kOutVector>() {
+      const Split split = wgrad_split<Tile>(s);
+      const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
+      return launch(context, {"conv2d_wgrad", grid, kConvThreads}, wgrad_kernel<kVector, kOutVector, Tile>, s,
+                    Grid(s.out_h, s.out_w), split, global(x, sizes.x), global(dy, sizes.y),
+                    global(partial, partial_sums(s)));
+    });
+  }));
+  return launch_add_partial_sums(context, "conv2d_wgrad_sums", s, partial, dw, dbias);
+}
+
+}  // namespace
+
+const Conv2dBackend conv2d_backend = {forward, dgrad, wgrad, wgrad_workspace};
+
+}  // namespace bauta::BAUTA_DEVICE
