@@ -198,11 +198,16 @@ Status Graph::forward(int batch) {
   return {};
 }
 
-Status Graph::backward(const Shards& shards) {
-  if (shards.begin(shards.count) == 0) {  // a rank without samples adds nothing
-    return zero_on_device(context_, parameter_gradients().data(), parameter_gradients().size_bytes());
+Status Graph::backward(const Shards& shards, const std::function<void(Index first)>& ready) {
+  const bool empty = shards.begin(shards.count) == 0;  // a rank without samples adds nothing
+  if (empty) {
+    BAUTA_TRY(zero_on_device(context_, parameter_gradients().data(), parameter_gradients().size_bytes()));
   }
-  for (std::size_t i = nodes_.size(); i-- > 0;) BAUTA_TRY(nodes_[i]->backward(context_, shards, arrays(i)));
+  for (std::size_t i = nodes_.size(); i-- > 0;) {
+    if (!empty) BAUTA_TRY(nodes_[i]->backward(context_, shards, arrays(i)));
+    const int parameter = nodes_[i]->parameter();
+    if (ready && parameter >= 0) ready(parameters_[static_cast<std::size_t>(parameter)].offset);
+  }
   return {};
 }
 

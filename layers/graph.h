@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,8 +48,10 @@ class Graph {
 
   /// Runs all layers on the `batch` samples in input(); 0 samples are no work.
   Status forward(int batch);
-  /// From logits_gradient() to parameter_gradients() of the shards that this process holds.
-  Status backward(const Shards&);
+  /// From logits_gradient() to parameter_gradients() of the shards that this process holds. Gradients become
+  /// final from the last to the first: `ready` is told, layer by layer, from which float on they are; may be
+  /// empty.
+  Status backward(const Shards&, const std::function<void(Index first)>& ready = {});
 
   /// All parameters in one array, in memory's order; see Parameter::offset. The gradients lie alike.
   std::span<float> parameter_values() { return {at<float>(places_.values), parameters_floats()}; }

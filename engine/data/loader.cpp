@@ -65,9 +65,9 @@ void Loader::fill(Slot& slot, int index) const {
   slot.global_labels.clear();
   for (int sample : batch) slot.global_labels.push_back(dataset_.label(sample));
 
-  const Shards shards{count, options_.first_shard, options_.shard_count};
-  const auto first = static_cast<std::size_t>(shards.global_begin(shards.first));
-  const auto size = static_cast<std::size_t>(shards.begin(shards.count));
+  const BatchPart part = batch_part(count, options_.rank, options_.ranks);
+  const auto first = static_cast<std::size_t>(part.first);
+  const auto size = static_cast<std::size_t>(part.size());
   const std::span<const int> samples = batch.subspan(first, size);
 
   const ImageSize image = dataset_.image_size();
@@ -82,8 +82,9 @@ void Loader::fill(Slot& slot, int index) const {
                     in, out);
     }
   }
-  slot.batch = {index, slot.pixels, std::span<const std::int32_t>(slot.global_labels).subspan(first, size),
-                samples, slot.global_labels};
+  slot.batch = {
+      index,   slot.pixels,        std::span<const std::int32_t>(slot.global_labels).subspan(first, size),
+      samples, slot.global_labels, part.shards};
 }
 
 }  // namespace bauta

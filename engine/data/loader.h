@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/augment.h"
+#include "engine/data/batch_part.h"
 #include "engine/data/dataset.h"
 #include "kernels/common.h"
 
@@ -22,8 +23,8 @@ struct LoaderOptions {
   int epoch = 0;           ///< of the augmentation, from 0
   int first_batch = 0;     ///< the batch to begin with, to go on where a run was stopped
   int workers = 4;         ///< threads that prepare batches; at least 1
-  int first_shard = 0;     ///< this process's part of every global batch: see Shards
-  int shard_count = Shards::kTotal;
+  int rank = 0;            ///< this process's part of every global batch: see batch_part
+  int ranks = 1;
 };
 
 /// One batch, or this process's slice of it: n samples, fewer than the batch size in the last batch, and 0
@@ -34,12 +35,12 @@ struct Batch {
   std::span<const std::int32_t> labels;         ///< [n]
   std::span<const int> samples;                 ///< [n] indices in the data set
   std::span<const std::int32_t> global_labels;  ///< of the whole global batch
+  Shards shards;                                ///< how this process adds up its samples: see BatchPart
 };
 
 /// Prepares batches ahead of their consumer in threads of its own. Global batch b holds the samples at
-/// positions [b·B, min((b+1)·B, N)) of the order; this process gets the shards [first_shard, first_shard +
-/// shard_count) of it. What comes out does not depend on the number of workers, and a slice of a batch is the
-/// same bytes on any rank.
+/// positions [b·B, min((b+1)·B, N)) of the order; this process gets its batch_part of it. What comes out does
+/// not depend on the number of workers, and a slice of a batch is the same bytes on any rank.
 class Loader {
  public:
   /// `dataset` outlives the loader; `order` holds indices of its samples.

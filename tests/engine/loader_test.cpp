@@ -103,16 +103,32 @@ TEST(Loader, DoesNotDependOnTheNumberOfWorkers) {
   }
 }
 
+TEST(BatchPart, PartsAreNeighboursAndNoneIsLargerThanAnEvenShareRoundedUp) {
+  for (int ranks : {1, 2, 3, 4, 5, 7, 8, 16}) {
+    for (int batch = 1; batch <= 40; ++batch) {
+      int next = 0;
+      for (int rank = 0; rank < ranks; ++rank) {
+        const BatchPart part = batch_part(batch, rank, ranks);
+        EXPECT_EQ(part.first, next);
+        EXPECT_LE(part.size(), (batch + ranks - 1) / ranks)
+            << batch << " images, rank " << rank << " of " << ranks;
+        next += part.size();
+      }
+      EXPECT_EQ(next, batch);
+    }
+  }
+}
+
 TEST(Loader, SlicesOfTheRanksMakeUpTheBatch) {
   const Dataset data = noisy_dataset(101);  // the last batch has 5 samples: some of 8 ranks get none
   LoaderOptions options{.batch = 12, .augment = Augment::strong, .seed = 3, .workers = 2};
   const std::vector<OwnedBatch> whole = all_batches(data, shuffled(101), options);
-  for (int ranks : {2, 4, 8}) {
+  for (int ranks : {2, 3, 4, 7, 8, 16}) {
     std::vector<OwnedBatch> joined = whole;
     for (OwnedBatch& batch : joined) batch.pixels.clear(), batch.labels.clear(), batch.samples.clear();
-    options.shard_count = Shards::kTotal / ranks;
+    options.ranks = ranks;
     for (int rank = 0; rank < ranks; ++rank) {
-      options.first_shard = rank * options.shard_count;
+      options.rank = rank;
       const std::vector<OwnedBatch> slices = all_batches(data, shuffled(101), options);
       ASSERT_EQ(slices.size(), whole.size());
       for (std::size_t b = 0; b < slices.size(); ++b) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/zoo.h"
@@ -146,10 +147,34 @@ TEST(Graph, NamesTheFirstLayerThatIsNotFinite) {
   EXPECT_EQ(*graph.first_non_finite(2), "one.weight");
 }
 
+TEST(Graph, TellsFromWhereOnGradientsAreFinal) {
+  Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
+  fill(input_of(graph, 2), 5);
+  ASSERT_TRUE(graph.forward(2).ok());
+  const std::span<float> gradients = graph.parameter_gradients();
+  std::ranges::fill(gradients, std::nanf(""));
+  std::vector<Index> firsts;
+  ASSERT_TRUE(graph
+                  .backward(Shards{2},
+                            [&](Index first) {
+                              firsts.push_back(first);
+                              for (const Parameter& p : graph.parameters()) {
+                                const bool final = !std::isnan(gradients[static_cast<std::size_t>(p.offset)]);
+                                EXPECT_EQ(final, p.offset >= first) << p.name;
+                              }
+                            })
+                  .ok());
+  EXPECT_TRUE(std::is_sorted(firsts.begin(), firsts.end(), std::greater()));
+  EXPECT_EQ(firsts.size(), graph.parameters().size() / 2);
+  EXPECT_EQ(firsts.back(), 0);
+}
+
 TEST(Graph, ARankWithoutSamplesAddsNothing) {
   Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
   ASSERT_TRUE(graph.forward(0).ok());
-  ASSERT_TRUE(graph.backward(Shards{2, 0, 1}).ok());
+  Index first = -1;
+  ASSERT_TRUE(graph.backward(Shards{2, 0, 1}, [&](Index ready) { first = ready; }).ok());
+  EXPECT_EQ(first, 0);
   for (float gradient : graph.parameter_gradients()) EXPECT_EQ(gradient, 0);
 }
 
