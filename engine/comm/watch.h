@@ -1,0 +1,115 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/comm/communicator.h"
+#include "engine/comm/socket.h"
+
+namespace bauta {
+
+/// The processes of a run watch one another: each pair holds a TCP connection of its own, with a heartbeat
+/// every second. One that closes it without a word has died; one that is silent for 10 seconds hangs, or its
+/// host or network is gone. Then the run ends on every process, and exactly one says why: the lowest rank
+/// that is left. Whatever launcher and MPI do, this takes at most 15 seconds.
+///
+/// Members are the ranks 0 to N - 1 and, as member N, the process that started them, if it is one of ours.
+class Watch {
+ public:
+  /// Called once, by the watch's thread, when the run cannot go on: `line` says why, or is empty where
+  /// another member says it. A rank's ends the process.
+  using OnFault = std::function<void(const std::string& line)>;
+
+  /// What a rank joins with.
+  struct Options {
+    std::string starter;  ///< Watch::ticket() of the process that started the ranks; empty: there is none
+    std::string remedy;   ///< how to fix a fault: the command to go on with
+    OnFault on_fault;
+  };
+
+  /// Joins the watch of all ranks; collective. Fails, on every rank, where two of them cannot reach each
+  /// other.
+  static Result<std::unique_ptr<Watch>> join(Communicator&, Options);
+  /// The watch of the process that starts `ranks` ranks, which join it later. `options.starter` is not used.
+  static Result<std::unique_ptr<Watch>> start(int ranks, Options);
+
+  /// Leaves without being missed.
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  /// What ranks on this host need to join the watch of the process that starts them.
+  std::string ticket() const;
+
+  /// This process cannot go on, for a reason of its own: ends the run on every process. Returns when on_fault
+  /// does.
+  void fail(const Status& reason);
+
+  /// Waits, at most 2 seconds, until no member is left; what became of them is told to on_fault as ever.
+  void wait_for_the_others();
+  /// Whether any member has ever joined this one.
+  bool anyone_joined() const { return anyone_joined_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Member {
+    std::string name;  // "rank 1"
+    std::string host;
+    FileDescriptor socket;  // none: not joined yet, left, or dead
+    bool gone = false;      // left or dead
+    Clock::time_point heard{};
+  };
+  struct Fault {
+    Status status;
+    Clock::time_point since;
+  };
+  struct Hello;
+
+  Watch(int self, int ranks, Listener listener, Options options);
+  Status connect_to_others(const std::vector<std::string>& hosts,
+                           const std::vector<std::string>& invitations);
+  Status connect(int to, const Endpoint& endpoint);
+  void begin() {
+    thread_ = std::thread([this] { work(); });
+  }
+  void wake();
+  void work();
+  void wait_for_news();
+  void take_in();
+  void read(Member&);
+  void part_from(Member&);
+  void lose(Member&, const std::string& how);
+  static void say(const Member&, char word);
+  void tell(char word);
+  bool over();
+
+  const int self_;
+  const Listener listener_;
+  const Options options_;
+  std::uint64_t token_ = 0;  // which run this is: strangers who connect do not know it
+  std::vector<Member> members_;
+  std::optional<Fault> fault_;
+  bool told_ = false;  // another member says why the run ended
+  Clock::time_point next_beat_{};
+
+  std::atomic<bool> anyone_joined_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool leaving_ = false;           // guarded by mutex_, as are the next three
+  bool empty_ = false;             // no member is connected
+  bool ended_ = false;             // the thread is done
+  std::optional<Status> failure_;  // this process's own
+  FileDescriptor wake_;            // an eventfd
+  std::thread thread_;
+};
+
+}  // namespace bauta
