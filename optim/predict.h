@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/comm/communicator.h"
 #include "engine/data/dataset.h"
 #include "layers/graph.h"
 #include "optim/loss.h"
@@ -21,11 +22,12 @@ struct Predictions {
   WeightedLoss loss;                    ///< Σw·ℓ and Σw, added up in the samples' order
 };
 
-/// Classifies the samples of a data set that the indices name, in batches of the graph's size.
-/// `progress` is told how many are done; may be empty. Fails where the images are not of the network's size.
+/// Classifies the samples of a data set that the indices name, in batches of the graph's size. Collective:
+/// each rank takes an even part of them, and all get the whole, the same as one rank would. `progress` is
+/// told how many are done; may be empty. Fails where the images are not of the network's size.
 Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,
                             std::span<const float> class_weights,
-                            const std::function<void(int done)>& progress);
+                            const std::function<void(int done)>& progress, Communicator& = alone());
 
 /// The class that precision, recall, F1 and ROC-AUC speak of: with_mask where there is one, else the last.
 int positive_class(const std::vector<std::string>& classes);

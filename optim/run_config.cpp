@@ -44,6 +44,14 @@ Status refuse(const std::string& key, const Json& kept, const Json& wanted, cons
                        path, "resume with the first value, or start another run with another --out");
 }
 
+// What to do where ranks differ.
+const char* remedy(const std::string& key) {
+  if (key == "data") return "give every host the same images, best as one pack (bauta data pack)";
+  if (key == "version") return "install the same bauta on every host";
+  if (key == "isa") return "set BAUTA_ISA to one that every host has";
+  return "start every rank with the same command line";
+}
+
 }  // namespace
 
 std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o) {
@@ -64,6 +72,26 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"init", o.init},
               {"max-steps", o.max_steps}};
   return config.dump();
+}
+
+Status check_same_on_all_ranks(Communicator& communicator, const std::string& config_json, Isa isa) {
+  Json mine = Json::parse(config_json);
+  mine["version"] = BAUTA_VERSION;
+  mine["isa"] = isa_name(isa);
+  const auto all = communicator.gather(mine.dump());
+  if (!all.ok()) return all.status();
+  const Json first = Json::parse(all->front());
+  for (int rank = 1; rank < communicator.size(); ++rank) {
+    const Json other = Json::parse((*all)[static_cast<std::size_t>(rank)]);
+    for (const auto& [key, value] : first.items()) {
+      const auto found = other.find(key);
+      if (found != other.end() && *found == value) continue;
+      return Status::error(fmt::format("{} has the {} {}, rank 0 has {}", communicator.name_of(rank), key,
+                                       found == other.end() ? "none" : found->dump(), value.dump()),
+                           {}, remedy(key));
+    }
+  }
+  return {};
 }
 
 Status check_resumable(const std::string& kept_text, const std::string& wanted_text,

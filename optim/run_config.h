@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "engine/comm/communicator.h"
 #include "engine/data/dataset.h"
+#include "kernels/common.h"
 #include "layers/model.h"
 #include "optim/train_options.h"
 
@@ -17,5 +19,10 @@ std::string run_config(const Model&, const Dataset&, const TrainOptions&);
 /// everything must be equal but `epochs`, which may grow, though not under a cosine schedule, which it would
 /// bend. `path` is where `kept` was read.
 Status check_resumable(const std::string& kept, const std::string& wanted, const std::string& path);
+
+/// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks run
+/// the same version on the same instruction set with the same configuration. Collective, with the same result
+/// on all ranks.
+Status check_same_on_all_ranks(Communicator&, const std::string& config_json, Isa isa);
 
 }  // namespace bauta

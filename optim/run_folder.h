@@ -25,6 +25,10 @@ struct EpochMetrics {
   double images_per_second = 0;  ///< trained
 };
 
+/// Where the run in a folder keeps its best weights, and its checkpoint.
+inline std::string best_path(const std::string& folder) { return folder + "/best.safetensors"; }
+inline std::string last_path(const std::string& folder) { return folder + "/last.safetensors"; }
+
 /// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its
 /// checkpoints go.
 class RunFolder {
@@ -38,9 +42,6 @@ class RunFolder {
   /// Goes on in a folder of a run, its metrics and events cut back to the given sizes.
   static Result<RunFolder> reopen(const std::string& path, std::uint64_t metrics_bytes,
                                   std::uint64_t events_bytes);
-
-  std::string best_path() const { return path_ + "/best.safetensors"; }
-  std::string last_path() const { return path_ + "/last.safetensors"; }
 
   Status write_config(const std::string& json);
   /// One line of metrics.jsonl.

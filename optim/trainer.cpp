@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "engine/core/hash.h"
 #include "engine/data/loader.h"
 #include "engine/data/order.h"
 #include "engine/data/split.h"
@@ -43,6 +44,15 @@ Status check(const Model& model, const Dataset& data, const TrainOptions& o) {
   return {};
 }
 
+Status check_ranks(const Context& context, const TrainOptions& options, int ranks) {
+  if (ranks == 1) return {};
+  BAUTA_TRY(check_batch(options.batch, ranks));
+  if (context.backend == Backend::cuda) {
+    return Status::usage("several ranks train on CPUs alone in this version", "--device", "use --device cpu");
+  }
+  return {};
+}
+
 Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Dataset& data,
                                          const Split& split) {
   const std::size_t classes = data.classes().size();
@@ -64,7 +74,8 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
 class Trainer {
  public:
   Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split,
-          TrainingStep step, RunFolder folder, TrainingState state, std::string config)
+          TrainingStep step, std::optional<RunFolder> folder, TrainingState state, std::string config,
+          Communicator& communicator)
       : data_(data),
         options_(options),
         observer_(observer),
@@ -72,7 +83,8 @@ class Trainer {
         step_(std::move(step)),
         folder_(std::move(folder)),
         state_(state),
-        config_(std::move(config)) {}
+        config_(std::move(config)),
+        communicator_(communicator) {}
 
   Result<TrainResult> run(bool bare_init) {
     observer_.on_start({static_cast<int>(split_.train.size()), static_cast<int>(split_.val.size()),
@@ -83,8 +95,10 @@ class Trainer {
       if (stopped_) break;
       BAUTA_TRY(close_epoch());
     }
-    return TrainResult{state_.step, state_.best_val_acc, state_.best_epoch,
-                       stopped_,    folder_.best_path(), folder_.last_path()};
+    // No rank leaves before rank 0 has written everything.
+    BAUTA_TRY(communicator_.gather({}).status());
+    return TrainResult{state_.step, state_.best_val_acc,     state_.best_epoch,
+                       stopped_,    best_path(options_.out), last_path(options_.out)};
   }
 
  private:
@@ -102,18 +116,28 @@ class Trainer {
     loading.epoch = state_.epoch;
     loading.first_batch = state_.batch;
     loading.workers = options_.workers;
+    loading.rank = communicator_.rank();
+    loading.ranks = communicator_.size();
     Loader loader(data_, epoch_order(split_.train, options_.seed, state_.epoch, options_.shuffle), loading);
     while (const auto batch = loader.next()) {
       BAUTA_TRY(train_batch(*batch));
       state_.ended_early = state_.step == options_.max_steps;
       if (state_.ended_early) return {};
-      if (options_.stop != nullptr && options_.stop->load() && state_.batch < loader.batches()) {
-        stopped_ = true;
-        return save_checkpoint();
-      }
+      if (state_.batch == loader.batches()) continue;
+      BAUTA_TRY(look_for_stop());
       const bool due = options_.save_every > 0 && state_.step % options_.save_every == 0;
-      if (due && state_.batch < loader.batches()) BAUTA_TRY(save_checkpoint());
+      if (stopped_ || due) BAUTA_TRY(save_checkpoint());
+      if (stopped_) return {};
     }
+    return {};
+  }
+
+  // Whether any rank was asked to stop.
+  Status look_for_stop() {
+    double asked = options_.stop != nullptr && options_.stop->load() ? 1 : 0;
+    communicator_.start_sum(std::span(&asked, 1));
+    BAUTA_TRY(communicator_.finish());
+    stopped_ = asked > 0;
     return {};
   }
 
@@ -121,21 +145,21 @@ class Trainer {
     const std::int64_t steps = std::int64_t{options_.epochs} * batches_per_epoch();
     const std::int64_t step = state_.step + 1;
     const float lr = scheduled_lr(options_.schedule, options_.lr, step, steps);
-    const Shards shards{static_cast<int>(batch.global_labels.size())};
-    const auto loss =
-        step_.run({batch.pixels, batch.labels, batch.global_labels, shards}, static_cast<int>(step), lr);
+    const auto loss = step_.run({batch.pixels, batch.labels, batch.global_labels, batch.shards},
+                                static_cast<int>(step), lr);
     if (!loss.ok()) return loss.status();
     state_.step = step;
     state_.batch = batch.index + 1;
     state_.epoch_loss += *loss;
-    BAUTA_TRY(folder_.step(step, state_.epoch + 1, loss->mean(), lr));
+    if (folder_) BAUTA_TRY(folder_->step(step, state_.epoch + 1, loss->mean(), lr));
     observer_.on_step({step, state_.epoch + 1, state_.batch, loss->mean(), lr,
                        static_cast<int>(batch.global_labels.size())});
     return {};
   }
 
-  // Validates, writes the epoch's metrics, then the best weights, then the checkpoint: a run that is killed
-  // between any two of these does the same again when it is resumed from the checkpoint before.
+  // Checks that the ranks have not drifted apart, validates, writes the epoch's metrics, then the best
+  // weights, then the checkpoint: a run that is killed between any two of these does the same again when it
+  // is resumed from the checkpoint before.
   Status close_epoch() {
     const double trained = seconds_now() - epoch_began_;
     EpochReport report;
@@ -143,16 +167,17 @@ class Trainer {
     report.metrics.step = state_.step;
     report.metrics.train_loss = state_.epoch_loss.mean();
     report.metrics.images_per_second = images_done() / trained;
+    BAUTA_TRY(check_same_weights(communicator_, step_.graph().parameter_values(), report.metrics.epoch));
     if (!split_.val.empty()) BAUTA_TRY(validate(report.metrics));
     report.metrics.seconds = seconds_now() - epoch_began_;
     report.improved = !report.metrics.validated || report.metrics.val_acc > state_.best_val_acc;
     report.previous_best = state_.best_val_acc;
-    report.best_path = folder_.best_path();
-    BAUTA_TRY(folder_.epoch(report.metrics));
+    report.best_path = best_path(options_.out);
+    if (folder_) BAUTA_TRY(folder_->epoch(report.metrics));
     if (report.improved) {
       state_.best_epoch = report.metrics.epoch;
       if (report.metrics.validated) state_.best_val_acc = report.metrics.val_acc;
-      BAUTA_TRY(save_weights(folder_.best_path(), step_.graph(), best_metadata(report.metrics)));
+      if (folder_) BAUTA_TRY(save_weights(report.best_path, step_.graph(), best_metadata(report.metrics)));
     }
     if (!state_.ended_early) {
       ++state_.epoch;
@@ -171,8 +196,9 @@ class Trainer {
 
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
-    const auto predictions = predict(step_.graph(), data_, split_.val, step_.class_weights(),
-                                     [&](int done) { observer_.on_validation(done, images); });
+    const auto predictions = predict(
+        step_.graph(), data_, split_.val, step_.class_weights(),
+        [&](int done) { observer_.on_validation(done, images); }, communicator_);
     if (!predictions.ok()) return predictions.status();
     const auto evaluation = evaluate(*predictions, data_.classes());
     if (!evaluation.ok()) return evaluation.status();
@@ -194,11 +220,12 @@ class Trainer {
   }
 
   Status save_checkpoint() {
-    BAUTA_TRY(folder_.flush());
+    if (!folder_) return {};
+    BAUTA_TRY(folder_->flush());
     state_.seconds = state_.batch == 0 ? 0 : seconds_now() - epoch_began_;
-    state_.metrics_bytes = folder_.metrics_bytes();
-    state_.events_bytes = folder_.events_bytes();
-    return bauta::save_checkpoint(folder_.last_path(), step_, state_, config_);
+    state_.metrics_bytes = folder_->metrics_bytes();
+    state_.events_bytes = folder_->events_bytes();
+    return bauta::save_checkpoint(last_path(options_.out), step_, state_, config_);
   }
 
   const Dataset& data_;
@@ -206,9 +233,10 @@ class Trainer {
   TrainObserver& observer_;
   Split split_;
   TrainingStep step_;
-  RunFolder folder_;
+  std::optional<RunFolder> folder_;  // on rank 0 alone
   TrainingState state_;
   std::string config_;
+  Communicator& communicator_;
   double epoch_began_ = 0;
   bool stopped_ = false;
 };
@@ -232,7 +260,7 @@ Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
 // The checkpoint to go on from, if there is one and it belongs to a run like this.
 Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options,
                                                        const std::string& config) {
-  const std::string path = options.out + "/last.safetensors";
+  const std::string path = last_path(options.out);
   std::error_code error;
   if (!options.resume || !std::filesystem::exists(path, error)) return std::optional<Checkpoint>();
   auto checkpoint = open_checkpoint(path);
@@ -241,11 +269,64 @@ Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& optio
   return std::optional<Checkpoint>(std::move(*checkpoint));
 }
 
+// Where a run stands: what its checkpoint says, and the folder that it goes on writing.
+struct Start {
+  TrainingState state;
+  std::optional<RunFolder> folder;
+};
+
+// Rank 0's: opens the checkpoint, if there is one, and the folder.
+Result<Start> open_run(const TrainOptions& options, const std::string& config, TrainingStep& step) {
+  const auto checkpoint = checkpoint_to_resume(options, config);
+  if (!checkpoint.ok()) return checkpoint.status();
+  TrainingState state;
+  if (checkpoint->has_value()) {
+    state = (*checkpoint)->state;
+    BAUTA_TRY(restore(**checkpoint, step));
+  }
+  auto folder = options.resume ? RunFolder::reopen(options.out, state.metrics_bytes, state.events_bytes)
+                               : RunFolder::create(options.out);
+  if (!folder.ok()) return folder.status();
+  BAUTA_TRY(folder->write_config(config));
+  return Start{state, std::move(*folder)};
+}
+
+// Gives every rank what rank 0 starts from.
+Status share(Communicator& communicator, TrainingState& state, TrainingStep& step) {
+  BAUTA_TRY(broadcast(communicator, std::span(&state, 1)));
+  BAUTA_TRY(broadcast(communicator, step.graph().parameter_values()));
+  for (const Optimizer::State& s : step.optimizer().states()) BAUTA_TRY(broadcast(communicator, s.values));
+  return {};
+}
+
 }  // namespace
 
+Status check_batch(int batch, int ranks) {
+  if (batch >= ranks) return {};
+  return Status::usage(
+      "a batch of " + std::to_string(batch) + " cannot be shared among " + std::to_string(ranks) + " ranks",
+      "--batch " + std::to_string(batch), "use at least as many images as ranks");
+}
+
+Status check_same_weights(Communicator& communicator, std::span<const float> weights, int epoch) {
+  Hash hash;
+  hash.add(std::as_bytes(weights));
+  const auto all = communicator.gather(std::to_string(hash.value()));
+  if (!all.ok()) return all.status();
+  for (int rank = 1; rank < communicator.size(); ++rank) {
+    if ((*all)[static_cast<std::size_t>(rank)] == all->front()) continue;
+    return Status::error(
+        "the weights of " + communicator.name_of(rank) + " are not those of rank 0",
+        "epoch " + std::to_string(epoch),
+        "one of the two computes wrongly: test its memory, then go on from the last checkpoint by --resume");
+  }
+  return {};
+}
+
 Result<TrainResult> train(const Context& context, const Model& model, const Dataset& data,
-                          const TrainOptions& options, TrainObserver& observer) {
+                          const TrainOptions& options, TrainObserver& observer, Communicator& communicator) {
   BAUTA_TRY(check(model, data, options));
+  BAUTA_TRY(check_ranks(context, options, communicator.size()));
   auto split = split_dataset(data.labels(), data.groups(), data.classes(), options.val, options.seed);
   if (!split.ok()) return split.status();
   auto weights = class_weights(options.class_weights, data, *split);
@@ -259,27 +340,22 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto optimizer =
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();
-  auto graph = Graph::create(context, named, options.batch, GraphMode::training);
+  const int part = (options.batch + communicator.size() - 1) / communicator.size();
+  auto graph = Graph::create(context, named, part, GraphMode::training);
   if (!graph.ok()) return graph.status();
   const auto bare_init = first_weights(options, *graph);
   if (!bare_init.ok()) return bare_init.status();
-  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights));
+  auto step =
+      TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights), communicator);
   if (!step.ok()) return step.status();
 
   const std::string config = run_config(named, data, options);
-  const auto checkpoint = checkpoint_to_resume(options, config);
-  if (!checkpoint.ok()) return checkpoint.status();
-  TrainingState state;
-  if (checkpoint->has_value()) {
-    state = (*checkpoint)->state;
-    BAUTA_TRY(restore(**checkpoint, *step));
-  }
-  auto folder = options.resume ? RunFolder::reopen(options.out, state.metrics_bytes, state.events_bytes)
-                               : RunFolder::create(options.out);
-  if (!folder.ok()) return folder.status();
-  BAUTA_TRY(folder->write_config(config));
-  return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*folder), state,
-                 config)
+  BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
+  auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
+  if (!start.ok()) return start.status();
+  BAUTA_TRY(share(communicator, start->state, *step));
+  return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(start->folder),
+                 start->state, config, communicator)
       .run(*bare_init);
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "engine/comm/communicator.h"
 #include "engine/data/dataset.h"
 #include "kernels/common.h"
 #include "layers/model.h"
@@ -68,6 +70,19 @@ class TrainObserver {
 /// without validation the last) and last.safetensors (with the optimiser's state and the position). Same
 /// seed, data and options give the same bits, and a run that is killed at any moment and resumed gives the
 /// bits of one that was not. An error leaves the checkpoints that were written as they are.
-Result<TrainResult> train(const Context&, const Model&, const Dataset&, const TrainOptions&, TrainObserver&);
+///
+/// Collective: the ranks share every batch and the validation, rank 0 alone writes, and 1, 2, 4 and 8 ranks
+/// give the same bits. All start from rank 0's weights and state; ranks that differ in version, instruction
+/// set, options, network or data are refused by name. An error may come on one rank alone; the caller then
+/// ends the others (see Watch::fail).
+Result<TrainResult> train(const Context&, const Model&, const Dataset&, const TrainOptions&, TrainObserver&,
+                          Communicator& = alone());
+
+/// Fails where a batch has not an image for every rank.
+Status check_batch(int batch, int ranks);
+
+/// Fails, on every rank and naming the first that differs from rank 0, unless all have the same weights after
+/// `epoch` epochs. Collective.
+Status check_same_weights(Communicator&, std::span<const float> weights, int epoch);
 
 }  // namespace bauta

@@ -17,7 +17,8 @@ struct Command {
 };
 
 // One function per file. Each adds its subcommands to `app`.
-Command train_command(CLI::App& app, const std::string& command_line);
+/// `words`: the command line.
+Command train_command(CLI::App& app, const std::vector<std::string>& words);
 Command eval_command(CLI::App& app);
 Command classify_command(CLI::App& app);
 Command info_command(CLI::App& app);

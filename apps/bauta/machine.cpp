@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace bauta {
@@ -64,7 +65,8 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   const auto isa = select_isa();
   if (!isa.ok()) return isa.status();
   Machine machine;
-  machine.pool_ = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : usable_cores());
+  machine.pool_ = std::make_unique<ThreadPool>(
+      options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks_on_host));
   machine.context_.isa = *isa;
   machine.context_.pool = machine.pool_.get();
   std::string device = fmt::format("cpu, ISA {}", isa_name(*isa));
@@ -82,8 +84,9 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
       return opened;
     }
   }
-  machine.description_ = fmt::format("device {}, precision fp32, {} thread{}, 1 rank", device,
-                                     machine.threads(), machine.threads() == 1 ? "" : "s");
+  machine.description_ =
+      fmt::format("device {}, precision fp32, {} thread{}, {} rank{}", device, machine.threads(),
+                  machine.threads() == 1 ? "" : "s", options.ranks, options.ranks == 1 ? "" : "s");
   return machine;
 }
 

@@ -13,7 +13,9 @@ namespace bauta {
 /// --device and --threads.
 struct DeviceOptions {
   std::string device = "auto";
-  int threads = 0;  ///< 0: as many as the cores that this process may use
+  int threads = 0;        ///< 0: the cores that this process may use, shared among the ranks on this host
+  int ranks = 1;          ///< processes of the run
+  int ranks_on_host = 1;  ///< those on this host
 };
 
 void add_device_options(CLI::App&, DeviceOptions&);

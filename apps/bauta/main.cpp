@@ -7,6 +7,7 @@
 #include "apps/bauta/build_info.h"
 #include "apps/bauta/command.h"
 #include "apps/bauta/terminal.h"
+#include "engine/comm/world.h"
 
 namespace bauta {
 namespace {
@@ -61,15 +62,9 @@ Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   return Status::usage(what, where, "see " + command + " --help");
 }
 
-// The words of the command line, to be typed again.
-std::string command_line(int argc, char** argv) {
-  std::string line = "bauta";
-  for (int i = 1; i < argc; ++i) line += " " + shell_word(argv[i]);
-  return line;
-}
-
+// Of several ranks that all fail alike, the first speaks.
 int fail(const Status& status) {
-  print_error(status.message());
+  if (launched_world().rank == 0) print_error(status.message());
   return status.is_usage() ? 2 : 1;
 }
 
@@ -81,7 +76,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(kExamples);
 
-  std::vector<Command> commands = {train_command(app, command_line(argc, argv)), eval_command(app),
+  std::vector<Command> commands = {train_command(app, {argv, argv + argc}), eval_command(app),
                                    classify_command(app), info_command(app), bench_train_command(app)};
   for (Command& command : data_commands(app)) commands.push_back(std::move(command));
 

@@ -4,12 +4,16 @@
 #include <charconv>
 #include <csignal>
 #include <memory>
+#include <optional>
 
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
+#include "apps/bauta/launch.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/ranks.h"
 #include "apps/bauta/terminal.h"
 #include "apps/bauta/train_report.h"
+#include "engine/comm/world.h"
 #include "layers/zoo.h"
 #include "optim/run_folder.h"
 #include "optim/trainer.h"
@@ -28,9 +32,14 @@ constexpr const char* kExamples = R"(Examples:
       Goes on where that run was stopped or killed.
   bauta train --data photos.csv --out runs/d --init runs/a/best.safetensors --epochs 5
       Trains weights further; a PyTorch state dict saved as safetensors will do as well.
+  bauta train --data faces.safetensors --out runs/e --devices 2
+      Two processes share every batch and each takes half of the cores; the same bits as one. On several hosts:
+      mpirun -np 2 --host a,b bauta train --data faces.safetensors --out runs/e
 
 --data is a folder with a folder of images per class, a CSV manifest (path,label[,group]), or a pack.
 --out gets best.safetensors, last.safetensors, config.json, metrics.jsonl and a TensorBoard event file.)";
+
+constexpr int kMaxDevices = 8;  // of one host
 
 struct TrainArguments {
   std::string data;
@@ -39,10 +48,12 @@ struct TrainArguments {
   bool no_shuffle = false;
   bool strict = false;
   DeviceOptions device;
+  std::optional<int> devices;
   TrainOptions train;
 };
 
-// Set by the first SIGINT or SIGTERM; the second one ends the program at once.
+// Set by the first SIGINT, SIGTERM or SIGUSR1 (which launchers pass on); the second one ends the program at
+// once.
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
@@ -52,6 +63,7 @@ void stop_at_next_step() {
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGUSR1, &action, nullptr);
 }
 
 // "auto", "none", or numbers with commas between.
@@ -96,7 +108,34 @@ std::string next_steps(const TrainArguments& arguments, const TrainResult& resul
                      shell_word(arguments.data));
 }
 
-Result<int> run_train(TrainArguments arguments, const std::string& command_line) {
+// The command to go on with, as a person types it.
+std::string resume_line(const std::vector<std::string>& words, bool resumes) {
+  std::string line = "bauta";
+  for (const std::string& word : std::span(words).subspan(1)) line += " " + shell_word(word);
+  return line + (resumes ? "" : " --resume");
+}
+
+// A report that keeps the log of a rank that is not the first.
+class RankReport final : public TrainReport {
+ public:
+  RankReport(const TrainOptions& options, const Dataset& data, const Model& model, Ranks& ranks)
+      : TrainReport(options, data, model), run_(options.out), ranks_(ranks) {}
+
+  void on_start(const RunStart& start) override {
+    if (const Status kept = ranks_.keep_log(run_); !kept.ok()) static_cast<void>(ranks_.fail(kept));
+    TrainReport::on_start(start);
+  }
+
+ private:
+  const std::string& run_;
+  Ranks& ranks_;
+};
+
+Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::string& resume) {
+  // Already now: a rank that dies of a signal is a fault.
+  if (ranks.communicator().size() > 1) stop_at_next_step();
+  arguments.device.ranks = ranks.communicator().size();
+  arguments.device.ranks_on_host = ranks.on_this_host();
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description());
@@ -117,14 +156,14 @@ Result<int> run_train(TrainArguments arguments, const std::string& command_line)
   options.shuffle = !arguments.no_shuffle;
   options.stop = &stop_requested;
   stop_at_next_step();
-  TrainReport report(options, *data, start->model);
-  const auto result = train(machine->context(), start->model, *data, options, report);
+  RankReport report(options, *data, start->model, ranks);
+  const auto result = train(machine->context(), start->model, *data, options, report, ranks.communicator());
   report.finish();
   warnings.repeat_summary();
   if (!result.ok()) return result.status();
   if (result->stopped) {
     print_note(fmt::format("stopped after step {}; the checkpoint is {}", result->steps, result->last_path));
-    print_note("go on with: " + command_line + (options.resume ? "" : " --resume"));
+    print_note("go on with: " + resume);
     return kExitInterrupted;
   }
   report.print_result(*result);
@@ -132,9 +171,43 @@ Result<int> run_train(TrainArguments arguments, const std::string& command_line)
   return 0;
 }
 
+// --devices N: whether that many ranks can be had, and have still to be started.
+Result<bool> must_launch(const TrainArguments& arguments) {
+  const World world = launched_world();
+  if (!arguments.devices) return false;
+  const int devices = *arguments.devices;
+  const std::string option = "--devices " + std::to_string(devices);
+  if (devices < 1 || devices > kMaxDevices) {
+    return Status::usage("a host's run has 1 to " + std::to_string(kMaxDevices) + " ranks", option,
+                         "use one of these, or mpirun for more");
+  }
+  if (world.size > 1 && devices != world.size) {
+    return Status::usage(world.launcher + " has started another number of ranks", option,
+                         "leave this option out");
+  }
+  if (devices < 2 || world.size > 1) return false;
+  if (arguments.device.device == "cuda") {
+    return Status::usage("several ranks train on CPUs alone in this version", option + " --device cuda",
+                         "use --device cpu");
+  }
+  BAUTA_TRY(check_batch(arguments.train.batch, devices));
+  return true;
+}
+
+Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& words) {
+  const auto launches = must_launch(arguments);
+  if (!launches.ok()) return launches.status();
+  const std::string resume = resume_line(words, arguments.train.resume);
+  if (*launches) return launch_ranks(*arguments.devices, words, resume);
+  const auto ranks = Ranks::open(resume);
+  if (!ranks.ok()) return ranks.status();
+  auto code = train_as_rank(arguments, **ranks, resume);
+  return code.ok() ? code : (*ranks)->fail(code.status());
+}
+
 }  // namespace
 
-Command train_command(CLI::App& app, const std::string& command_line) {
+Command train_command(CLI::App& app, const std::vector<std::string>& words) {
   CLI::App* train = app.add_subcommand("train", "Trains a network and writes the run into a folder");
   train->footer(kExamples);
   auto arguments = std::make_shared<TrainArguments>();
@@ -174,7 +247,9 @@ Command train_command(CLI::App& app, const std::string& command_line) {
   train->add_flag("--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
   train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
-  return {train, [arguments, command_line] { return run_train(*arguments, command_line); }};
+  add("--devices", arguments->devices, "N",
+      "processes that share each batch, on this host's cores (default: this one alone)");
+  return {train, [arguments, words] { return run_train(*arguments, words); }};
 }
 
 }  // namespace bauta

@@ -1,0 +1,95 @@
+#include "apps/bauta/ranks.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "apps/bauta/terminal.h"
+#include "engine/comm/world.h"
+
+namespace bauta {
+namespace {
+
+void send_words_to(const FileDescriptor& out, const FileDescriptor& error) {
+  std::fflush(nullptr);
+  ::dup2(out.get(), STDOUT_FILENO);
+  ::dup2(error.get(), STDERR_FILENO);
+}
+
+FileDescriptor copy_of(int descriptor) { return FileDescriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3)); }
+
+}  // namespace
+
+Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
+  auto communicator = open_communicator();
+  if (!communicator.ok()) return communicator.status();
+  std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator)));
+  if (ranks->communicator_->size() == 1) return ranks;
+  ::setenv("NO_COLOR", "1", 1);  // mpirun gives rank 0 a terminal whatever its own output is
+  const char* starter = std::getenv(kStarterVariable);
+  Watch::Options options;
+  if (starter != nullptr) options.starter = starter;
+  options.remedy = "go on with: " + (starter != nullptr ? "" : launched_world().launcher + " ") + resume;
+  options.on_fault = [self = ranks.get()](const std::string& line) { self->end(line); };
+  auto watch = Watch::join(*ranks->communicator_, std::move(options));
+  if (!watch.ok()) return watch.status();
+  ranks->watch_ = std::move(*watch);
+  if (!ranks->communicator_->leads()) BAUTA_TRY(ranks->hold_words_back());
+  return ranks;
+}
+
+int Ranks::on_this_host() const {
+  const auto& hosts = communicator_->hosts();
+  return static_cast<int>(std::ranges::count(hosts, hosts[static_cast<std::size_t>(communicator_->rank())]));
+}
+
+Status Ranks::hold_words_back() {
+  stdout_ = copy_of(STDOUT_FILENO);
+  stderr_ = copy_of(STDERR_FILENO);
+  words_ = FileDescriptor(::memfd_create("words", MFD_CLOEXEC));
+  if (words_.get() < 0) return file_error("create", "the memory for a rank's words");
+  send_words_to(words_, words_);
+  return {};
+}
+
+Status Ranks::keep_log(const std::string& run) {
+  if (communicator_->leads()) return {};
+  std::error_code error;  // a missing folder is told by the opening
+  std::filesystem::create_directories(run, error);
+  const std::string path = run + "/rank-" + std::to_string(communicator_->rank()) + ".log";
+  const FileDescriptor log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (log.get() < 0) return file_error("create", path);
+  send_words_to(log, log);
+  std::array<char, 4096> block;
+  ::lseek(words_.get(), 0, SEEK_SET);
+  for (;;) {
+    const ssize_t count = ::read(words_.get(), block.data(), block.size());
+    if (count == 0) return {};
+    if (count < 0 || ::write(log.get(), block.data(), static_cast<std::size_t>(count)) != count) {
+      return file_error("write", path);
+    }
+  }
+}
+
+Status Ranks::fail(const Status& reason) {
+  if (watch_ == nullptr) return reason;
+  exit_code_ = reason.is_usage() ? 2 : 1;
+  const int rank = communicator_->rank();
+  watch_->fail(rank == 0 ? reason : Status::error(communicator_->name_of(rank) + ": " + reason.message()));
+  return reason;
+}
+
+// In the watch's thread, while the others of this process may stand anywhere: nothing is tidied up.
+void Ranks::end(const std::string& line) {
+  if (stderr_.get() >= 0) send_words_to(stdout_, stderr_);
+  if (!line.empty()) print_error(line);
+  std::_Exit(exit_code_);
+}
+
+}  // namespace bauta

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/comm/watch.h"
+#include "engine/io/file.h"
+
+namespace bauta {
+
+/// The environment variable by which the process that starts the ranks asks them into its watch.
+inline constexpr const char* kStarterVariable = "BAUTA_STARTER";
+
+/// This process as one rank of a run: whom it computes with, what becomes of a fault, and where its words go.
+/// Rank 0 speaks to the person; every other rank's words go to RUN/rank-R.log, and wait in memory until there
+/// is a RUN.
+class Ranks {
+ public:
+  /// Finds the other ranks, if mpirun or srun started several. `resume`: the command to go on with, after the
+  /// launcher's own words.
+  static Result<std::unique_ptr<Ranks>> open(const std::string& resume);
+
+  Communicator& communicator() { return *communicator_; }
+  /// Ranks on this host, which share its cores.
+  int on_this_host() const;
+
+  /// Keeps the words of this rank in RUN from here on; not for rank 0.
+  Status keep_log(const std::string& run);
+
+  /// A failure of this rank. With others: ends the run on all of them, with one line, and does not return.
+  /// Alone: the failure itself.
+  Status fail(const Status& reason);
+
+ private:
+  explicit Ranks(std::unique_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
+  Status hold_words_back();
+  [[noreturn]] void end(const std::string& line);
+
+  std::unique_ptr<Communicator> communicator_;
+  FileDescriptor words_;  // what a rank says before there is a RUN
+  FileDescriptor stdout_;
+  FileDescriptor stderr_;
+  int exit_code_ = 1;
+  std::unique_ptr<Watch> watch_;
+};
+
+}  // namespace bauta
