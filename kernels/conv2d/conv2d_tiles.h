@@ -29,9 +29,9 @@ namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kConvThreads = 128;  // of a block
 
-/// Blocks that a multiprocessor holds at once: kMost where vectors are copied; the registers of the other
-/// kernels, and of sm_75, do not suffice.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+/// Blocks that a multiprocessor is to hold at once, which limits their registers: kMost where vectors are
+/// copied. The other kernels would spill, as would some before sm_90.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 template <int kVector, int kMost>
 inline constexpr int kConvBlocks = 1;
 #else
