@@ -175,3 +175,16 @@ class SameSeedSameBits(CliTest):
         self.train(self.work / "folder", "--augment", "strong")
         self.train(self.work / "pack", "--augment", "strong", data=pack)
         self.assertSameTensors(self.work / "folder/last.safetensors", self.work / "pack/last.safetensors")
+
+
+class OnSimt(CliTest):
+    def test_a_step_on_the_cuda_kernels_has_the_losses_of_one_on_the_cpu(self):
+        faces = self.work / "faces"
+        self.ok("data", "make", "--out", faces, "--with-mask", 3, "--without-mask", 3)
+        for device in ["cpu", "simt"]:
+            self.ok("train", "--data", faces, "--out", self.work / device, "--device", device, "--batch", 2, "--val", 0.3,
+                    "--max-steps", 1)
+        (cpu,), (cpu_epoch,) = metrics_of(self.work / "cpu")
+        (simt,), (simt_epoch,) = metrics_of(self.work / "simt")
+        self.assertAlmostEqual(simt["loss"] / cpu["loss"], 1, delta=1e-5)
+        self.assertAlmostEqual(simt_epoch["val_loss"] / cpu_epoch["val_loss"], 1, delta=1e-5)

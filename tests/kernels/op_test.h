@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/core/buffer.h"
+#include "engine/core/device.h"
 #include "engine/core/rng.h"
 #include "kernels/common.h"
 
@@ -40,14 +41,15 @@ inline std::vector<Machine> machines() {
   return all;
 }
 
-/// What an op's CUDA kernels run on here: simt, with 1 and with 3 threads.
+/// What CUDA kernels run on here: simt, with 1 and with 3 threads, and a GPU where there is one.
 inline std::vector<Machine> gpu_machines() {
+  std::vector<Machine> all;
 #if defined(BAUTA_HAS_SIMT)
-  return {{"simt_1thread", Isa::portable, 1, Backend::simt},
-          {"simt_3threads", Isa::portable, 3, Backend::simt}};
-#else
-  return {};
+  all.push_back({"simt_1thread", Isa::portable, 1, Backend::simt});
+  all.push_back({"simt_3threads", Isa::portable, 3, Backend::simt});
 #endif
+  if (Gpu::open().ok()) all.push_back({"cuda", Isa::portable, 1, Backend::cuda});
+  return all;
 }
 
 /// All of the above.
@@ -57,7 +59,7 @@ inline std::vector<Machine> all_machines() {
   return all;
 }
 
-/// A Context with the pool and workspace that it refers to.
+/// A Context with the pool, workspace and GPU that it refers to.
 class Runner {
  public:
   explicit Runner(const Machine& machine, std::size_t workspace_bytes = 0)
@@ -65,6 +67,10 @@ class Runner {
     context_.backend = machine.backend;
     context_.isa = machine.isa;
     context_.pool = &pool_;
+    if (machine.backend == Backend::cuda) {
+      gpu_ = Gpu::open();
+      context_.stream = gpu_->stream();
+    }
     context_.workspace = workspace_.span();
     // What a kernel finds in its workspace is whatever the op before it left there.
     if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
@@ -74,6 +80,7 @@ class Runner {
  private:
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
+  Result<Gpu> gpu_ = Status::error("not opened", {}, {});
   Context context_;
 };
 
