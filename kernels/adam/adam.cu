@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 
 Status step(const Context& context, const AdamStep& a, Index size, const float* g, float* w, float* m,
             float* v) {
-  return launch_elementwise(context, "adam", adam, size, numbers_of(a), global(g, size), global(w, size),
+  return launch_elementwise(context, "adam", 28, adam, size, numbers_of(a), global(g, size), global(w, size),
                             global(m, size), global(v, size));
 }
 

@@ -61,6 +61,7 @@ struct Launch {
   dim3 grid;
   dim3 block;
   std::size_t dynamic_shared = 0;  ///< bytes
+  Work work = {};
 };
 
 /// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads".

@@ -41,12 +41,14 @@ struct Launch {
   dim3 grid;
   dim3 block;
   std::size_t dynamic_shared = 0;
+  Work work = {};
 };
 
 template <class... Parameters, class... Arguments>
 Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
               const Arguments&... arguments) {
-  return runtime::launch(context, {launch.kernel, launch.grid, launch.block, launch.dynamic_shared},
+  return runtime::launch(context,
+                         {launch.kernel, launch.grid, launch.block, launch.dynamic_shared, launch.work},
                          [&] { kernel(Parameters(arguments)...); });
 }
 

@@ -31,14 +31,16 @@ __device__ __forceinline__ void store4(Ptr<float> p, Index i, Index size, const 
   if (i + 2 < size) p[i + 2] = v.z;
 }
 
-/// Launches an elementwise kernel, whose first argument is `size`; nothing to do when that is 0.
+/// Launches an elementwise kernel, whose first argument is `size`, and which moves `bytes` for each element,
+/// read or written once; nothing to do when the size is 0.
 template <class... Parameters, class... Arguments>
-Status launch_elementwise(const Context& context, const char* name, void (*kernel)(Index, Parameters...),
-                          Index size, Arguments... arguments) {
+Status launch_elementwise(const Context& context, const char* name, double bytes,
+                          void (*kernel)(Index, Parameters...), Index size, Arguments... arguments) {
   constexpr Index kPerBlock = 4 * kElementwiseThreads;
   if (size == 0) return {};
   const auto blocks = static_cast<unsigned>((size + kPerBlock - 1) / kPerBlock);
-  return launch(context, {name, blocks, kElementwiseThreads}, kernel, size, arguments...);
+  const double moved = bytes * static_cast<double>(size);
+  return launch(context, {name, blocks, kElementwiseThreads, 0, {moved, moved}}, kernel, size, arguments...);
 }
 
 }  // namespace bauta::BAUTA_DEVICE

@@ -123,9 +123,15 @@ __global__ void __launch_bounds__(128)
 template <bool kAByRows, bool kBByRows, int kSplit>
 Status run_product(const Context& context, const char* name, const Product& p, const float* a, const float* b,
                    const float* bias, float* c) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.n, kTileN * (kWarps / kSplit))),
+  constexpr int kTiles = kWarps / kSplit;
+  const dim3 grid(static_cast<unsigned>(ceil_div(p.n, kTileN * kTiles)),
                   static_cast<unsigned>(ceil_div(p.m, kTileM)));
-  return launch(context, {name, grid, kWarps * 32}, product<kAByRows, kBByRows, kSplit>, p,
+  const double a_size = double{1} * p.m * p.k;
+  const double b_size = double{1} * p.n * p.k + (bias != nullptr ? p.n : 0);
+  const double c_size = double{1} * p.m * p.n;
+  const Work work = {4 * (a_size * grid.x * kTiles + b_size * grid.y + c_size),
+                     4 * (a_size + b_size + c_size), a_size * p.n};
+  return launch(context, {name, grid, kWarps * 32, 0, work}, product<kAByRows, kBByRows, kSplit>, p,
                 global(a, Index{p.m} * p.k), global(b, Index{p.n} * p.k), global(bias, p.n),
                 global(c, Index{p.m} * p.n));
 }
@@ -147,7 +153,9 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
   const Product p{s.out_features, s.in_features, s.batch};
   BAUTA_TRY((run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw)));
   const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, 128));
-  return launch(context, {"linear_bias_gradient", blocks, 128}, bias_gradient, s,
+  const Work work = {32.0 * (s.batch + 1) * ceil_div(s.out_features, 8),
+                     4.0 * (s.batch + 1) * s.out_features};
+  return launch(context, {"linear_bias_gradient", blocks, 128, 0, work}, bias_gradient, s,
                 global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cuda/device.h"
 #include "kernels/maxpool/maxpool_backends.h"
 
@@ -125,16 +127,29 @@ __global__ void __launch_bounds__(kThreads)
 Index in_size(const MaxPoolShape& s) { return Index{s.batch} * s.in_h * s.in_w * s.channels; }
 Index out_size(const MaxPoolShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.channels; }
 
+// Elements of all windows, those that are in several counted as often.
+double window_elements(const MaxPoolShape& s) {
+  return static_cast<double>(out_size(s)) * s.window * s.window;
+}
+
 Status forward(const Context& context, const MaxPoolShape& s, const float* x, float* y,
                std::uint8_t* argmax) {
-  const Launch shape = {"maxpool_forward", static_cast<unsigned>(s.batch * s.out_h), kThreads};
+  const double written = static_cast<double>(out_size(s)) * (argmax != nullptr ? 5 : 4);
+  const double read_once = 4 * std::min(window_elements(s), static_cast<double>(in_size(s)));
+  const Work work = {4 * window_elements(s) + written, read_once + written};
+  const Launch shape = {"maxpool_forward", static_cast<unsigned>(s.batch * s.out_h), kThreads, 0, work};
   return launch(context, shape, s.channels % 4 == 0 ? pool<4> : pool<1>, s, global(x, in_size(s)),
                 global(y, out_size(s)), global(argmax, out_size(s)));
 }
 
 Status dgrad(const Context& context, const MaxPoolShape& s, const float* dy, const std::uint8_t* argmax,
              float* dx) {
-  const Launch shape = {"maxpool_dgrad", static_cast<unsigned>(s.batch * s.in_h), kThreads};
+  // Columns of a window that fall to one warp share what they read.
+  const int columns_of_warp = 32 / (s.channels % 4 == 0 ? s.channels / 4 : s.channels);
+  const double read = 5 * window_elements(s) / std::clamp(columns_of_warp, 1, s.window);
+  const double written = 4 * static_cast<double>(in_size(s));
+  const Work work = {read + written, 5 * static_cast<double>(out_size(s)) + written};
+  const Launch shape = {"maxpool_dgrad", static_cast<unsigned>(s.batch * s.in_h), kThreads, 0, work};
   return launch(context, shape, s.channels % 4 == 0 ? unpool<4> : unpool<1>, s, global(dy, out_size(s)),
                 global(argmax, out_size(s)), global(dx, in_size(s)));
 }

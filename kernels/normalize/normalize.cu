@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 }
 
 Status forward(const Context& context, Index size, const std::uint8_t* x, float* y) {
-  return launch_elementwise(context, "normalize", normalize, size, global(x, size), global(y, size));
+  return launch_elementwise(context, "normalize", 5, normalize, size, global(x, size), global(y, size));
 }
 
 }  // namespace

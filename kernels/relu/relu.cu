@@ -29,11 +29,11 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 }
 
 Status forward(const Context& context, Index size, const float* x, float* y) {
-  return launch_elementwise(context, "relu_forward", rectify, size, global(x, size), global(y, size));
+  return launch_elementwise(context, "relu_forward", 8, rectify, size, global(x, size), global(y, size));
 }
 
 Status dgrad(const Context& context, Index size, const float* dy, const float* y, float* dx) {
-  return launch_elementwise(context, "relu_dgrad", pass_gradient, size, global(dy, size), global(y, size),
+  return launch_elementwise(context, "relu_dgrad", 12, pass_gradient, size, global(dy, size), global(y, size),
                             global(dx, size));
 }
 

@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 }
 
 Status step(const Context& context, const SgdStep& s, Index size, const float* g, float* w, float* u) {
-  return launch_elementwise(context, "sgd", sgd, size, s, global(g, size), global(w, size), global(u, size));
+  return launch_elementwise(context, "sgd", 20, sgd, size, s, global(g, size), global(w, size),
+                            global(u, size));
 }
 
 }  // namespace

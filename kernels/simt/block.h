@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/work.h"
 #include "kernels/simt/counts.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/log.h"
@@ -23,6 +24,7 @@ struct Shape {
   dim3 grid;
   dim3 block;
   std::size_t dynamic_shared = 0;  ///< bytes
+  Work work = {};
 };
 
 /// Does at once what the lanes of `mask` met for; lanes[l] is what lane l brought.

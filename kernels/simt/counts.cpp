@@ -8,6 +8,8 @@
 namespace bauta::simt {
 namespace {
 
+constexpr unsigned kSectorBytes = 32;
+
 auto place(const SiteCount& site) {
   return std::tie(site.file, site.line, site.column, site.space, site.access);
 }
@@ -17,6 +19,14 @@ void add(SiteCount& sum, const SiteCount& site) {
   sum.bytes += site.bytes;
   sum.transactions += site.transactions;
   sum.ideal += site.ideal;
+}
+
+SiteCount sum_of(const std::vector<SiteCount>& sites, Space space) {
+  SiteCount sum{};
+  for (const SiteCount& site : sites) {
+    if (site.space == space) add(sum, site);
+  }
+  return sum;
 }
 
 std::size_t distinct(std::span<std::uint64_t> values) {
@@ -34,18 +44,22 @@ SiteCount LaunchCounts::total(Space space, runtime::Access access) const {
   return sum;
 }
 
+double LaunchCounts::moved_bytes() const {
+  return kSectorBytes * static_cast<double>(sum_of(sites, Space::global).transactions);
+}
+
+double LaunchCounts::ideal_bytes() const {
+  return kSectorBytes * static_cast<double>(sum_of(sites, Space::global).ideal);
+}
+
 double LaunchCounts::bank_conflict_degree() const {
-  SiteCount sum{};
-  for (const SiteCount& site : sites) {
-    if (site.space == Space::shared) add(sum, site);
-  }
+  const SiteCount sum = sum_of(sites, Space::shared);
   return sum.ideal == 0 ? 1 : static_cast<double>(sum.transactions) / static_cast<double>(sum.ideal);
 }
 
 namespace runtime {
 namespace {
 
-constexpr unsigned kSectorBytes = 32;
 constexpr unsigned kBankBytes = 4;
 constexpr unsigned kBanks = 32;
 

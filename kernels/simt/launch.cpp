@@ -41,7 +41,7 @@ bool earlier(const Fault& a, const Fault& b) {
 
 Status launch(const Context& context, const Shape& shape, const std::function<void()>& kernel) {
   BAUTA_TRY(check(shape));
-  LaunchCounts total{shape.kernel, shape.grid, shape.block, {}};
+  LaunchCounts total{shape.kernel, shape.grid, shape.block, shape.work, {}};
   std::vector<Fault> faults;
   std::mutex results;  // the two above
   parallel_for(context, static_cast<int>(shape.grid.count()), [&](int number, int) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/work.h"
 #include "kernels/simt/types.h"
 #include "kernels/status.h"
 
@@ -56,6 +57,7 @@ struct LaunchCounts {
   std::string kernel;
   dim3 grid;
   dim3 block;
+  Work work;                        ///< what the launch says of itself
   std::vector<SiteCount> sites;     ///< ordered by file, line, column, space and access
   std::uint64_t barriers = 0;       ///< __syncthreads, once per block
   std::uint64_t warp_barriers = 0;  ///< __syncwarp, once per warp
@@ -63,6 +65,9 @@ struct LaunchCounts {
 
   /// Sum over the sites of one space, with one kind of access. `file`, `line` and `column` are empty.
   SiteCount total(Space space, runtime::Access access) const;
+  /// Bytes in the sectors of global memory that are moved, and those in the sectors that would do.
+  double moved_bytes() const;
+  double ideal_bytes() const;
   /// Passes over the banks per pass that would do: 1 without conflicts, and without any access.
   double bank_conflict_degree() const;
 };

@@ -93,15 +93,24 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
 unsigned blocks(const SoftmaxXentShape& s) { return static_cast<unsigned>(ceil_div(s.batch, kWarps)); }
 Index size(const SoftmaxXentShape& s) { return Index{s.batch} * s.classes; }
 
+// Each row in sectors of its own: `passes` over its logits or what becomes of them, and `singles` numbers.
+Work work_of(const SoftmaxXentShape& s, int passes, int singles, double floor) {
+  return {32.0 * s.batch * (passes * ceil_div(s.classes, 8) + singles), floor};
+}
+
 Status loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
             const std::int32_t* labels, const float* weights, float scale, float* losses, float* dlogits) {
-  return launch(context, {"softmax_xent", blocks(s), kWarps * 32}, cross_entropy, s, global(logits, size(s)),
-                global(labels, s.batch), global(weights, s.classes), scale, global(losses, s.batch),
-                global(dlogits, size(s)));
+  const int arrays = dlogits != nullptr ? 2 : 1;
+  const double floor = 4.0 * (static_cast<double>(size(s)) * arrays + 2.0 * s.batch + s.classes);
+  const Work work = work_of(s, 2 * arrays, 4, floor);
+  return launch(context, {"softmax_xent", blocks(s), kWarps * 32, 0, work}, cross_entropy, s,
+                global(logits, size(s)), global(labels, s.batch), global(weights, s.classes), scale,
+                global(losses, s.batch), global(dlogits, size(s)));
 }
 
 Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
-  return launch(context, {"softmax", blocks(s), kWarps * 32}, normalized_exponentials, s,
+  const Work work = work_of(s, 4, 0, 8.0 * static_cast<double>(size(s)));
+  return launch(context, {"softmax", blocks(s), kWarps * 32, 0, work}, normalized_exponentials, s,
                 global(logits, size(s)), global(probabilities, size(s)));
 }
 

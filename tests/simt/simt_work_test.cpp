@@ -1,0 +1,77 @@
+// What the CUDA kernels' launches say of themselves, held against what simt counts.
+
+#include <gtest/gtest.h>
+
+#include "kernels/maxpool/maxpool.h"
+#include "kernels/simt/log.h"
+#include "kernels/softmax_xent/softmax_xent.h"
+#include "optim/training_step.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::simt {
+namespace {
+
+constexpr int kBatch = 32;
+
+/// A context that leaves counts in `log`.
+struct Counting : testing::Runner {
+  Counting() : Runner({"simt", Isa::portable, 3, Backend::simt}) {}
+  Context context(Log& log) const {
+    Context with_log = Runner::context();
+    with_log.simt_log = &log;
+    return with_log;
+  }
+};
+
+void expect_what_was_said(const Log& log) {
+  EXPECT_TRUE(log.faults.empty());
+  for (const LaunchCounts& launch : log.launches) {
+    SCOPED_TRACE(launch.kernel);
+    ASSERT_GT(launch.work.moved, 0);
+    EXPECT_NEAR(launch.moved_bytes(), launch.work.moved, 0.1 * launch.work.moved);
+    EXPECT_GE(launch.moved_bytes(), launch.work.floor);
+    EXPECT_LE(launch.moved_bytes(), 1.25 * launch.ideal_bytes());
+    EXPECT_LT(launch.bank_conflict_degree(), 1.2);
+  }
+}
+
+// One step of training of what is behind the study's convolutions.
+TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
+  Model model("tail", {4, 4, 128}, {"a", "b"});
+  model.linear("one", 1024).relu().linear("two", 2);
+  Log log;
+  const Counting counting;
+  const Context context = counting.context(log);
+  auto graph = Graph::create(context, model, kBatch, GraphMode::training);
+  auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
+  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
+  const std::vector<std::uint8_t> pixels(kBatch * 4 * 4 * 128);
+  const std::vector<std::int32_t> labels(kBatch);
+  const auto loss = step->run({pixels, labels, labels, Shards{kBatch}}, 1, 1e-5F);
+  ASSERT_TRUE(loss.ok()) << loss.status().message();
+  std::vector<std::string> kernels;
+  for (const LaunchCounts& launch : log.launches) kernels.push_back(launch.kernel);
+  EXPECT_EQ(kernels,
+            (std::vector<std::string>{"normalize", "linear_forward", "relu_forward", "linear_forward",
+                                      "softmax_xent", "linear_dgrad", "linear_wgrad", "linear_bias_gradient",
+                                      "relu_dgrad", "linear_wgrad", "linear_bias_gradient", "adam"}));
+  expect_what_was_said(log);
+}
+
+TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {
+  const MaxPoolShape pool = {4, 100, 100, 32, 2, 2, 50, 50};
+  Log log;
+  const Counting counting;
+  const Context context = counting.context(log);
+  Buffer<float> x(4 * 100 * 100 * 32);
+  Buffer<float> y(4 * 50 * 50 * 32);
+  Buffer<std::uint8_t> argmax(y.size());
+  ASSERT_TRUE(maxpool_forward(context, pool, x.data(), y.data(), argmax.data()).ok());
+  ASSERT_TRUE(maxpool_dgrad(context, pool, y.data(), argmax.data(), x.data()).ok());
+  ASSERT_TRUE(softmax_forward(context, {kBatch, 2}, x.data(), y.data()).ok());
+  EXPECT_EQ(log.launches.size(), 3U);
+  expect_what_was_said(log);
+}
+
+}  // namespace
+}  // namespace bauta::simt
