@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -68,7 +69,7 @@ class Runner {
     context_.isa = machine.isa;
     context_.pool = &pool_;
     if (machine.backend == Backend::cuda) {
-      gpu_ = Gpu::open();
+      gpu_ = std::move(*Gpu::open());
       context_.stream = gpu_->stream();
     }
     context_.workspace = workspace_.span();
@@ -80,7 +81,7 @@ class Runner {
  private:
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
-  Result<Gpu> gpu_ = Status::error("not opened", {}, {});
+  std::optional<Gpu> gpu_;
   Context context_;
 };
 
