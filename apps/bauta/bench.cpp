@@ -5,13 +5,12 @@
 #include <memory>
 #include <numeric>
 
+#include "apps/bauta/bench_step.h"
 #include "apps/bauta/command.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/terminal.h"
-#include "engine/core/rng.h"
 #include "kernels/peak/peak.h"
 #include "layers/zoo.h"
-#include "optim/training_step.h"
 
 namespace bauta {
 namespace {
@@ -62,32 +61,16 @@ Result<double> dense_flop(const Model& model) {
   return flop;
 }
 
-/// Random images and labels, as many as one batch.
-struct RandomBatch {
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int32_t> labels;
-
-  RandomBatch(const Model& model, int batch) {
-    Rng rng(0, RngStream::augment);
-    pixels.resize(static_cast<std::size_t>(batch) * static_cast<std::size_t>(model.input().count()));
-    for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
-    const auto classes = static_cast<std::uint32_t>(model.classes().size());
-    for (int n = 0; n < batch; ++n) labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
-  }
-};
-
 /// Trains on one batch over and over and keeps the time.
 class Bench {
  public:
-  Bench(TrainingStep step, int batch)
-      : step_(std::move(step)), data_(step_.graph().model(), batch), batch_(batch) {}
+  Bench(TrainingStep step, int batch) : step_(std::move(step)), data_(step_.graph().model(), batch) {}
 
   /// Seconds per step, the mean over `steps` steps.
   Result<double> round(int steps) {
     const double start = seconds_now();
     for (int i = 0; i < steps; ++i) {
-      const auto loss =
-          step_.run({data_.pixels, data_.labels, data_.labels, Shards{batch_}}, ++steps_done_, kLr);
+      const auto loss = step_.run(data_.step_batch(), ++steps_done_, kLr);
       if (!loss.ok()) return loss.status();
     }
     return (seconds_now() - start) / steps;
@@ -98,23 +81,8 @@ class Bench {
 
   TrainingStep step_;
   RandomBatch data_;
-  int batch_;
   int steps_done_ = 0;
 };
-
-Result<Bench> make_bench(const Context& context, const Model& model, int batch) {
-  auto graph = Graph::create(context, model, batch, GraphMode::training);
-  if (!graph.ok()) return graph.status();
-  std::vector<float> values(graph->parameter_values().size());
-  initialize(graph->parameters(), 0, values);
-  BAUTA_TRY(copy_to_device<float>(context, values, graph->parameter_values()));
-  auto optimizer = make_optimizer(context, {}, values.size());
-  if (!optimizer.ok()) return optimizer.status();
-  const std::vector<float> alike(model.classes().size(), 1.0F);
-  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), alike);
-  if (!step.ok()) return step.status();
-  return Bench(std::move(*step), batch);
-}
 
 /// Seconds per step of every round, in ascending order.
 Result<std::vector<double>> measure(Bench& bench) {
@@ -141,12 +109,13 @@ Result<int> run_bench(const BenchArguments& arguments) {
   if (!model.ok()) return model.status();
   const auto flop = dense_flop(*model);
   if (!flop.ok()) return flop.status();
-  auto bench = make_bench(machine->context(), *model, arguments.batch);
-  if (!bench.ok()) return bench.status();
+  auto step = make_bench_step(machine->context(), *model, arguments.batch);
+  if (!step.ok()) return step.status();
+  Bench bench(std::move(*step), arguments.batch);
   // What a GPU can do at most is not known here.
   const bool on_cpu = machine->context().backend == Backend::cpu;
   const double peak = on_cpu ? measure_fma_peak(machine->context()) / 1e9 : 0;
-  const auto seconds = measure(*bench);
+  const auto seconds = measure(bench);
   if (!seconds.ok()) return seconds.status();
 
   const double median = (*seconds)[seconds->size() / 2];
@@ -193,7 +162,7 @@ Result<int> run_bench(const BenchArguments& arguments) {
 
 }  // namespace
 
-Command bench_train_command(CLI::App& app) {
+std::vector<Command> bench_commands(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measures speed");
   bench->require_subcommand(1);
   bench->footer("Examples:\n  bauta bench train\n  bauta bench train --json | jq .images_per_second");
@@ -206,7 +175,11 @@ Command bench_train_command(CLI::App& app) {
       ->capture_default_str();
   train->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*train, arguments->device);
-  return {train, [arguments] { return run_bench(*arguments); }};
+  std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }}};
+#if defined(BAUTA_HAS_SIMT)
+  commands.push_back(bench_kernels_command(*bench));
+#endif
+  return commands;
 }
 
 }  // namespace bauta

@@ -77,7 +77,8 @@ int run(int argc, char** argv) {
   app.footer(kExamples);
 
   std::vector<Command> commands = {train_command(app, {argv, argv + argc}), eval_command(app),
-                                   classify_command(app), info_command(app), bench_train_command(app)};
+                                   classify_command(app), info_command(app)};
+  for (Command& command : bench_commands(app)) commands.push_back(std::move(command));
   for (Command& command : data_commands(app)) commands.push_back(std::move(command));
 
   try {

@@ -175,6 +175,28 @@ class InfoOfWeights(TrainedTest):
         self.assertEqual([b["params"] for b in found["model"]["blocks"]], [896, 18496, 73856, 2100226, 0])
 
 
+class BenchKernels(unittest.TestCase):
+    def test_every_launch_of_a_step_has_its_counts(self):
+        result = run("bench", "kernels", "--batch", 1, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = json.loads(result.stdout)
+        self.assertEqual(rows[0]["kernel"], "normalize")
+        self.assertEqual(rows[-1]["kernel"], "adam")
+        self.assertGreater(len(rows), 12)
+        for row in rows:
+            with self.subTest(kernel=row["kernel"], grid=row["grid"]):
+                self.assertGreater(row["moved"], 0)
+                self.assertGreaterEqual(row["bank_conflict_degree"], 1)
+                if "said" in row:
+                    self.assertAlmostEqual(row["moved"] / row["said"], 1, delta=0.1)
+                    self.assertLessEqual(row["floor"], row["moved"])
+
+    def test_other_devices_are_not_counted(self):
+        result = run("bench", "kernels", "--device", "cpu")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("(--device cpu): use --device simt", result.stderr)
+
+
 class BenchTrain(unittest.TestCase):
     def test_json_has_the_figures_and_they_agree(self):
         result = run("bench", "train", "--json", "--batch", 8)

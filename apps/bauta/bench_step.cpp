@@ -1,0 +1,31 @@
+#include "apps/bauta/bench_step.h"
+
+#include "engine/core/rng.h"
+
+namespace bauta {
+
+RandomBatch::RandomBatch(const Model& model, int batch) {
+  Rng rng(0, RngStream::augment);
+  pixels.resize(static_cast<std::size_t>(batch) * static_cast<std::size_t>(model.input().count()));
+  for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
+  const auto classes = static_cast<std::uint32_t>(model.classes().size());
+  for (int n = 0; n < batch; ++n) labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
+}
+
+StepBatch RandomBatch::step_batch() const {
+  return {pixels, labels, labels, Shards{static_cast<int>(labels.size())}};
+}
+
+Result<TrainingStep> make_bench_step(const Context& context, const Model& model, int batch) {
+  auto graph = Graph::create(context, model, batch, GraphMode::training);
+  if (!graph.ok()) return graph.status();
+  std::vector<float> values(graph->parameter_values().size());
+  initialize(graph->parameters(), 0, values);
+  BAUTA_TRY(copy_to_device<float>(context, values, graph->parameter_values()));
+  auto optimizer = make_optimizer(context, {}, values.size());
+  if (!optimizer.ok()) return optimizer.status();
+  return TrainingStep::create(std::move(*graph), std::move(*optimizer),
+                              std::vector<float>(model.classes().size(), 1.0F));
+}
+
+}  // namespace bauta
