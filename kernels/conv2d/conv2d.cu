@@ -18,18 +18,7 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
     return at.n < s.batch ? forward_origin(s, at.n, at.i, at.j) : nowhere();
   };
   const TileThread<Tile> thread;
-  ConvSums sums = {};
-  gather<Lying::across_k, kVector, kOutVector>(s, forward_taps(s), Images{x, s.in_h, s.in_w, s.in_channels},
-                                               w, first_n, origin, thread, sums);
-
-  if (thread.part != 0) return;
-#pragma unroll
-  for (int c = 0; c < 8; c += 4) {
-    const int o = first_n + thread.column(c);
-    const int channels = min(4, s.out_channels - o);
-    if (channels <= 0) continue;
-    float biases[4];
-    load_channels<kOutVector>(biases, bias + o, channels);
+  const auto write = [&](const ConvSums& sums, int c, int o, int channels, const float(&biases)[4]) {
 #pragma unroll
     for (int r = 0; r < 8; ++r) {
       const int m = first_m + thread.row(r);
@@ -38,7 +27,8 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
                                sums[r][c + 3] + biases[3]};
       store_channels<kOutVector>(y + (Index{m} * s.out_channels + o), values, channels);
     }
-  }
+  };
+  forward_tile<kVector, kOutVector>(s, x, w, bias, first_n, origin, thread, write);
 }
 
 // wgrad's gradient of y.

@@ -42,18 +42,7 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
     return forward_origin(s, at.n, 2 * at.i + m % 4 / 2, 2 * at.j + m % 2);
   };
   const TileThread<Tile> thread;
-  ConvSums sums = {};
-  gather<Lying::across_k, kVector, kOutVector>(s, forward_taps(s), Images{x, s.in_h, s.in_w, s.in_channels},
-                                               w, first_n, origin, thread, sums);
-
-  if (thread.part != 0) return;
-#pragma unroll
-  for (int c = 0; c < 8; c += 4) {
-    const int o = first_n + thread.column(c);
-    const int channels = min(4, s.out_channels - o);
-    if (channels <= 0) continue;
-    float biases[4];
-    load_channels<kOutVector>(biases, bias + o, channels);
+  const auto write = [&](const ConvSums& sums, int c, int o, int channels, const float(&biases)[4]) {
 #pragma unroll
     for (int r = 0; r < 8; r += 4) {
       const int window = first_window + thread.row(r) / 4;  // a thread's rows are two windows
@@ -73,7 +62,8 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
         argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4] = static_cast<std::uint8_t>(winners);
       }
     }
-  }
+  };
+  forward_tile<kVector, kOutVector>(s, x, w, bias, first_n, origin, thread, write);
 }
 
 // The gradient of the convolution's output, which is never stored: that of a window's value, where it is

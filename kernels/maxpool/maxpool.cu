@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/vectors.h"
 #include "kernels/maxpool/maxpool_backends.h"
 
 namespace bauta::BAUTA_DEVICE {
@@ -10,28 +10,6 @@ constexpr int kThreads = 128;
 
 // A thread takes kChannels neighbouring channels: 4 with one access where the channels are a multiple of 4,
 // else 1.
-
-template <int kChannels>
-__device__ __forceinline__ void load_floats(float (&to)[kChannels], Ptr<const float> from) {
-  if constexpr (kChannels == 4) {
-    const float4 v = load<float4>(from);
-    to[0] = v.x;
-    to[1] = v.y;
-    to[2] = v.z;
-    to[3] = v.w;
-  } else {
-    to[0] = from[0];
-  }
-}
-
-template <int kChannels>
-__device__ __forceinline__ void store_floats(Ptr<float> to, const float (&from)[kChannels]) {
-  if constexpr (kChannels == 4) {
-    store(to, make_float4(from[0], from[1], from[2], from[3]));
-  } else {
-    to[0] = from[0];
-  }
-}
 
 template <int kChannels>
 __device__ __forceinline__ void load_places(int (&to)[kChannels], Ptr<const std::uint8_t> from) {
@@ -79,7 +57,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int k = 0; k < s.window * s.window; ++k) {
       const Index from = (first_in + k / s.window) * s.in_w + q * s.stride + k % s.window;
       float value[kChannels];
-      load_floats(value, &x[from * s.channels + c]);
+      load_vector(value, &x[from * s.channels + c]);
 #pragma unroll
       for (int i = 0; i < kChannels; ++i) {
         const bool wins = value[i] > best[i] || value[i] != value[i];  // the last of several NaNs
@@ -88,7 +66,7 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
     const Index to = (row * s.out_w + q) * s.channels + c;
-    store_floats(&y[to], best);
+    store_vector(&y[to], best);
     if (argmax) store_places(&argmax[to], place);
   }
 }
@@ -114,13 +92,13 @@ __global__ void __launch_bounds__(kThreads)
         const int here = (i - p * s.stride) * s.window + j - q * s.stride;
         float g[kChannels];
         int place[kChannels];
-        load_floats(g, &dy[from]);
+        load_vector(g, &dy[from]);
         load_places(place, &argmax[from]);
 #pragma unroll
         for (int k = 0; k < kChannels; ++k) sum[k] += place[k] == here ? g[k] : 0;
       }
     }
-    store_floats(&dx[(row * s.in_w + j) * s.channels + c], sum);
+    store_vector(&dx[(row * s.in_w + j) * s.channels + c], sum);
   }
 }
 

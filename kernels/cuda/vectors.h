@@ -1,0 +1,28 @@
+#pragma once
+
+#include "kernels/cuda/device.h"
+
+/// Accesses of kVector neighbouring floats, 1 or 4, for kernels that come in both kinds. The address of four
+/// is a multiple of their size.
+namespace bauta::BAUTA_DEVICE {
+
+template <int kVector>
+__device__ __forceinline__ void load_vector(float (&to)[kVector], Ptr<const float> from) {
+  if constexpr (kVector == 4) {
+    const float4 v = load<float4>(from);
+    to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
+  } else {
+    to[0] = from[0];
+  }
+}
+
+template <int kVector>
+__device__ __forceinline__ void store_vector(Ptr<float> to, const float (&values)[kVector]) {
+  if constexpr (kVector == 4) {
+    store(to, make_float4(values[0], values[1], values[2], values[3]));
+  } else {
+    to[0] = values[0];
+  }
+}
+
+}  // namespace bauta::BAUTA_DEVICE
