@@ -37,7 +37,7 @@ struct MakeArguments {
   int with_mask = 500;
   int without_mask = 500;
   std::uint64_t seed = 0;
-  DeviceOptions device;
+  DeviceOptions device{"cpu"};  // no GPU has a part in it
 };
 
 struct PackArguments {
@@ -45,7 +45,7 @@ struct PackArguments {
   std::string out;
   std::string model;  // empty: the zoo's first
   bool strict = false;
-  DeviceOptions device;
+  DeviceOptions device{"cpu"};  // no GPU has a part in it
 };
 
 Result<int> run_make(const MakeArguments& arguments) {
