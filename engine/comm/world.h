@@ -8,8 +8,8 @@ namespace bauta {
 struct World {
   int rank = 0;
   int size = 1;
-  std::string
-      launcher;  ///< "mpirun -np 2", "srun --mpi=pmix -n 2", what starts as many again; empty: none did
+  /// What starts as many again: "mpirun -np 2", "srun --mpi=pmix -n 2"; empty: nothing did.
+  std::string launcher;
   bool can_meet = true;  ///< the launcher lets the processes find each other
 };
 

@@ -6,9 +6,10 @@ namespace bauta {
 /// simt keeps it beside its counts, which `bauta bench kernels` and a test hold against it; nothing else
 /// reads it.
 struct Work {
-  double moved =
-      0;  ///< bytes in the sectors of global memory that the warps' accesses touch; 0: nothing is said
-  double floor = 0;  ///< bytes that have to be moved: every input once, every output once
+  /// Bytes in the sectors of global memory that the warps' accesses touch; 0: nothing is said.
+  double moved = 0;
+  /// Bytes that have to be moved: every input once, every output once.
+  double floor = 0;
   double multiply_adds = 0;
 };
 

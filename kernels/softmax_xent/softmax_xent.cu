@@ -6,8 +6,8 @@
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-constexpr int kWarps =
-    8;  // of a block; one block per multiprocessor will do, without which nvcc spills registers
+// Of a block. Launch bounds ask for one block per multiprocessor, without which nvcc spills registers.
+constexpr int kWarps = 8;
 
 // A warp takes a row, its lanes every 32nd class. Lanes add up their share in the classes' order and then one
 // another's in a butterfly, so that all have the sum, and the same bits on every run. In double, as on the
