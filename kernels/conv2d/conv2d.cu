@@ -1,5 +1,5 @@
 #include "kernels/conv2d/conv2d_backends.h"
-#include "kernels/conv2d/conv2d_tiles.h"
+#include "kernels/conv2d/conv2d_work.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
@@ -77,6 +77,8 @@ struct Sizes {
       : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
         w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
         y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
+
+  double y_bytes() const { return 4.0 * static_cast<double>(y); }
 };
 
 Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
@@ -86,7 +88,8 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
   return with_gather_tile(Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
-      return launch(context, {"conv2d_forward", grid, kConvThreads},
+      const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
+      return launch(context, {"conv2d_forward", grid, kConvThreads, 0, work},
                     forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), global(x, sizes.x),
                     global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y));
     });
@@ -98,7 +101,8 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
   const Sizes sizes(s);
   return with_gather_tile(Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kConvThreads},
+      const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
+      return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kConvThreads, 0, work},
                     dgrad_kernel<kVector, kOutVector, Tile>, s, global(dy, sizes.y), global(w, sizes.w),
                     global(dx, sizes.x));
     });
@@ -114,12 +118,14 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
-      return launch(context, {"conv2d_wgrad", grid, kConvThreads}, wgrad_kernel<kVector, kOutVector, Tile>, s,
-                    Grid(s.out_h, s.out_w), split, global(x, sizes.x), global(dy, sizes.y),
-                    global(partial, partial_sums(s)));
+      const Work work =
+          wgrad_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes() * wgrad_row_tiles<Tile>(s));
+      return launch(context, {"conv2d_wgrad", grid, kConvThreads, 0, work},
+                    wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), split,
+                    global(x, sizes.x), global(dy, sizes.y), global(partial, partial_sums(s)));
     });
   }));
-  return launch_add_partial_sums(context, "conv2d_wgrad_sums", s, partial, dw, dbias);
+  return launch_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(s), s, partial, dw, dbias);
 }
 
 }  // namespace

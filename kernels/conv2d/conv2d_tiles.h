@@ -239,7 +239,7 @@ struct Phase {
 };
 
 /// Taps first, first + stride ... of a kernel.
-__device__ __forceinline__ int taps_from(int first, const Conv2dShape& s) {
+__host__ __device__ constexpr int taps_from(int first, const Conv2dShape& s) {
   return first < s.kernel ? ceil_div(s.kernel - first, s.stride) : 0;
 }
 
@@ -429,13 +429,13 @@ inline std::size_t wgrad_workspace(const Conv2dShape& s) {
   return static_cast<std::size_t>(partial_sums(s)) * sizeof(float);
 }
 
-inline Status launch_add_partial_sums(const Context& context, const char* name, const Conv2dShape& s,
-                                      const float* partial, float* dw, float* dbias) {
+inline Status launch_add_partial_sums(const Context& context, const char* name, const Work& work,
+                                      const Conv2dShape& s, const float* partial, float* dw, float* dbias) {
   constexpr int kThreads = 128;
   const int weights = (wgrad_rows(s) - 1) * s.out_channels;
   const auto grid = static_cast<unsigned>(ceil_div(weights + s.out_channels, kThreads));
-  return launch(context, {name, grid, kThreads}, add_partial_sums<kThreads>, wgrad_split_blocks(s), weights,
-                s.out_channels, global(partial, partial_sums(s)), global(dw, weights),
+  return launch(context, {name, grid, kThreads, 0, work}, add_partial_sums<kThreads>, wgrad_split_blocks(s),
+                weights, s.out_channels, global(partial, partial_sums(s)), global(dw, weights),
                 global(dbias, s.out_channels));
 }
 

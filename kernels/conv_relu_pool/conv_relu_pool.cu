@@ -1,4 +1,4 @@
-#include "kernels/conv2d/conv2d_tiles.h"
+#include "kernels/conv2d/conv2d_work.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
 
 namespace bauta::BAUTA_DEVICE {
@@ -26,9 +26,9 @@ __device__ __forceinline__ unsigned winner(const float (&window)[4], float& larg
 
 /// A tile of positions by channels (conv2d_tiles.h). The four positions of a window are neighbours, so that a
 /// thread's sums are two windows of eight channels, and are pooled in its registers. Writes y and argmax
-/// once. Study's layers, batch 32: 0.29, 1.2 and 0.15 G fma; MB of sectors read, mostly from caches, 48, 118
+/// once. Study's layers, batch 32: 0.29, 1.2 and 0.15 G fma; MB of sectors read, mostly from caches, 44, 116
 /// and 27, and written 10, 4.9 and 0.4. Bound by fma and the issue of instructions; conv3, with 128 blocks
-/// for 132 multiprocessors, by latency. Not in whole sectors: the first layer's x (1.6x: three pixels of
+/// for 132 multiprocessors, by latency. Not in whole sectors: the first layer's x (1.5x: three pixels of
 /// three channels are 36 bytes) and argmax (2x, conv3's 8x: it is 1/16 of y).
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
@@ -180,7 +180,62 @@ struct Sizes {
         w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
         y(Index{s.batch} * s.out_h * s.out_w * s.out_channels),
         argmax(Index{s.batch} * s.out_h * s.out_w * s.argmax_stride()) {}
+
+  double y_bytes() const { return 4.0 * static_cast<double>(y); }
+  double argmax_bytes() const { return static_cast<double>(argmax); }
+  /// Of dy, y and argmax: what the gradient of the convolution's output is made of.
+  double gradient_bytes() const { return 2 * y_bytes() + argmax_bytes(); }
 };
+
+// What moves of argmax is in whole sectors: where a tile has not all channels of a window, each window's in
+// one of their own.
+
+template <class Tile>
+Work pooled_forward_work(const ConvReluPoolShape& shape, int vector) {
+  const Conv2dShape s = convolution(shape);
+  const Sizes sizes(shape);
+  // A thread writes the bytes of its two halves of the columns one after the other, each half everywhere.
+  const double windows = sizes.argmax_bytes() / shape.argmax_stride();
+  const double argmax_moved =
+      2 * windows * ceil_div(s.out_channels, Tile::kColumns) * std::min(32, shape.argmax_stride());
+  return forward_work<Tile>(s, vector, sizes.y_bytes() + sizes.argmax_bytes(),
+                            sizes.y_bytes() + argmax_moved);
+}
+
+// Of a kernel's columns, the part that meets runs of pixels an odd number of positions from where they begin.
+double odd_columns(const Conv2dShape& s) {
+  int odd = 0;
+  for (int column = 0; column < s.kernel; ++column) {
+    const int phase = (column - s.pad + s.kernel * s.stride) % s.stride;
+    odd += (column - s.pad - phase) / s.stride % 2 != 0 ? 1 : 0;
+  }
+  return double{1} * odd / s.kernel;
+}
+
+// A request is for as many neighbouring pixels as a warp has lanes for; such a run meets half as many
+// windows, and one more where it is odd.
+template <class Tile>
+Work pooled_dgrad_work(const ConvReluPoolShape& shape, int vector) {
+  const Conv2dShape s = convolution(shape);
+  const double pixels = 32.0 * vector / Tile::kDepth;
+  const double windows = pixels / 2 + odd_columns(s);
+  const double requests = pairs_inside(s) * s.out_channels / (32 * vector);
+  const double stride = std::min(32, shape.argmax_stride());  // bytes, a sector at most
+  const double sectors = 1 + (windows - 1) * stride / 32;
+  const double moved = requests * (2 * windows * 4 * Tile::kDepth + 32 * sectors);
+  return dgrad_work<Tile>(s, Sizes(shape).gradient_bytes(), moved);
+}
+
+template <class Tile>
+Work pooled_wgrad_work(const ConvReluPoolShape& shape, int vector) {
+  const Conv2dShape s = convolution(shape);
+  const Sizes sizes(shape);
+  const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
+  const double windows = sizes.argmax_bytes() / shape.argmax_stride();
+  const double argmax_moved = column_tiles == 1 ? sizes.argmax_bytes() : 32 * windows * column_tiles;
+  return wgrad_work<Tile>(s, vector, sizes.gradient_bytes(),
+                          (2 * sizes.y_bytes() + argmax_moved) * wgrad_row_tiles<Tile>(s));
+}
 
 Status forward(const Context& context, const ConvReluPoolShape& shape, const float* x, const float* w,
                const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
@@ -190,10 +245,11 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
   return with_gather_tile(Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
-      return launch(context, {"conv_relu_pool_forward", grid, kConvThreads},
-                    forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
-                    global(x, sizes.x), global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y),
-                    global(argmax, sizes.argmax));
+      return launch(
+          context,
+          {"conv_relu_pool_forward", grid, kConvThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
+          forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), global(x, sizes.x),
+          global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
     });
   });
 }
@@ -205,7 +261,9 @@ Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float
   const Sizes sizes(shape);
   return with_gather_tile(Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      return launch(context, {"conv_relu_pool_dgrad", dgrad_grid<Tile>(s), kConvThreads},
+      return launch(context,
+                    {"conv_relu_pool_dgrad", dgrad_grid<Tile>(s), kConvThreads, 0,
+                     pooled_dgrad_work<Tile>(shape, kOutVector)},
                     dgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
                     global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax), global(w, sizes.w),
                     global(dx, sizes.x));
@@ -224,13 +282,15 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
-      return launch(context, {"conv_relu_pool_wgrad", grid, kConvThreads},
+      return launch(context,
+                    {"conv_relu_pool_wgrad", grid, kConvThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
                     wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), split,
                     global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
                     global(partial, partial_sums(s)));
     });
   }));
-  return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums", s, partial, dw, dbias);
+  return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums", partial_sums_work(s), s, partial, dw,
+                                 dbias);
 }
 
 std::size_t workspace(const ConvReluPoolShape& s, int) { return wgrad_workspace(convolution(s)); }

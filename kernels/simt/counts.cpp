@@ -95,25 +95,34 @@ Cost bank_passes(std::span<std::uint64_t> addresses, unsigned bytes) {
 
 }  // namespace
 
-void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
-                  const Where& where) {
+Counts::Site& Counts::site_at(int warp, Space space, Access access, const Where& where) {
   static_assert(sizeof(Where) == sizeof(std::uint64_t));
   const std::uint64_t key = std::bit_cast<std::uint64_t>(where) * 8 + static_cast<unsigned>(access) * 2 +
                             static_cast<unsigned>(space);
   auto [entry, added] = warps_[static_cast<std::size_t>(warp)].try_emplace(key);
-  Site& site = entry->second;
-  if (added) site.count = {file_of(where), where.line(), where.column(), space, access};
+  if (added) entry->second.count = {file_of(where), where.line(), where.column(), space, access};
+  return entry->second;
+}
+
+void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
+                  const Where& where) {
+  Site& site = site_at(warp, space, access, where);
   site.bytes = bytes;
   const std::size_t k = site.accesses[static_cast<std::size_t>(lane)]++;
-  if (k >= site.requests.size()) site.requests.emplace_back();
+  if (k >= site.requests.size()) site.requests.resize(k + 1);
   site.requests[k].lanes |= 1U << lane;
   site.requests[k].address[static_cast<std::size_t>(lane)] = address;
+}
+
+void Counts::skip(int warp, int lane, Space space, Access access, const Where& where) {
+  ++site_at(warp, space, access, where).accesses[static_cast<std::size_t>(lane)];
 }
 
 void Counts::finish(Site& site) {
   const unsigned group =
       site.count.space == Space::global || site.bytes <= kBankBytes ? 32 : kBanks * kBankBytes / site.bytes;
   for (const Request& request : site.requests) {
+    if (request.lanes == 0) continue;
     for (unsigned first = 0; first < 32; first += group) {
       std::array<std::uint64_t, 32> addresses;
       std::size_t count = 0;

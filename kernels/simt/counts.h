@@ -18,6 +18,8 @@ class Counts {
   /// One lane's access of `bytes` (at most 16) at `address`; in shared memory the address counts from bank 0.
   void note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
             const Where& where);
+  /// One lane takes its turn at a place without asking for anything: a copy that only writes zeros.
+  void skip(int warp, int lane, Space space, Access access, const Where& where);
   /// Ends the requests of a warp that are under way: a barrier has been passed.
   void flush(int warp);
   /// Ends all requests and adds this block's counts to those of the launch.
@@ -35,11 +37,12 @@ class Counts {
   };
   struct Site {
     SiteCount count;
-    unsigned bytes;                               // of one lane's access
+    unsigned bytes = 0;                           // of one lane's access
     std::array<std::uint32_t, 32> accesses = {};  // of each lane, since the last barrier
     std::vector<Request> requests;
   };
 
+  Site& site_at(int warp, Space space, Access access, const Where& where);
   static void finish(Site& site);
 
   // A site's key is the address of what the compiler keeps about the place, and the kind of access.

@@ -41,7 +41,11 @@ void begin_copy(const Place& shared, const Place& global, unsigned bytes, unsign
   const bool fits = shared.array != nullptr && shared.offset >= 0 &&
                     static_cast<std::size_t>(shared.offset) + bytes <= shared.bytes;
   AsyncCopy copy = {};
-  if (valid > 0) std::memcpy(copy.data, access(global, Access::load, valid, bytes), valid);
+  if (valid > 0) {
+    std::memcpy(copy.data, access(global, Access::load, valid, bytes), valid);
+  } else if (block.counts() != nullptr) {
+    block.counts()->skip(thread.warp, thread.lane, Space::global, Access::load, global.where);
+  }
   if (!fits) {
     block.fault(FaultKind::out_of_bounds, thread, shared.where,
                 "cp.async to " + std::to_string(bytes) + " bytes at offset " + std::to_string(shared.offset) +

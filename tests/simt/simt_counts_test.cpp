@@ -125,5 +125,25 @@ TEST(SimtCounts, simt_TheKthAccessOfEachLaneIsOneRequestAndBlocksAddUp) {
   EXPECT_LT(run.counts().sites[0].line, run.counts().sites[1].line);
 }
 
+// Even lanes have no first element to copy.
+__global__ void copies(Global<const float> in, Global<float> out) {
+  __shared__ Shared<float, 2, 32> s;
+  for (int i = 0; i < 2; ++i)
+    cp_async<4>(&s[i][thread()], &in[i * 32 + thread()], i + thread() % 2 > 0 ? 4 : 0);
+  cp_async_commit();
+  cp_async_wait<0>();
+  __syncwarp();
+  out[thread()] = s[0][thread()] + s[1][thread()];
+}
+
+TEST(SimtCounts, simt_ACopyOfNothingButZerosTakesItsTurn) {
+  Memory m;
+  const testing::Run run = testing::run({"copies", 1, 32}, copies, global(m.in, 1024), global(m.out, 1024));
+  const SiteCount loads = run.counts().total(Space::global, Access::load);
+  EXPECT_EQ(loads.requests, 2U);
+  EXPECT_EQ(loads.bytes, 64U + 128U);
+  EXPECT_EQ(loads.transactions, 4U + 4U);
+}
+
 }  // namespace
 }  // namespace bauta::simt

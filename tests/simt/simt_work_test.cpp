@@ -5,6 +5,7 @@
 #include "kernels/maxpool/maxpool.h"
 #include "kernels/simt/log.h"
 #include "kernels/softmax_xent/softmax_xent.h"
+#include "layers/zoo.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
 
@@ -23,15 +24,19 @@ struct Counting : testing::Runner {
   }
 };
 
+void expect_counts(const LaunchCounts& launch) {
+  SCOPED_TRACE(launch.kernel);
+  ASSERT_GT(launch.work.moved, 0);
+  EXPECT_NEAR(launch.moved_bytes(), launch.work.moved, 0.1 * launch.work.moved);
+  EXPECT_LT(launch.bank_conflict_degree(), 1.2);
+}
+
 void expect_what_was_said(const Log& log) {
   EXPECT_TRUE(log.faults.empty());
   for (const LaunchCounts& launch : log.launches) {
-    SCOPED_TRACE(launch.kernel);
-    ASSERT_GT(launch.work.moved, 0);
-    EXPECT_NEAR(launch.moved_bytes(), launch.work.moved, 0.1 * launch.work.moved);
+    expect_counts(launch);
     EXPECT_GE(launch.moved_bytes(), launch.work.floor);
     EXPECT_LE(launch.moved_bytes(), 1.25 * launch.ideal_bytes());
-    EXPECT_LT(launch.bank_conflict_degree(), 1.2);
   }
 }
 
@@ -56,6 +61,24 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
                                       "softmax_xent", "linear_dgrad", "linear_wgrad", "linear_bias_gradient",
                                       "relu_dgrad", "linear_wgrad", "linear_bias_gradient", "adam"}));
   expect_what_was_said(log);
+}
+
+// One step of training of the study's whole network: its convolutions' share of it.
+TEST(SimtWork, simt_TheStudysConvolutionsMoveWhatTheySay) {
+  constexpr int kImages = 4;
+  Log log;
+  const Counting counting;
+  const Context context = counting.context(log);
+  auto graph = Graph::create(context, *zoo_model("study"), kImages, GraphMode::training);
+  auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
+  auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
+  const std::vector<std::uint8_t> pixels(kImages * 100 * 100 * 3);
+  const std::vector<std::int32_t> labels(kImages);
+  const auto loss = step->run({pixels, labels, labels, Shards{kImages}}, 1, 1e-5F);
+  ASSERT_TRUE(loss.ok()) << loss.status().message();
+  std::erase_if(log.launches, [](const LaunchCounts& launch) { return !launch.kernel.starts_with("conv"); });
+  EXPECT_EQ(log.launches.size(), 3U + 2U + 3U + 3U);
+  for (const LaunchCounts& launch : log.launches) expect_counts(launch);
 }
 
 TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {

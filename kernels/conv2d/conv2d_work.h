@@ -1,0 +1,115 @@
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/conv2d/conv2d_tiles.h"
+
+/// What the launches of convolutions say that they move (kernels/cuda/work.h).
+namespace bauta::BAUTA_DEVICE {
+
+/// Of a kernel's rows, or columns, those that meet the image, added up over all positions of the output.
+inline double taps_inside(int out, int in, const Conv2dShape& s) {
+  int count = 0;
+  for (int p = 0; p < out; ++p) {
+    for (int r = 0; r < s.kernel; ++r) {
+      const int i = p * s.stride - s.pad + r;
+      count += static_cast<int>(i >= 0 && i < in);
+    }
+  }
+  return count;
+}
+
+/// Pairs of an output position and a tap that lies inside the image.
+inline double pairs_inside(const Conv2dShape& s) {
+  return s.batch * taps_inside(s.out_h, s.in_h, s) * taps_inside(s.out_w, s.in_w, s);
+}
+
+inline double positions_of(const Conv2dShape& s) { return double{1} * s.batch * s.out_h * s.out_w; }
+inline double depth_of(const Conv2dShape& s) { return double{1} * s.kernel * s.kernel * s.in_channels; }
+inline double multiply_adds_of(const Conv2dShape& s) {
+  return positions_of(s) * depth_of(s) * s.out_channels;
+}
+
+/// Sectors that a run of floats touches on average: whole ones, or one more where it begins anywhere.
+inline double sectors(double floats, bool whole) { return whole ? floats / 8 : 1 + (floats - 1) / 8; }
+
+/// Bytes of x that one walk over all positions and taps moves, when a warp's request is for `slice`
+/// neighbours of a position's K²·C elements, at as many neighbouring positions as it has lanes for. A slice
+/// is made of pieces of rows of the kernel, K·C floats that are neighbours in x; positions share what
+/// overlaps.
+inline double gathered_bytes(const Conv2dShape& s, int slice, int vector) {
+  const int row = s.kernel * s.in_channels;
+  const int depth = s.kernel * row;
+  const int together = std::max(1, 32 * vector / slice);
+  double count = 0;
+  for (int begin = 0; begin < depth;) {
+    const int end = std::min({(begin / slice + 1) * slice, (begin / row + 1) * row, depth});
+    const int piece = end - begin;
+    const int run = piece + (together - 1) * std::min(piece, s.stride * s.in_channels);
+    count += sectors(run, s.in_channels % 8 == 0) / together;
+    begin = end;
+  }
+  return 32 * count * pairs_inside(s) / (s.kernel * s.kernel);
+}
+
+/// Bytes of w that dgrad's blocks read: of their phase's taps, all.
+template <class Tile>
+double dgrad_weight_bytes(const Conv2dShape& s) {
+  double elements = 0;
+  for (int row = 0; row < std::min(s.stride, s.in_h); ++row) {
+    for (int column = 0; column < std::min(s.stride, s.in_w); ++column) {
+      const int pixels = s.batch * ceil_div(s.in_h - row, s.stride) * ceil_div(s.in_w - column, s.stride);
+      const int taps = taps_from((row + s.pad) % s.stride, s) * taps_from((column + s.pad) % s.stride, s);
+      elements += double{1} * ceil_div(pixels, Tile::kRows) * taps * s.in_channels * s.out_channels;
+    }
+  }
+  return 4 * elements;
+}
+
+/// Of forward: x and w as its tiles read them, and the biases; `written` are the bytes of its outputs, those
+/// in `written_sectors` what that moves.
+template <class Tile>
+Work forward_work(const Conv2dShape& s, int vector, double written, double written_sectors) {
+  const dim3 tiles = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
+  const double w = depth_of(s) * s.out_channels;
+  const double biases = double{1} * tiles.x * tiles.y * ceil_div(Tile::kPartThreads, 32) * Tile::kColumns;
+  const double x = double{1} * s.batch * s.in_h * s.in_w * s.in_channels;
+  return {gathered_bytes(s, Tile::kDepth, vector) * tiles.y + 4 * (tiles.x * w + biases) + written_sectors,
+          4 * (x + w + s.out_channels) + written, multiply_adds_of(s)};
+}
+
+/// Of dgrad: w as its tiles read it and dx; `gradient` are the bytes of dy and what comes with it, and
+/// `gradient_moved` what one walk over all pixels and taps moves of it.
+template <class Tile>
+Work dgrad_work(const Conv2dShape& s, double gradient, double gradient_moved) {
+  const double dx = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const int column_tiles = ceil_div(s.in_channels, Tile::kColumns);
+  return {gradient_moved * column_tiles + dgrad_weight_bytes<Tile>(s) + dx,
+          gradient + 4 * depth_of(s) * s.out_channels + dx, multiply_adds_of(s)};
+}
+
+/// Of wgrad: x as its tiles read it and the blocks' partial sums; `gradient` and `gradient_moved` are as
+/// above, the latter of all tiles together.
+template <class Tile>
+Work wgrad_work(const Conv2dShape& s, int vector, double gradient, double gradient_moved) {
+  const double partial = 4.0 * static_cast<double>(partial_sums(s));
+  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
+  return {gathered_bytes(s, Tile::kRows, vector) * column_tiles + gradient_moved + partial,
+          x + gradient + 4.0 * wgrad_rows(s) * s.out_channels, multiply_adds_of(s)};
+}
+
+/// Row tiles of wgrad's product, each of which reads the gradient.
+template <class Tile>
+double wgrad_row_tiles(const Conv2dShape& s) {
+  return ceil_div(wgrad_rows(s), Tile::kRows);
+}
+
+/// Of add_partial_sums.
+inline Work partial_sums_work(const Conv2dShape& s) {
+  const double bytes =
+      4.0 * (static_cast<double>(partial_sums(s)) + double{1} * wgrad_rows(s) * s.out_channels);
+  return {bytes, bytes};
+}
+
+}  // namespace bauta::BAUTA_DEVICE
