@@ -18,9 +18,9 @@
 #include "kernels/adam/adam_cases.h"
 #include "kernels/conv2d/conv2d_cases.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_cases.h"
+#include "kernels/gather_images/gather_images_cases.h"
 #include "kernels/linear/linear_cases.h"
 #include "kernels/maxpool/maxpool_cases.h"
-#include "kernels/normalize/normalize_cases.h"
 #include "kernels/peak/peak.h"
 #include "kernels/relu/relu_cases.h"
 #include "kernels/sgd/sgd_cases.h"
@@ -192,18 +192,26 @@ void add_softmax_xent(const Bench& bench) {
     const auto labels = std::make_shared<Buffer<std::int32_t>>(static_cast<std::size_t>(s.batch));  // all 0
     bench.add("softmax_xent/loss/" + name, 0, floats({size, s.batch, s.classes, s.batch, size}),
               {size, s.classes, s.batch, size}, [=](const Context& c, auto& a) {
-                return softmax_xent_loss(c, s, a[0], labels->data(), a[1], 1, a[2], a[3]);
+                return softmax_xent_loss(c, s, a[0], labels->data(), a[1], a[1], {a[2], a[3]});
               });
     bench.add("softmax/forward/" + name, 0, floats({size, size}), {size, size},
               [=](const Context& c, auto& a) { return softmax_forward(c, s, a[0], a[1]); });
   }
 }
 
-void add_elementwise(const Bench& bench) {
-  for (const Index n : kNormalizeCases) {
-    bench.add("normalize/forward/" + label({n}), 0, 5.0 * static_cast<double>(n), {n, n},
-              [=](const Context& c, auto& a) { return normalize_forward(c, n, bytes_of(a[0]), a[1]); });
+void add_gather_images(const Bench& bench) {
+  for (const GatherImagesShape& s : kGatherImagesCases) {
+    const Index size = Index{s.height} * s.width * s.channels;
+    const Index n = s.batch * size;
+    const auto samples = std::make_shared<Buffer<std::int32_t>>(static_cast<std::size_t>(s.batch));  // all 0
+    bench.add("gather_images/forward/" + label({s.batch, s.height, s.width, s.channels}), 0,
+              5.0 * static_cast<double>(n), {size * s.images, n}, [=](const Context& c, auto& a) {
+                return gather_images(c, s, bytes_of(a[0]), samples->data(), nullptr, a[1]);
+              });
   }
+}
+
+void add_elementwise(const Bench& bench) {
   for (const Index n : kReluCases) {
     bench.add("relu/forward/" + label({n}), 0, floats({n, n}), {n, n},
               [=](const Context& c, auto& a) { return relu_forward(c, n, a[0], a[1]); });
@@ -215,11 +223,15 @@ void add_elementwise(const Bench& bench) {
 void add_optimizers(const Bench& bench) {
   for (const Index n : kAdamCases) {
     bench.add("adam/step/" + label({n}), 0, 28.0 * static_cast<double>(n), {n, n, n, n},
-              [=](const Context& c, auto& a) { return adam_step(c, {}, n, a[0], a[1], a[2], a[3]); });
+              [=, numbers = *adam_numbers({})](const Context& c, auto& a) {
+                return adam_step(c, numbers.data(), nullptr, n, a[0], a[1], a[2], a[3]);
+              });
   }
   for (const Index n : kSgdCases) {
     bench.add("sgd/step/" + label({n}), 0, 20.0 * static_cast<double>(n), {n, n, n},
-              [=](const Context& c, auto& a) { return sgd_step(c, {}, n, a[0], a[1], a[2]); });
+              [=, numbers = *sgd_numbers({})](const Context& c, auto& a) {
+                return sgd_step(c, numbers.data(), nullptr, n, a[0], a[1], a[2]);
+              });
   }
 }
 
@@ -261,6 +273,7 @@ int main(int argc, char** argv) {
   add_maxpool(bench);
   add_elementwise(bench);
   add_softmax_xent(bench);
+  add_gather_images(bench);
   add_optimizers(bench);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

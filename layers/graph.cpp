@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "engine/core/arena.h"
-#include "kernels/normalize/normalize.h"
 
 namespace bauta {
 namespace {
@@ -31,11 +30,6 @@ Size3 region_read(const Layer& layer, Size3 out, Size3 in) {
       return {rows_read(layer, out.height, in.height), rows_read(layer, out.width, in.width), in.channels};
   }
   return in;
-}
-
-// Whether kernels read what the host has in its memory.
-bool reads_host_memory(const Context& context) {
-  return context.backend == Backend::cpu || context.backend == Backend::reference;
 }
 
 }  // namespace
@@ -139,9 +133,8 @@ Graph::Places Graph::plan(int batch) const {
   const std::size_t workspace = plan.add(workspace_bytes, -1, 2 * loss);
   const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
   const std::size_t values = plan.add(parameter_bytes, -1, 2 * loss);
-  const std::size_t parameter_gradients = plan.add(training ? parameter_bytes : 0, -1, 2 * loss);
-  const std::size_t image_bytes = bytes(model_.input()) / sizeof(float);
-  const std::size_t pixels = plan.add(reads_host_memory(context_) ? 0 : image_bytes, -1, -1);
+  const std::size_t parameter_gradients =
+      plan.add(training ? parameter_bytes + sizeof(float) : 0, -1, 2 * loss);
   plan.plan();
 
   Places places;
@@ -150,7 +143,6 @@ Graph::Places Graph::plan(int batch) const {
     places.activation_gradients.push_back(plan.offset(gradients[i]));
     if (i < count) places.saved.push_back(plan.offset(saved[i]));
   }
-  places.pixels = plan.offset(pixels);
   places.workspace = plan.offset(workspace);
   places.workspace_bytes = workspace_bytes;
   places.values = plan.offset(values);
@@ -182,14 +174,12 @@ NodeArrays Graph::arrays(std::size_t i) {
   return a;
 }
 
-Status Graph::set_images(std::span<const std::uint8_t> pixels) {
-  const std::uint8_t* from = pixels.data();
-  if (!reads_host_memory(context_)) {
-    auto* copy = at<std::uint8_t>(places_.pixels);
-    BAUTA_TRY(copy_to_device(context_, pixels, std::span(copy, pixels.size())));
-    from = copy;
-  }
-  return normalize_forward(context_, std::ssize(pixels), from, input());
+Status Graph::set_images(int batch, const std::uint8_t* images, int image_count, const std::int32_t* places,
+                         const AugmentParams* augment) {
+  if (batch == 0) return {};
+  const Size3 in = model_.input();
+  return gather_images(context_, {batch, in.height, in.width, in.channels, image_count}, images, places,
+                       augment, input());
 }
 
 Status Graph::forward(int batch) {

@@ -8,6 +8,7 @@
 
 #include "engine/core/device.h"
 #include "kernels/common.h"
+#include "kernels/gather_images/gather_images.h"
 #include "layers/model.h"
 #include "layers/node.h"
 #include "layers/parameters.h"
@@ -38,9 +39,11 @@ class Graph {
 
   /// Where the batch goes before forward: [N, height, width, channels] of Model::input().
   float* input() { return activation(0); }
-  /// Puts the bytes of images, in the host's memory, into input(): [N, height, width, channels], divided by
-  /// 255.
-  Status set_images(std::span<const std::uint8_t> pixels);
+  /// Puts a batch of images into input(): those at `places` [batch] of `images` [image_count, height, width,
+  /// channels], varied by `augment` [batch] unless it is null, and divided by 255. All in the device's
+  /// memory.
+  Status set_images(int batch, const std::uint8_t* images, int image_count, const std::int32_t* places,
+                    const AugmentParams* augment);
   /// What forward put out: [N, classes]. Valid until the next forward; may be overwritten.
   float* logits() { return activation(nodes_.size()); }
   /// Where the loss's gradient goes before backward: [N, classes].
@@ -57,6 +60,10 @@ class Graph {
   std::span<float> parameter_values() { return {at<float>(places_.values), parameters_floats()}; }
   std::span<const float> parameter_values() const { return {at<float>(places_.values), parameters_floats()}; }
   std::span<float> parameter_gradients() { return {at<float>(places_.gradients), parameters_floats()}; }
+  /// The same with one number more, which adds up with them when ranks add theirs: not_finite().
+  std::span<float> gradients_to_share() { return {at<float>(places_.gradients), parameters_floats() + 1}; }
+  /// 0 until a loss writes that it was not finite (softmax_xent.h); nobody clears it.
+  float* not_finite() { return &gradients_to_share().back(); }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
   /// The first layer whose parameters or output for the last batch hold a NaN or an infinity, in words; empty
@@ -69,7 +76,6 @@ class Graph {
     std::vector<std::size_t> activations;
     std::vector<std::size_t> activation_gradients;
     std::vector<std::size_t> saved;
-    std::size_t pixels = 0;
     std::size_t workspace = 0;
     std::size_t workspace_bytes = 0;
     std::size_t values = 0;

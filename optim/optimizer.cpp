@@ -11,11 +11,13 @@ class Adam final : public Optimizer {
   Adam(const OptimizerOptions& options, DeviceBuffer<float> m, DeviceBuffer<float> v)
       : options_(options), m_(std::move(m)), v_(std::move(v)) {}
 
-  Status step(const Context& context, int step, float lr, std::span<const float> gradients,
-              std::span<float> parameters) override {
-    const AdamStep adam{lr, options_.beta1, options_.beta2, options_.epsilon, step};
-    return adam_step(context, adam, std::ssize(parameters), gradients.data(), parameters.data(), m_.data(),
-                     v_.data());
+  Result<Numbers> numbers(int step, float lr) const override {
+    return adam_numbers({lr, options_.beta1, options_.beta2, options_.epsilon, step});
+  }
+  Status step(const Context& context, const float* numbers, const float* skip,
+              std::span<const float> gradients, std::span<float> parameters) override {
+    return adam_step(context, numbers, skip, std::ssize(parameters), gradients.data(), parameters.data(),
+                     m_.data(), v_.data());
   }
   std::vector<State> states() override { return {{"m", m_.span()}, {"v", v_.span()}}; }
 
@@ -30,9 +32,14 @@ class Sgd final : public Optimizer {
   Sgd(const OptimizerOptions& options, DeviceBuffer<float> u)
       : momentum_(options.momentum), u_(std::move(u)) {}
 
-  Status step(const Context& context, int /*step*/, float lr, std::span<const float> gradients,
-              std::span<float> parameters) override {
-    return sgd_step(context, {lr, momentum_}, std::ssize(parameters), gradients.data(), parameters.data(),
+  Result<Numbers> numbers(int /*step*/, float lr) const override {
+    const auto sgd = sgd_numbers({lr, momentum_});
+    if (!sgd.ok()) return sgd.status();
+    return Numbers{(*sgd)[0], (*sgd)[1]};
+  }
+  Status step(const Context& context, const float* numbers, const float* skip,
+              std::span<const float> gradients, std::span<float> parameters) override {
+    return sgd_step(context, numbers, skip, std::ssize(parameters), gradients.data(), parameters.data(),
                     u_.data());
   }
   std::vector<State> states() override { return {{"momentum", u_.span()}}; }

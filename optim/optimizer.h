@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,9 +33,14 @@ class Optimizer {
 
   virtual ~Optimizer() = default;
 
-  /// Changes the parameters by one step; `step` counts from 1. Both spans have the size given at the making.
-  virtual Status step(const Context&, int step, float lr, std::span<const float> gradients,
-                      std::span<float> parameters) = 0;
+  /// What a step depends on besides the arrays: a kernel's numbers, padded with zeros.
+  using Numbers = std::array<float, 8>;
+  /// Those of step `step`, counted from 1.
+  virtual Result<Numbers> numbers(int step, float lr) const = 0;
+  /// Changes the parameters by one step, unless *skip is not 0; it may be null. `numbers` and `skip` are in
+  /// the device's memory. Both spans have the size given at the making.
+  virtual Status step(const Context&, const float* numbers, const float* skip,
+                      std::span<const float> gradients, std::span<float> parameters) = 0;
   virtual std::vector<State> states() = 0;
 };
 

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/data/loader.h"
 #include "kernels/softmax_xent/softmax_xent.h"
-#include "optim/loss_head.h"
 
 namespace bauta {
 namespace {
@@ -41,40 +39,90 @@ Status join(Communicator& communicator, std::vector<T>& values) {
   return {};
 }
 
+/// The arrays of a prediction of N samples on the device.
+struct OnDevice {
+  DeviceBuffer<float> class_weights;     // [K]
+  DeviceBuffer<std::int32_t> labels;     // [N]
+  DeviceBuffer<std::int32_t> places;     // [N] of the samples among the images
+  DeviceBuffer<float> losses;            // [N]
+  DeviceBuffer<std::int32_t> predicted;  // [N]
+  DeviceBuffer<float> probabilities;     // [N,K]
+
+  static Result<OnDevice> create(const Context& context, std::size_t samples, std::size_t classes) {
+    OnDevice arrays;
+    const auto make = [&]<class Buffer>(Buffer& buffer, std::size_t size) {
+      auto made = Buffer::create(context, size);
+      if (made.ok()) buffer = std::move(*made);
+      return made.status();
+    };
+    BAUTA_TRY(make(arrays.class_weights, classes));
+    BAUTA_TRY(make(arrays.labels, samples));
+    BAUTA_TRY(make(arrays.places, samples));
+    BAUTA_TRY(make(arrays.losses, samples));
+    BAUTA_TRY(make(arrays.predicted, samples));
+    BAUTA_TRY(make(arrays.probabilities, samples * classes));
+    return arrays;
+  }
+};
+
+// Fills what forward reads: a sample's place is its number where the device has the whole data set, and
+// otherwise its position in its batch.
+Status send_samples(const Context& context, const ImageFeed& feed, std::span<const int> samples, int batch,
+                    OnDevice& arrays) {
+  std::vector<std::int32_t> labels, places;
+  for (const int sample : samples) {
+    places.push_back(feed.at() == ImageFeed::At::device ? sample
+                                                        : static_cast<std::int32_t>(labels.size()) % batch);
+    labels.push_back(feed.dataset().label(sample));
+  }
+  BAUTA_TRY(copy_to_device<std::int32_t>(context, labels, arrays.labels.span()));
+  return copy_to_device<std::int32_t>(context, places, arrays.places.span());
+}
+
+// Gives the device one batch's forward, whose results go to the arrays from sample `first` on.
+Status predict_batch(Graph& graph, const DeviceBatch& batch, const OnDevice& arrays, std::size_t first) {
+  const Context& context = graph.context();
+  const std::size_t classes = arrays.class_weights.size();
+  const SoftmaxXentShape shape{static_cast<int>(batch.labels.size()), static_cast<int>(classes)};
+  BAUTA_TRY(
+      graph.set_images(shape.batch, batch.images, batch.image_count, arrays.places.data() + first, nullptr));
+  BAUTA_TRY(graph.forward(shape.batch));
+  BAUTA_TRY(softmax_xent_loss(
+      context, shape, graph.logits(), arrays.labels.data() + first, arrays.class_weights.data(), nullptr,
+      {.losses = arrays.losses.data() + first, .predicted = arrays.predicted.data() + first}));
+  return softmax_forward(context, shape, graph.logits(), arrays.probabilities.data() + first * classes);
+}
+
 // predict() of some samples on one rank: all but labels and loss of `result`, and each sample's loss.
-Status predict_part(Graph& graph, const Dataset& data, std::span<const int> samples,
+Status predict_part(Graph& graph, ImageFeed& feed, std::span<const int> samples,
                     std::span<const float> class_weights, Predictions& result, std::vector<float>& losses,
                     const std::function<void(int done)>& progress) {
-  BAUTA_TRY(check_size(graph.model(), data));
-  auto head = LossHead::create(graph, {class_weights.begin(), class_weights.end()});
-  if (!head.ok()) return head.status();
-  const auto classes = class_weights.size();
-  std::vector<float> all_logits(static_cast<std::size_t>(graph.max_batch()) * classes);
+  BAUTA_TRY(check_size(graph.model(), feed.dataset()));
+  const Context& context = graph.context();
+  auto arrays = OnDevice::create(context, samples.size(), class_weights.size());
+  if (!arrays.ok()) return arrays.status();
+  BAUTA_TRY(copy_to_device<float>(context, class_weights, arrays->class_weights.span()));
+  BAUTA_TRY(send_samples(context, feed, samples, graph.max_batch(), *arrays));
   LoaderOptions options;
   options.batch = graph.max_batch();
   options.workers = 1;
-  Loader loader(data, {samples.begin(), samples.end()}, options);
-  while (const auto batch = loader.next()) {
-    const auto batch_losses = head->forward(graph, batch->pixels, batch->labels);
-    if (!batch_losses.ok()) return batch_losses.status();
-    losses.insert(losses.end(), batch_losses->begin(), batch_losses->end());
-    const std::size_t count = batch->labels.size();
-    const std::size_t before = result.probabilities.size();
-    result.probabilities.resize(before + count * classes);
-    const std::span<float> on_device(graph.logits(), count * classes);
-    BAUTA_TRY(copy_to_host<float>(graph.context(), on_device, all_logits));
-    const SoftmaxXentShape shape{static_cast<int>(count), static_cast<int>(classes)};
-    BAUTA_TRY(softmax_forward(graph.context(), shape, on_device.data(), on_device.data()));
-    BAUTA_TRY(
-        copy_to_host<float>(graph.context(), on_device, std::span(result.probabilities).subspan(before)));
-    for (std::size_t n = 0; n < count; ++n) {
-      const float* logits = all_logits.data() + n * classes;
-      result.predicted.push_back(
-          static_cast<std::int32_t>(std::max_element(logits, logits + classes) - logits));
-    }
-    progress(static_cast<int>(losses.size()));
+  const auto loader = feed.load({samples.begin(), samples.end()}, options);
+  if (!loader.ok()) return loader.status();
+  std::size_t first = 0;
+  for (;;) {
+    const auto batch = feed.next(**loader);
+    if (!batch.ok()) return batch.status();
+    if (!*batch) break;
+    BAUTA_TRY(predict_batch(graph, **batch, *arrays, first));
+    first += (*batch)->labels.size();
+    progress(static_cast<int>(first));
   }
-  return {};
+  losses.resize(samples.size());
+  result.predicted.resize(samples.size());
+  result.probabilities.resize(samples.size() * class_weights.size());
+  BAUTA_TRY(copy_to_host<float>(context, arrays->losses.span(), losses));
+  BAUTA_TRY(copy_to_host<std::int32_t>(context, arrays->predicted.span(), result.predicted));
+  return copy_to_host<float>(context, arrays->probabilities.span(), result.probabilities);
 }
 
 }  // namespace
@@ -82,17 +130,25 @@ Status predict_part(Graph& graph, const Dataset& data, std::span<const int> samp
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress, Communicator& communicator) {
+  auto feed = ImageFeed::create(graph.context(), data, graph.max_batch());
+  if (!feed.ok()) return feed.status();
+  return predict(graph, *feed, samples, class_weights, progress, communicator);
+}
+
+Result<Predictions> predict(Graph& graph, ImageFeed& feed, std::span<const int> samples,
+                            std::span<const float> class_weights,
+                            const std::function<void(int done)>& progress, Communicator& communicator) {
   Predictions result;
   std::vector<float> losses;
   const auto tell = [&](int done) {
     if (progress) progress(std::min(done * communicator.size(), static_cast<int>(samples.size())));
   };
-  BAUTA_TRY(predict_part(graph, data, part_of(samples, communicator), class_weights, result, losses, tell));
+  BAUTA_TRY(predict_part(graph, feed, part_of(samples, communicator), class_weights, result, losses, tell));
   BAUTA_TRY(join(communicator, result.predicted));
   BAUTA_TRY(join(communicator, result.probabilities));
   BAUTA_TRY(join(communicator, losses));
   for (std::size_t n = 0; n < samples.size(); ++n) {
-    result.labels.push_back(data.label(samples[n]));
+    result.labels.push_back(feed.dataset().label(samples[n]));
     result.loss += {losses[n], class_weights[static_cast<std::size_t>(result.labels[n])]};
   }
   return result;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/comm/communicator.h"
-#include "engine/data/dataset.h"
+#include "engine/data/image_feed.h"
 #include "layers/graph.h"
 #include "optim/loss.h"
 #include "optim/metrics.h"
@@ -22,9 +22,15 @@ struct Predictions {
   WeightedLoss loss;                    ///< Σw·ℓ and Σw, added up in the samples' order
 };
 
-/// Classifies the samples of a data set that the indices name, in batches of the graph's size. Collective:
-/// each rank takes an even part of them, and all get the whole, the same as one rank would. `progress` is
-/// told how many are done; may be empty. Fails where the images are not of the network's size.
+/// Classifies the samples of the feed's data set that the indices name, in batches of the graph's size.
+/// Collective: each rank takes an even part of them, and all get the whole, the same as one rank would.
+/// `progress` is told how many the device was given; may be empty. Fails where the images are not of the
+/// network's size. The feed is for the graph's device and batch.
+Result<Predictions> predict(Graph&, ImageFeed&, std::span<const int> samples,
+                            std::span<const float> class_weights,
+                            const std::function<void(int done)>& progress, Communicator& = alone());
+
+/// The same, with a feed of its own.
 Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress, Communicator& = alone());

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <filesystem>
 #include <optional>
 
 #include "engine/core/hash.h"
-#include "engine/data/loader.h"
+#include "engine/data/image_feed.h"
 #include "engine/data/order.h"
 #include "engine/data/split.h"
 #include "layers/weights.h"
@@ -74,13 +75,14 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
 class Trainer {
  public:
   Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split,
-          TrainingStep step, std::optional<RunFolder> folder, TrainingState state, std::string config,
-          Communicator& communicator)
+          TrainingStep step, ImageFeed feed, std::optional<RunFolder> folder, TrainingState state,
+          std::string config, Communicator& communicator)
       : data_(data),
         options_(options),
         observer_(observer),
         split_(std::move(split)),
         step_(std::move(step)),
+        feed_(std::move(feed)),
         folder_(std::move(folder)),
         state_(state),
         config_(std::move(config)),
@@ -106,9 +108,7 @@ class Trainer {
     return (static_cast<int>(split_.train.size()) + options_.batch - 1) / options_.batch;
   }
 
-  // From where the state stands in its epoch to the epoch's end, or to where the run is told to stop.
-  Status train_epoch() {
-    epoch_began_ = seconds_now() - state_.seconds;
+  LoaderOptions loader_options() const {
     LoaderOptions loading;
     loading.batch = options_.batch;
     loading.augment = options_.augment;
@@ -118,17 +118,41 @@ class Trainer {
     loading.workers = options_.workers;
     loading.rank = communicator_.rank();
     loading.ranks = communicator_.size();
-    Loader loader(data_, epoch_order(split_.train, options_.seed, state_.epoch, options_.shuffle), loading);
-    while (const auto batch = loader.next()) {
-      BAUTA_TRY(train_batch(*batch));
-      state_.ended_early = state_.step == options_.max_steps;
-      if (state_.ended_early) return {};
-      if (state_.batch == loader.batches()) continue;
-      BAUTA_TRY(look_for_stop());
-      const bool due = options_.save_every > 0 && state_.step % options_.save_every == 0;
-      if (stopped_ || due) BAUTA_TRY(save_checkpoint());
+    return loading;
+  }
+
+  // Begins to load what follows the steps that are finished.
+  Status load() {
+    loader_.reset();
+    auto loader = feed_.load(epoch_order(split_.train, options_.seed, state_.epoch, options_.shuffle),
+                             loader_options());
+    if (!loader.ok()) return loader.status();
+    loader_ = std::move(*loader);
+    return {};
+  }
+
+  // From where the state stands in its epoch to the epoch's end, or to where the run is told to stop. The
+  // state counts the steps that are finished.
+  Status train_epoch() {
+    epoch_began_ = seconds_now() - state_.seconds;
+    BAUTA_TRY(load());
+    while (!state_.ended_early) {
+      const auto batch = feed_.next(*loader_);
+      if (!batch.ok()) return batch.status();
+      if (!*batch) break;
+      BAUTA_TRY(start_step(**batch));
+      BAUTA_TRY(finish_steps(step_.most_unfinished() - 1));
+      const std::int64_t started = state_.step + step_.unfinished();
+      const bool ends_run = started == options_.max_steps;
+      const bool last = (*batch)->index + 1 == loader_->batches() || ends_run;
+      const bool due = options_.save_every > 0 && started % options_.save_every == 0;
+      if (!last) BAUTA_TRY(look_for_stop());
+      if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
+      state_.ended_early = ends_run;
+      if (!last && (due || stopped_)) BAUTA_TRY(save_checkpoint());
       if (stopped_) return {};
     }
+    loader_.reset();
     return {};
   }
 
@@ -141,20 +165,43 @@ class Trainer {
     return {};
   }
 
-  Status train_batch(const Batch& batch) {
-    const std::int64_t steps = std::int64_t{options_.epochs} * batches_per_epoch();
-    const std::int64_t step = state_.step + 1;
-    const float lr = scheduled_lr(options_.schedule, options_.lr, step, steps);
-    const auto loss = step_.run({batch.pixels, batch.labels, batch.global_labels, batch.shards},
-                                static_cast<int>(step), lr);
-    if (!loss.ok()) return loss.status();
-    state_.step = step;
-    state_.batch = batch.index + 1;
-    state_.epoch_loss += *loss;
-    if (folder_) BAUTA_TRY(folder_->step(step, state_.epoch + 1, loss->mean(), lr));
-    observer_.on_step({step, state_.epoch + 1, state_.batch, loss->mean(), lr,
-                       static_cast<int>(batch.global_labels.size())});
+  float learning_rate(std::int64_t step) const {
+    return scheduled_lr(options_.schedule, options_.lr, step,
+                        std::int64_t{options_.epochs} * batches_per_epoch());
+  }
+
+  Status start_step(const DeviceBatch& batch) {
+    const std::int64_t step = state_.step + step_.unfinished() + 1;
+    started_images_.push_back(static_cast<int>(batch.global_labels.size()));
+    return step_.start(batch, static_cast<int>(step), learning_rate(step));
+  }
+
+  // Finishes steps until no more than `left` are unfinished.
+  Status finish_steps(int left) {
+    while (step_.unfinished() > left) {
+      const auto loss = step_.finish();
+      if (!loss.ok()) return loss.status();
+      if (!std::isfinite(loss->sum)) return explain_loss();
+      const float lr = learning_rate(++state_.step);
+      ++state_.batch;
+      state_.epoch_loss += *loss;
+      if (folder_) BAUTA_TRY(folder_->step(state_.step, state_.epoch + 1, loss->mean(), lr));
+      observer_.on_step(
+          {state_.step, state_.epoch + 1, state_.batch, loss->mean(), lr, started_images_.front()});
+      started_images_.pop_front();
+    }
     return {};
+  }
+
+  // The first step that is not in the state had a loss that is no number, and the steps that were started
+  // behind it changed nothing: alone, it says what is wrong.
+  Status explain_loss() {
+    while (step_.unfinished() > 0) BAUTA_TRY(step_.finish().status());
+    BAUTA_TRY(load());
+    const auto batch = feed_.next(*loader_);
+    if (!batch.ok()) return batch.status();
+    const std::int64_t step = state_.step + 1;
+    return step_.run(**batch, static_cast<int>(step), learning_rate(step)).status();
   }
 
   // Checks that the ranks have not drifted apart, validates, writes the epoch's metrics, then the best
@@ -197,7 +244,7 @@ class Trainer {
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
     const auto predictions = predict(
-        step_.graph(), data_, split_.val, step_.class_weights(),
+        step_.graph(), feed_, split_.val, step_.class_weights(),
         [&](int done) { observer_.on_validation(done, images); }, communicator_);
     if (!predictions.ok()) return predictions.status();
     const auto evaluation = evaluate(*predictions, data_.classes());
@@ -233,10 +280,13 @@ class Trainer {
   TrainObserver& observer_;
   Split split_;
   TrainingStep step_;
+  ImageFeed feed_;
   std::optional<RunFolder> folder_;  // on rank 0 alone
   TrainingState state_;
   std::string config_;
   Communicator& communicator_;
+  std::unique_ptr<Loader> loader_;
+  std::deque<int> started_images_;  // of each unfinished step's batch, on all ranks
   double epoch_began_ = 0;
   bool stopped_ = false;
 };
@@ -356,8 +406,10 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
   if (!start.ok()) return start.status();
   BAUTA_TRY(share(communicator, start->state, *step));
-  return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(start->folder),
-                 start->state, config, communicator)
+  auto feed = ImageFeed::create(context, data, part, options.stream);
+  if (!feed.ok()) return feed.status();
+  return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*feed),
+                 std::move(start->folder), start->state, config, communicator)
       .run(*bare_init);
 }
 

@@ -1,44 +1,130 @@
 #include "optim/training_step.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "kernels/softmax_xent/softmax_xent.h"
+
 namespace bauta {
 namespace {
 
 // Gradients that travel together, at least: a message of less costs more to start than to move.
 constexpr Index kBucketFloats = Index{1} << 16;
 
+/// What a step reads besides images and parameters, in a block of words, the same on the host and the device.
+struct Inputs {
+  static constexpr std::size_t kHead = 16;
+  static constexpr std::size_t kAugmentWords = sizeof(AugmentParams) / sizeof(std::uint32_t);
+
+  /// Words of a block for batches of up to `batch`.
+  static std::size_t words(std::size_t batch, bool augmented) {
+    return kHead + batch * (augmented ? 2 + kAugmentWords : 2);
+  }
+
+  Inputs(std::uint32_t* block, std::size_t batch)
+      : numbers(reinterpret_cast<float*>(block)),
+        scale(numbers + std::tuple_size_v<Optimizer::Numbers>),
+        labels(reinterpret_cast<std::int32_t*>(block + kHead)),
+        places(labels + batch),
+        augment(reinterpret_cast<AugmentParams*>(places + batch)) {}
+
+  float* numbers;          ///< the optimiser's
+  float* scale;            ///< 1/Σw over the global batch
+  std::int32_t* labels;    ///< [batch]
+  std::int32_t* places;    ///< [batch] of the samples among the images
+  AugmentParams* augment;  ///< [batch]
+};
+
 }  // namespace
 
 Result<TrainingStep> TrainingStep::create(Graph graph, std::unique_ptr<Optimizer> optimizer,
                                           std::vector<float> class_weights, Communicator& communicator) {
-  auto head = LossHead::create(graph, std::move(class_weights));
-  if (!head.ok()) return head.status();
-  return TrainingStep(std::move(graph), std::move(*head), std::move(optimizer), communicator);
+  TrainingStep step(std::move(graph), std::move(optimizer), std::move(class_weights), communicator);
+  BAUTA_TRY(step.allocate());
+  return step;
 }
 
-Result<WeightedLoss> TrainingStep::run(const StepBatch& batch, int step, float lr) {
-  const double weight = total_weight(batch.global_labels, class_weights());
-  const auto losses = head_.forward(graph_, batch.pixels, batch.labels, static_cast<float>(1 / weight));
-  if (!losses.ok()) return losses.status();
-  WeightedLoss loss{sum_losses(*losses, batch.shards), weight};
-  // Backward reuses the memory of what forward put out.
-  const auto culprit = std::isfinite(loss.sum)
-                           ? Result<std::string>(std::string())
-                           : graph_.first_non_finite(static_cast<int>(batch.labels.size()));
-  if (!culprit.ok()) return culprit.status();
-  communicator_->start_sum(std::span(&loss.sum, 1));
+Status TrainingStep::allocate() {
+  const Context& context = graph_.context();
+  const auto batch = static_cast<std::size_t>(graph_.max_batch());
+  const std::size_t words = Inputs::words(batch, true);
+  const auto make = [&]<class Buffer>(Buffer& buffer, std::size_t size) {
+    auto made = Buffer::create(context, size);
+    if (made.ok()) buffer = std::move(*made);
+    return made.status();
+  };
+  BAUTA_TRY(make(weights_, class_weights_.size()));
+  BAUTA_TRY(make(inputs_, words));
+  BAUTA_TRY(make(losses_, batch));
+  for (Slot& slot : slots_) {
+    BAUTA_TRY(make(slot.inputs, words));
+    BAUTA_TRY(make(slot.losses, batch));
+    auto done = Event::create(context);
+    if (!done.ok()) return done.status();
+    slot.done = std::move(*done);
+  }
+  return copy_to_device<float>(context, class_weights_, weights_.span());
+}
+
+Status TrainingStep::start(const DeviceBatch& batch, int step, float lr) {
+  const Context& context = graph_.context();
+  Slot& slot = slots_[static_cast<std::size_t>(started_ % kAhead)];
+  BAUTA_TRY(send_inputs(slot, batch, step, lr));
+  const std::size_t samples = batch.labels.size();
+  Recording& recording = recordings_[{batch.images, samples, !batch.augment.empty()}];
+  BAUTA_TRY(recording.run(context, [&] { return compute(batch); }));
+  BAUTA_TRY(start_copy_to_host<float>(context, losses_.span().first(samples), slot.losses.span()));
+  BAUTA_TRY(slot.done.record(context));
+  ++started_;
+  return {};
+}
+
+Status TrainingStep::send_inputs(Slot& slot, const DeviceBatch& batch, int step, float lr) {
+  const auto numbers = optimizer_->numbers(step, lr);
+  if (!numbers.ok()) return numbers.status();
+  slot.weight = total_weight(batch.global_labels, class_weights_);
+  slot.shards = batch.shards;
+  const auto most = static_cast<std::size_t>(graph_.max_batch());
+  const Inputs inputs(slot.inputs.data(), most);
+  std::ranges::copy(*numbers, inputs.numbers);
+  *inputs.scale = static_cast<float>(1 / slot.weight);
+  std::ranges::copy(batch.labels, inputs.labels);
+  std::ranges::copy(batch.places, inputs.places);
+  std::ranges::copy(batch.augment, inputs.augment);
+  const std::size_t words = Inputs::words(most, !batch.augment.empty());
+  return start_copy_to_device<std::uint32_t>(graph_.context(), slot.inputs.span().first(words),
+                                             inputs_.span());
+}
+
+Status TrainingStep::set_images(const DeviceBatch& batch) {
+  const Inputs inputs(inputs_.data(), static_cast<std::size_t>(graph_.max_batch()));
+  return graph_.set_images(static_cast<int>(batch.labels.size()), batch.images, batch.image_count,
+                           inputs.places, batch.augment.empty() ? nullptr : inputs.augment);
+}
+
+// All of a step that the device does.
+Status TrainingStep::compute(const DeviceBatch& batch) {
+  const Context& context = graph_.context();
+  const Inputs inputs(inputs_.data(), static_cast<std::size_t>(graph_.max_batch()));
+  const int samples = static_cast<int>(batch.labels.size());
+  BAUTA_TRY(set_images(batch));
+  BAUTA_TRY(graph_.forward(samples));
+  if (samples > 0) {
+    const SoftmaxXentShape shape{samples, static_cast<int>(class_weights_.size())};
+    BAUTA_TRY(softmax_xent_loss(
+        context, shape, graph_.logits(), inputs.labels, weights_.data(), inputs.scale,
+        {.losses = losses_.data(), .dlogits = graph_.logits_gradient(), .not_finite = graph_.not_finite()}));
+  }
   BAUTA_TRY(backward(batch.shards));
   BAUTA_TRY(communicator_->finish());
-  if (!std::isfinite(loss.sum)) return not_a_number(step, *culprit);
-  BAUTA_TRY(
-      optimizer_->step(graph_.context(), step, lr, graph_.parameter_gradients(), graph_.parameter_values()));
-  return loss;
+  return optimizer_->step(context, inputs.numbers, graph_.not_finite(), graph_.parameter_gradients(),
+                          graph_.parameter_values());
 }
 
 // Gradients lie in the order of the layers and become final from the end: each bucket starts on its way while
 // the layers before it are still computed.
 Status TrainingStep::backward(const Shards& shards) {
-  const std::span<float> gradients = graph_.parameter_gradients();
+  const std::span<float> gradients = graph_.gradients_to_share();
   Index end = std::ssize(gradients);
   return graph_.backward(shards, [&](Index first) {
     if (end - first < kBucketFloats && first > 0) return;
@@ -48,9 +134,32 @@ Status TrainingStep::backward(const Shards& shards) {
   });
 }
 
-// `culprit`: the layer in which this rank saw it first; empty if it did not.
-Status TrainingStep::not_a_number(int step, const std::string& culprit) {
-  const auto culprits = communicator_->gather(culprit);
+Result<WeightedLoss> TrainingStep::finish() {
+  Slot& slot = slots_[static_cast<std::size_t>(finished_ % kAhead)];
+  BAUTA_TRY(slot.done.wait());
+  ++finished_;
+  const auto samples = static_cast<std::size_t>(slot.shards.begin(slot.shards.count));
+  WeightedLoss loss{sum_losses(slot.losses.span().first(samples), slot.shards), slot.weight};
+  communicator_->start_sum(std::span(&loss.sum, 1));
+  BAUTA_TRY(communicator_->finish());
+  return loss;
+}
+
+Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float lr) {
+  BAUTA_TRY(start(batch, step, lr));
+  const auto loss = finish();
+  if (loss.ok() && !std::isfinite(loss->sum)) return not_a_number(batch, step);
+  return loss;
+}
+
+// The parameters are what they were: forward again finds the layer.
+Status TrainingStep::not_a_number(const DeviceBatch& batch, int step) {
+  const int samples = static_cast<int>(batch.labels.size());
+  BAUTA_TRY(set_images(batch));
+  BAUTA_TRY(graph_.forward(samples));
+  const auto culprit = graph_.first_non_finite(samples);
+  if (!culprit.ok()) return culprit.status();
+  const auto culprits = communicator_->gather(*culprit);
   if (!culprits.ok()) return culprits.status();
   std::string seen;
   for (const std::string& layer : *culprits) {

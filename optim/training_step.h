@@ -1,59 +1,96 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "engine/comm/communicator.h"
+#include "engine/data/image_feed.h"
 #include "kernels/common.h"
 #include "layers/graph.h"
 #include "optim/loss.h"
-#include "optim/loss_head.h"
 #include "optim/optimizer.h"
 
 namespace bauta {
 
-/// One rank's part of a global batch.
-struct StepBatch {
-  std::span<const std::uint8_t> pixels;         ///< [N,H,W,C] bytes of this rank's samples
-  std::span<const std::int32_t> labels;         ///< [N] of this rank's samples
-  std::span<const std::int32_t> global_labels;  ///< of the whole global batch: the loss is a mean over it
-  Shards shards;                                ///< how this rank's samples are added up
-};
-
 /// A network with its loss and its optimiser: what happens to one batch, on all ranks together.
+///
+/// Where a device computes beside the host, steps may be started before earlier ones are finished, up to
+/// kAhead of them: the device then never waits for the host. What a step reads besides images and parameters
+/// goes to the device in one block, so that all its work is the same each time and can be recorded.
 class TrainingStep {
  public:
+  static constexpr int kAhead = 8;
+
   /// `class_weights` has one weight per class. The graph is for training, and the optimiser on its device.
   /// The communicator outlives the step.
   static Result<TrainingStep> create(Graph graph, std::unique_ptr<Optimizer> optimizer,
                                      std::vector<float> class_weights, Communicator& communicator = alone());
 
-  /// Forward, loss Σw·ℓ/Σw over the global batch, backward, and one optimiser step; `step` counts from 1.
-  /// Collective: the ranks' gradients and losses are added up while backward goes on. A loss that is no
-  /// number is an error, on all ranks, that names step and layer, and leaves the parameters as they were.
-  Result<WeightedLoss> run(const StepBatch& batch, int step, float lr);
+  /// Puts a step into the device's work: forward, loss Σw·ℓ/Σw over the global batch, backward, the sum of
+  /// all ranks' gradients, and one optimiser step; `step` counts from 1. The batch is this rank's part.
+  /// Collective. At most kAhead steps are unfinished; the host reads the batch's arrays before it returns.
+  Status start(const DeviceBatch& batch, int step, float lr);
+  /// Waits for the oldest step that is not finished, and adds up the ranks' losses. Collective. Once a loss
+  /// is not a number, no step changes the parameters any more.
+  Result<WeightedLoss> finish();
+  /// Steps that were started and not finished.
+  int unfinished() const { return static_cast<int>(started_ - finished_); }
+  /// Steps that are to be unfinished at a time: 1 where the host computes.
+  int most_unfinished() const { return reads_host_memory(graph_.context()) ? 1 : kAhead; }
+
+  /// Both, with no other step unfinished. A loss that is no number is an error, on all ranks, that names step
+  /// and layer, and leaves the parameters as they were.
+  Result<WeightedLoss> run(const DeviceBatch& batch, int step, float lr);
 
   Graph& graph() { return graph_; }
   Optimizer& optimizer() { return *optimizer_; }
-  const std::vector<float>& class_weights() const { return head_.class_weights(); }
+  const std::vector<float>& class_weights() const { return class_weights_; }
 
  private:
-  TrainingStep(Graph graph, LossHead head, std::unique_ptr<Optimizer> optimizer, Communicator& communicator)
+  // What the host keeps of a step until it is finished.
+  struct Slot {
+    TransferBuffer<std::uint32_t> inputs;
+    TransferBuffer<float> losses;
+    Event done;
+    Shards shards;
+    double weight = 0;
+  };
+  // What tells recordings apart: images, batch, whether they are varied.
+  using Key = std::tuple<const std::uint8_t*, std::size_t, bool>;
+
+  TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights,
+               Communicator& communicator)
       : communicator_(&communicator),
         graph_(std::move(graph)),
-        head_(std::move(head)),
-        optimizer_(std::move(optimizer)) {}
+        optimizer_(std::move(optimizer)),
+        class_weights_(std::move(class_weights)) {}
 
+  Status allocate();
+  Status send_inputs(Slot&, const DeviceBatch& batch, int step, float lr);
+  Status set_images(const DeviceBatch& batch);
+  Status compute(const DeviceBatch& batch);
   Status backward(const Shards& shards);
-  Status not_a_number(int step, const std::string& culprit);
+  Status not_a_number(const DeviceBatch& batch, int step);
 
   Communicator* communicator_;
   Graph graph_;
-  LossHead head_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::vector<float> class_weights_;
+  // The device's.
+  DeviceBuffer<float> weights_;
+  DeviceBuffer<std::uint32_t> inputs_;
+  DeviceBuffer<float> losses_;
+
+  std::array<Slot, kAhead> slots_;
+  std::int64_t started_ = 0;
+  std::int64_t finished_ = 0;
+  std::map<Key, Recording> recordings_;
 };
 
 }  // namespace bauta

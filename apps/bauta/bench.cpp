@@ -64,20 +64,26 @@ Result<double> dense_flop(const Model& model) {
 /// Trains on one batch over and over and keeps the time.
 class Bench {
  public:
-  Bench(TrainingStep step, int batch) : step_(std::move(step)), data_(step_.graph().model(), batch) {}
+  Bench(TrainingStep step, RandomBatch data) : step_(std::move(step)), data_(std::move(data)) {}
 
   /// Seconds per step, the mean over `steps` steps.
   Result<double> round(int steps) {
     const double start = seconds_now();
     for (int i = 0; i < steps; ++i) {
-      const auto loss = step_.run(data_.step_batch(), ++steps_done_, kLr);
-      if (!loss.ok()) return loss.status();
+      BAUTA_TRY(step_.start(data_.step_batch(), ++steps_done_, kLr));
+      BAUTA_TRY(finish_steps(step_.most_unfinished() - 1));
     }
+    BAUTA_TRY(finish_steps(0));
     return (seconds_now() - start) / steps;
   }
 
  private:
   static constexpr float kLr = 1e-5F;
+
+  Status finish_steps(int left) {
+    while (step_.unfinished() > left) BAUTA_TRY(step_.finish().status());
+    return {};
+  }
 
   TrainingStep step_;
   RandomBatch data_;
@@ -111,7 +117,9 @@ Result<int> run_bench(const BenchArguments& arguments) {
   if (!flop.ok()) return flop.status();
   auto step = make_bench_step(machine->context(), *model, arguments.batch);
   if (!step.ok()) return step.status();
-  Bench bench(std::move(*step), arguments.batch);
+  auto data = RandomBatch::create(machine->context(), *model, arguments.batch);
+  if (!data.ok()) return data.status();
+  Bench bench(std::move(*step), std::move(*data));
   // What a GPU can do at most is not known here.
   const bool on_cpu = machine->context().backend == Backend::cpu;
   const double peak = on_cpu ? measure_fma_peak(machine->context()) / 1e9 : 0;

@@ -114,8 +114,9 @@ Result<int> run_kernels(const KernelsArguments& arguments) {
   context.simt_log = &log;
   auto step = make_bench_step(context, *model, arguments.batch);
   if (!step.ok()) return step.status();
-  const RandomBatch data(*model, arguments.batch);
-  if (const auto loss = step->run(data.step_batch(), 1, 1e-5F); !loss.ok()) return loss.status();
+  const auto data = RandomBatch::create(context, *model, arguments.batch);
+  if (!data.ok()) return data.status();
+  if (const auto loss = step->run(data->step_batch(), 1, 1e-5F); !loss.ok()) return loss.status();
 
   if (arguments.json) {
     Json rows = Json::array();

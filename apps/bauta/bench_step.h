@@ -7,14 +7,17 @@
 
 namespace bauta {
 
-/// Random images and labels, as many as one batch.
-struct RandomBatch {
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int32_t> labels;
-
-  RandomBatch(const Model& model, int batch);
+/// Random images and labels, as many as one batch, on a device.
+class RandomBatch {
+ public:
+  static Result<RandomBatch> create(const Context&, const Model&, int batch);
   /// The whole of a global batch; valid as long as this is.
-  StepBatch step_batch() const;
+  DeviceBatch step_batch() const;
+
+ private:
+  DeviceBuffer<std::uint8_t> images_;
+  std::vector<std::int32_t> labels_;
+  std::vector<std::int32_t> places_;
 };
 
 /// Training of a network from random weights by Adam, every class weighing alike.

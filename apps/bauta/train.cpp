@@ -245,6 +245,8 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
       ->capture_default_str();
   train->add_flag("--resume", o.resume, "go on from the checkpoint in RUN");
   train->add_flag("--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
+  train->add_flag("--stream", o.stream,
+                  "copy images to the GPU batch by batch, even where its memory would hold them all");
   train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",

@@ -52,6 +52,10 @@ Status check_gpu(const GpuInfo& info, bool has_kernels, const std::string& built
       "build with -DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(info.capability) + ", or use --device cpu");
 }
 
+bool reads_host_memory(const Context& context) {
+  return context.backend == Backend::cpu || context.backend == Backend::reference;
+}
+
 Result<std::size_t> free_memory(const Context& context) {
   std::size_t bytes = std::numeric_limits<std::size_t>::max();
   if (on_gpu(context)) BAUTA_TRY(gpu().free_memory(bytes));
@@ -99,6 +103,69 @@ Status zero_on_device(const Context& context, void* memory, std::size_t bytes) {
   if (on_gpu(context)) return gpu().zero(context.stream, memory, bytes);
   if (bytes > 0) std::memset(memory, 0, bytes);
   return {};
+}
+
+Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t bytes) {
+  if (!on_gpu(context)) return allocate_on_device(context, bytes);
+  void* memory = nullptr;
+  BAUTA_TRY(gpu().allocate_pinned(bytes, memory));
+  std::memset(memory, 0, bytes);
+  return DeviceMemory(memory, gpu().release_pinned);
+}
+
+// What a GPU is given to copy from pinned memory is copied when it comes to it.
+Status start_copying_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
+  return copy_bytes_to_device(context, from, to, bytes);
+}
+
+Status start_copying_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
+  if (on_gpu(context)) return gpu().start_to_host(context.stream, from, to, bytes);
+  return copy_bytes_to_host(context, from, to, bytes);
+}
+
+Result<Stream> Stream::create(const Context& context) {
+  Stream result;
+  if (!on_gpu(context)) return result;
+  void* stream = nullptr;
+  BAUTA_TRY(gpu().make_stream(stream));
+  result.stream_ = {stream, gpu().close};
+  return result;
+}
+
+Context Stream::of(Context context) const {
+  context.stream = stream_.get();
+  return context;
+}
+
+Result<Event> Event::create(const Context& context) {
+  Event result;
+  if (!on_gpu(context)) return result;
+  void* event = nullptr;
+  BAUTA_TRY(gpu().make_event(event));
+  result.event_ = {event, gpu().destroy_event};
+  return result;
+}
+
+Status Event::record(const Context& context) {
+  return event_ == nullptr ? Status() : gpu().record_event(event_.get(), context.stream);
+}
+Status Event::hold(const Context& context) const {
+  return event_ == nullptr ? Status() : gpu().hold(context.stream, event_.get());
+}
+Status Event::wait() const { return event_ == nullptr ? Status() : gpu().wait_for_event(event_.get()); }
+
+Status Recording::run(const Context& context, const std::function<Status()>& work) {
+  if (!on_gpu(context) || ++runs_ == 1) return work();
+  if (graph_ == nullptr) {
+    BAUTA_TRY(gpu().begin_capture(context.stream));
+    const Status done = work();
+    void* graph = nullptr;
+    const Status captured = gpu().end_capture(context.stream, graph);
+    graph_ = {graph, gpu().destroy_graph};
+    BAUTA_TRY(done);
+    BAUTA_TRY(captured);
+  }
+  return gpu().launch_graph(graph_.get(), context.stream);
 }
 
 }  // namespace bauta

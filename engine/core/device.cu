@@ -50,6 +50,13 @@ Status check_driver() {
 
 __global__ void probe() {}
 
+Status make_stream(void*& stream) {
+  cudaStream_t made = nullptr;
+  BAUTA_TRY(check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
+  stream = made;
+  return {};
+}
+
 Status open(GpuInfo& info, void*& stream) {
   BAUTA_TRY(check_driver());
   cudaDeviceProp properties;
@@ -61,10 +68,7 @@ Status open(GpuInfo& info, void*& stream) {
   const bool missing = found == cudaErrorNoKernelImageForDevice || found == cudaErrorInvalidDeviceFunction;
   BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
   BAUTA_TRY(check(found, "cudaFuncGetAttributes"));
-  cudaStream_t made = nullptr;
-  BAUTA_TRY(check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
-  stream = made;
-  return {};
+  return make_stream(stream);
 }
 
 // Nobody is left to tell of a failure where something is given back.
@@ -106,8 +110,78 @@ Status zero(void* stream, void* memory, std::size_t bytes) {
   return check(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
 }
 
+Status allocate_pinned(std::size_t bytes, void*& memory) {
+  const std::string call = "cudaMallocHost of " + std::to_string(bytes) + " bytes";
+  const cudaError_t error = cudaMallocHost(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    return Status::error("the host has no memory left that it may pin", call,
+                         "use a smaller --batch or fewer --workers");
+  }
+  return check(error, call);
+}
+
+void release_pinned(void* memory) { static_cast<void>(cudaFreeHost(memory)); }
+
+Status start_to_host(void* stream, const void* from, void* to, std::size_t bytes) {
+  return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)),
+               "copying " + std::to_string(bytes) + " bytes from the GPU");
+}
+
+Status make_event(void*& event) {
+  cudaEvent_t made = nullptr;
+  BAUTA_TRY(check(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "cudaEventCreateWithFlags"));
+  event = made;
+  return {};
+}
+
+void destroy_event(void* event) { static_cast<void>(cudaEventDestroy(static_cast<cudaEvent_t>(event))); }
+
+Status record_event(void* event, void* stream) {
+  return check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)),
+               "cudaEventRecord");
+}
+
+Status hold(void* stream, void* event) {
+  return check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event)),
+               "cudaStreamWaitEvent");
+}
+
+Status wait_for_event(void* event) {
+  return check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "cudaEventSynchronize");
+}
+
+// Thread-local: other threads of the process may use the GPU meanwhile.
+Status begin_capture(void* stream) {
+  return check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal),
+               "cudaStreamBeginCapture");
+}
+
+Status end_capture(void* stream, void*& graph) {
+  cudaGraph_t captured = nullptr;
+  BAUTA_TRY(
+      check(cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &captured), "cudaStreamEndCapture"));
+  cudaGraphExec_t made = nullptr;
+  const Status status = check(cudaGraphInstantiate(&made, captured, 0), "cudaGraphInstantiate");
+  static_cast<void>(cudaGraphDestroy(captured));
+  graph = made;
+  return status;
+}
+
+Status launch_graph(void* graph, void* stream) {
+  return check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)),
+               "cudaGraphLaunch");
+}
+
+void destroy_graph(void* graph) {
+  static_cast<void>(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)));
+}
+
 }  // namespace
 
-const GpuBackend gpu_backend = {open, close, free_memory, allocate, release, to_device, to_host, zero};
+const GpuBackend gpu_backend = {open,          close,          free_memory,   allocate,        release,
+                                to_device,     to_host,        zero,          allocate_pinned, release_pinned,
+                                start_to_host, make_stream,    make_event,    destroy_event,   record_event,
+                                hold,          wait_for_event, begin_capture, end_capture,     launch_graph,
+                                destroy_graph};
 
 }  // namespace bauta::cuda

@@ -43,6 +43,9 @@ class Gpu {
 /// for `built_for`, do not run on it.
 Status check_gpu(const GpuInfo&, bool has_kernels, const std::string& built_for);
 
+/// Whether the context's kernels read what the host has in its memory, wherever it lies.
+bool reads_host_memory(const Context&);
+
 /// Bytes of the device's memory that are free; for a host's memory, of which nobody knows, the largest
 /// number.
 Result<std::size_t> free_memory(const Context&);
@@ -55,10 +58,16 @@ Status check_memory(std::size_t free, int batch, const std::function<std::size_t
 using DeviceMemory = std::unique_ptr<void, void (*)(void*)>;
 Result<DeviceMemory> allocate_on_device(const Context&, std::size_t bytes);
 
+/// Zeroed memory of the host that the device copies to and from while the host goes on.
+Result<DeviceMemory> allocate_for_transfers(const Context&, std::size_t bytes);
+
 /// Copies bytes; `from` may be changed when it returns. Between host and device:
 Status copy_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
 /// Waits for all that the device was given to do, and copies bytes.
 Status copy_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
+/// Copies between the device and memory for transfers that are done when the device comes to them.
+Status start_copying_to_device(const Context&, const void* from, void* to, std::size_t bytes);
+Status start_copying_to_host(const Context&, const void* from, void* to, std::size_t bytes);
 /// Sets bytes of the device's memory to 0.
 Status zero_on_device(const Context&, void* memory, std::size_t bytes);
 
@@ -105,6 +114,86 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
+/// An owned array of trivial T in the host's memory that the device copies to and from while the host goes
+/// on: what start_copy_to_device and its kin take. Zeroed, aligned to 64 bytes.
+template <class T>
+class TransferBuffer {
+ public:
+  TransferBuffer() = default;
+  static Result<TransferBuffer> create(const Context& context, std::size_t size) {
+    auto memory = allocate_for_transfers(context, size * sizeof(T));
+    if (!memory.ok()) return memory.status();
+    TransferBuffer buffer;
+    buffer.memory_ = std::move(*memory);
+    buffer.size_ = size;
+    return buffer;
+  }
+
+  T* data() const { return static_cast<T*>(memory_.get()); }
+  std::size_t size() const { return size_; }
+  std::span<T> span() const { return {data(), size_}; }
+
+ private:
+  DeviceMemory memory_{nullptr, [](void*) {}};
+  std::size_t size_ = 0;
+};
+
+/// Copies that the device makes when it comes to them; the host's array is a TransferBuffer's, and left alone
+/// until an Event that is recorded behind has come. `to` is at least as long as `from`.
+template <class T>
+Status start_copy_to_device(const Context& context, std::span<const T> from,
+                            std::span<std::type_identity_t<T>> to) {
+  return start_copying_to_device(context, from.data(), to.data(), from.size_bytes());
+}
+template <class T>
+Status start_copy_to_host(const Context& context, std::span<const T> from,
+                          std::span<std::type_identity_t<T>> to) {
+  return start_copying_to_host(context, from.data(), to.data(), from.size_bytes());
+}
+
+/// A second order of work on a context's device, beside Context::stream. Where the host computes there is
+/// one order alone, and this does nothing.
+class Stream {
+ public:
+  static Result<Stream> create(const Context&);
+  /// The context with this in the place of its stream.
+  Context of(Context) const;
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> stream_{nullptr, [](void*) {}};
+};
+
+/// A mark in the work that a device was given. Where the host computes, all work is done when the call that
+/// asks for it returns, and a mark is nothing.
+class Event {
+ public:
+  static Result<Event> create(const Context&);
+  /// Sets the mark behind all that the context's stream was given so far.
+  Status record(const Context&);
+  /// What the context's stream is given from now on waits for the mark; nothing to wait for before the first
+  /// record.
+  Status hold(const Context&) const;
+  /// The host waits for the mark.
+  Status wait() const;
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> event_{nullptr, [](void*) {}};
+};
+
+/// Work that a device is given again and again, always with the same arrays and sizes. A GPU gets it the
+/// first time call by call, which loads its kernels; the second time it is recorded as a CUDA graph, and from
+/// then on launched as one. Elsewhere it is simply done.
+class Recording {
+ public:
+  /// Gives `work` to the context's stream. `work` has to be the same each time, and must not wait for the
+  /// device.
+  Status run(const Context&, const std::function<Status()>& work);
+
+ private:
+  int runs_ = 0;
+  std::unique_ptr<void, void (*)(void*)> graph_{nullptr, [](void*) {}};
+};
+
 /// What device.cu gives.
 struct GpuBackend {
   Status (*open)(GpuInfo& info, void*& stream);
@@ -115,6 +204,20 @@ struct GpuBackend {
   Status (*to_device)(void* stream, const void* from, void* to, std::size_t bytes);
   Status (*to_host)(void* stream, const void* from, void* to, std::size_t bytes);
   Status (*zero)(void* stream, void* memory, std::size_t bytes);
+  Status (*allocate_pinned)(std::size_t bytes, void*& memory);
+  void (*release_pinned)(void* memory);
+  Status (*start_to_host)(void* stream, const void* from, void* to, std::size_t bytes);
+  Status (*make_stream)(void*& stream);
+  Status (*make_event)(void*& event);
+  void (*destroy_event)(void* event);
+  Status (*record_event)(void* event, void* stream);
+  Status (*hold)(void* stream, void* event);
+  Status (*wait_for_event)(void* event);
+  Status (*begin_capture)(void* stream);
+  /// Ends the capture in any case; `graph` is null where it failed.
+  Status (*end_capture)(void* stream, void*& graph);
+  Status (*launch_graph)(void* graph, void* stream);
+  void (*destroy_graph)(void* graph);
 };
 namespace cuda {
 /// Weak: null in a program without CUDA.

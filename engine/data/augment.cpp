@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/core/rng.h"
+#include "kernels/gather_images/augmented_pixel.h"
 
 namespace bauta {
 namespace {
@@ -66,23 +67,6 @@ void set_geometry(AugmentParams& p, const Crop& crop, ImageSize size) {
   p.y0 = centre_y + crop.shift_y - multiply(p.yu, centre_x) - multiply(p.yv, centre_y);
 }
 
-std::uint8_t to_byte(std::int32_t level) { return static_cast<std::uint8_t>(std::clamp(level, 0, 255)); }
-
-/// The two neighbours of a position along one axis and the weight of the second, in 256ths.
-struct Tap {
-  std::int32_t first, second, weight;
-
-  Tap(std::int32_t position, std::int32_t length) {
-    position = std::clamp(position, 0, (length - 1) * kOne);
-    first = position >> 16;
-    second = std::min(first + 1, length - 1);
-    weight = (position >> 8) & 255;
-  }
-};
-
-/// (256 - weight)·a + weight·b by one multiplication.
-std::int32_t blend(std::int32_t a, std::int32_t b, std::int32_t weight) { return a * 256 + (b - a) * weight; }
-
 }  // namespace
 
 AugmentParams augment_params(Augment augment, std::uint64_t seed, int epoch, int sample, ImageSize size) {
@@ -105,28 +89,15 @@ AugmentParams augment_params(Augment augment, std::uint64_t seed, int epoch, int
 // KB).
 void augment_image(const AugmentParams& p, ImageSize size, std::span<const std::uint8_t> in,
                    std::span<std::uint8_t> out) {
-  std::uint8_t* to = out.data();
-  for (std::int32_t v = 0; v < size.height; ++v) {
-    std::int32_t x = p.x0 + v * p.xv;
-    std::int32_t y = p.y0 + v * p.yv;
-    for (std::int32_t u = 0; u < size.width; ++u, x += p.xu, y += p.yu, to += 3) {
-      const Tap column(x, size.width);
-      const Tap row(y, size.height);
-      const std::uint8_t* top = in.data() + std::ptrdiff_t{row.first} * size.width * 3;
-      const std::uint8_t* bottom = in.data() + std::ptrdiff_t{row.second} * size.width * 3;
-      const int left = column.first * 3;
-      const int right = column.second * 3;
+  const auto at = [&](int row, int column, int c) {
+    return std::int32_t{in[static_cast<std::size_t>((row * size.width + column) * 3 + c)]};
+  };
+  auto to = out.begin();
+  for (int v = 0; v < size.height; ++v) {
+    for (int u = 0; u < size.width; ++u) {
       std::int32_t rgb[3];
-      for (int c = 0; c < 3; ++c) {
-        const std::int32_t above = blend(top[left + c], top[right + c], column.weight);
-        const std::int32_t below = blend(bottom[left + c], bottom[right + c], column.weight);
-        rgb[c] = (blend(above, below, row.weight) + kHalf) >> 16;
-      }
-      const std::int32_t grey = (77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8;
-      for (int c = 0; c < 3; ++c) {
-        const std::int32_t q = grey + (((rgb[c] - grey) * p.saturation + 128) >> 8);
-        to[c] = to_byte(128 + (((q - 128) * p.contrast + 128) >> 8) + p.brightness);
-      }
+      augment::augmented_pixel(p, size.height, size.width, u, v, at, rgb);
+      for (const std::int32_t level : rgb) *to++ = static_cast<std::uint8_t>(level);
     }
   }
 }

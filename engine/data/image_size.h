@@ -10,7 +10,7 @@ struct ImageSize {
   int width;     ///< 1 to kMaxSide
   int channels;  ///< 3
 
-  /// Positions inside an image are 16.16 fixed-point numbers (see augment.h), so its sides are bounded.
+  /// Positions inside an image are 16.16 fixed-point numbers (see gather_images.h), so its sides are bounded.
   static constexpr int kMaxSide = 8192;
 
   std::size_t bytes() const {

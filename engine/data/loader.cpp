@@ -3,6 +3,23 @@
 #include <algorithm>
 
 namespace bauta {
+namespace {
+
+// One for each worker to fill, one in the consumer's hands, one ready for it.
+std::size_t slot_count(const LoaderOptions& options) { return static_cast<std::size_t>(options.workers) + 2; }
+
+// Of the largest batch that this process gets.
+std::size_t slot_bytes(const Dataset& dataset, const LoaderOptions& options) {
+  if (options.pixels == Pixels::none) return 0;
+  const int samples = (options.batch + options.ranks - 1) / options.ranks;
+  return static_cast<std::size_t>(samples) * dataset.image_size().bytes();
+}
+
+}  // namespace
+
+std::size_t Loader::pixel_bytes(const Dataset& dataset, const LoaderOptions& options) {
+  return slot_count(options) * slot_bytes(dataset, options);
+}
 
 Loader::Loader(const Dataset& dataset, std::vector<int> order, const LoaderOptions& options)
     : dataset_(dataset),
@@ -12,8 +29,14 @@ Loader::Loader(const Dataset& dataset, std::vector<int> order, const LoaderOptio
       to_fill_(options.first_batch),
       consumed_(options.first_batch),
       current_(options.first_batch),
-      // One for each worker to fill, one in the consumer's hands, one ready for it.
-      slots_(static_cast<std::size_t>(options.workers) + 2) {
+      slots_(slot_count(options)) {
+  std::span<std::uint8_t> memory = options.memory;
+  if (memory.empty()) {
+    own_memory_.resize(pixel_bytes(dataset, options));
+    memory = own_memory_;
+  }
+  const std::size_t bytes = slot_bytes(dataset, options);
+  for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].pixels = memory.subspan(i * bytes, bytes);
   for (int i = 0; i < options.workers; ++i) workers_.emplace_back([this] { work(); });
 }
 
@@ -70,21 +93,36 @@ void Loader::fill(Slot& slot, int index) const {
   const auto size = static_cast<std::size_t>(part.size());
   const std::span<const int> samples = batch.subspan(first, size);
 
-  const ImageSize image = dataset_.image_size();
-  slot.pixels.resize(size * image.bytes());
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::span<const std::uint8_t> in = dataset_.pixels(samples[i]);
-    const std::span<std::uint8_t> out = std::span(slot.pixels).subspan(i * image.bytes(), image.bytes());
-    if (options_.augment == Augment::none) {
-      std::ranges::copy(in, out.begin());
-    } else {
-      augment_image(augment_params(options_.augment, options_.seed, options_.epoch, samples[i], image), image,
-                    in, out);
+  slot.augment.clear();
+  if (options_.augment != Augment::none) {
+    for (const int sample : samples) {
+      slot.augment.push_back(
+          augment_params(options_.augment, options_.seed, options_.epoch, sample, dataset_.image_size()));
     }
   }
-  slot.batch = {
-      index,   slot.pixels,        std::span<const std::int32_t>(slot.global_labels).subspan(first, size),
-      samples, slot.global_labels, part.shards};
+  fill_pixels(slot, samples);
+  slot.batch = {index,
+                slot.pixels.first(options_.pixels == Pixels::none ? 0 : size * dataset_.image_size().bytes()),
+                options_.pixels == Pixels::varied ? std::span<const AugmentParams>() : slot.augment,
+                std::span<const std::int32_t>(slot.global_labels).subspan(first, size),
+                samples,
+                slot.global_labels,
+                part.shards};
+}
+
+void Loader::fill_pixels(Slot& slot, std::span<const int> samples) const {
+  if (options_.pixels == Pixels::none) return;
+  const ImageSize image = dataset_.image_size();
+  const bool vary = options_.pixels == Pixels::varied && options_.augment != Augment::none;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const std::span<const std::uint8_t> in = dataset_.pixels(samples[i]);
+    const std::span<std::uint8_t> out = slot.pixels.subspan(i * image.bytes(), image.bytes());
+    if (vary) {
+      augment_image(slot.augment[i], image, in, out);
+    } else {
+      std::ranges::copy(in, out.begin());
+    }
+  }
 }
 
 }  // namespace bauta

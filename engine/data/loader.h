@@ -15,6 +15,13 @@
 
 namespace bauta {
 
+/// What a Loader does with the pixels of a batch.
+enum class Pixels {
+  varied,  ///< copies and varies them
+  plain,   ///< copies them, and says how they are to be varied
+  none,    ///< leaves them to others, and says how they are to be varied
+};
+
 /// What a Loader makes of an order of samples.
 struct LoaderOptions {
   int batch = 32;  ///< B, samples of a global batch; at least 1
@@ -25,13 +32,16 @@ struct LoaderOptions {
   int workers = 4;         ///< threads that prepare batches; at least 1
   int rank = 0;            ///< this process's part of every global batch: see batch_part
   int ranks = 1;
+  Pixels pixels = Pixels::varied;
+  std::span<std::uint8_t> memory{};  ///< where pixels are copied to: pixel_bytes(); empty: memory of its own
 };
 
 /// One batch, or this process's slice of it: n samples, fewer than the batch size in the last batch, and 0
 /// where that has nothing for this process.
 struct Batch {
   int index = 0;                                ///< of the global batch in the epoch, from 0
-  std::span<const std::uint8_t> pixels;         ///< [n, H, W, 3], augmented
+  std::span<const std::uint8_t> pixels;         ///< [n, H, W, 3]; none for Pixels::none
+  std::span<const AugmentParams> augment;       ///< [n] how they are to be varied; empty: not any more
   std::span<const std::int32_t> labels;         ///< [n]
   std::span<const int> samples;                 ///< [n] indices in the data set
   std::span<const std::int32_t> global_labels;  ///< of the whole global batch
@@ -43,6 +53,9 @@ struct Batch {
 /// not depend on the number of workers, and a slice of a batch is the same bytes on any rank.
 class Loader {
  public:
+  /// Bytes that a loader with these options copies pixels to.
+  static std::size_t pixel_bytes(const Dataset& dataset, const LoaderOptions& options);
+
   /// `dataset` outlives the loader; `order` holds indices of its samples.
   Loader(const Dataset& dataset, std::vector<int> order, const LoaderOptions& options);
   /// Stops the workers, whether or not all batches were asked for.
@@ -60,7 +73,8 @@ class Loader {
  private:
   /// Room for one batch; batch b lies in slot b mod slots.
   struct Slot {
-    std::vector<std::uint8_t> pixels;
+    std::span<std::uint8_t> pixels;  // room for a whole batch
+    std::vector<AugmentParams> augment;
     std::vector<std::int32_t> global_labels;
     Batch batch;
     bool ready = false;  // filled and not yet given back; guarded by mutex_
@@ -69,6 +83,7 @@ class Loader {
   Slot& slot_of(int batch) { return slots_[static_cast<std::size_t>(batch) % slots_.size()]; }
   void work();
   void fill(Slot& slot, int index) const;
+  void fill_pixels(Slot& slot, std::span<const int> samples) const;
 
   const Dataset& dataset_;
   const std::vector<int> order_;
@@ -82,6 +97,7 @@ class Loader {
   int consumed_;                    // batches whose slot the consumer has given back
   int current_;                     // the next batch to hand out
   bool stop_ = false;
+  std::vector<std::uint8_t> own_memory_;
   std::vector<Slot> slots_;
   std::vector<std::thread> workers_;
 };

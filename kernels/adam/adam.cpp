@@ -1,5 +1,7 @@
 #include "kernels/adam/adam.h"
 
+#include <cmath>
+
 #include "kernels/adam/adam_backends.h"
 #include "kernels/check.h"
 
@@ -21,11 +23,23 @@ Status check(const AdamStep& a) {
 
 }  // namespace
 
-Status adam_step(const Context& context, const AdamStep& a, Index size, const float* g, float* w, float* m,
-                 float* v) {
+Result<AdamNumbers> adam_numbers(const AdamStep& a) {
   BAUTA_TRY(check(a));
+  const auto rounded = [](double value) { return static_cast<float>(value); };
+  return AdamNumbers{rounded(a.beta1),
+                     rounded(1 - a.beta1),
+                     rounded(a.beta2),
+                     rounded(1 - a.beta2),
+                     rounded(a.lr / (1 - std::pow(a.beta1, a.step))),
+                     rounded(std::sqrt(1 - std::pow(a.beta2, a.step))),
+                     rounded(a.epsilon),
+                     0};
+}
+
+Status adam_step(const Context& context, const float* numbers, const float* skip, Index size, const float* g,
+                 float* w, float* m, float* v) {
   BAUTA_TRY(check_length("adam", size));
-  return BAUTA_PICK_BACKEND(context, adam_backend).step(context, a, size, g, w, m, v);
+  return BAUTA_PICK_BACKEND(context, adam_backend).step(context, numbers, skip, size, g, w, m, v);
 }
 
 }  // namespace bauta

@@ -1,30 +1,14 @@
-#include <cmath>
-
 #include "kernels/adam/adam_backends.h"
 #include "kernels/cuda/elementwise.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-/// A step's numbers that are the same for all parameters, rounded from double.
+/// AdamNumbers.
 struct Numbers {
-  float beta1, rest1;  ///< β1, 1 - β1
-  float beta2, rest2;
-  float rate;   ///< lr/(1 - β1^t)
-  float root2;  ///< √(1 - β2^t)
-  float epsilon;
+  float beta1, rest1, beta2, rest2;
+  float rate, root2, epsilon;
 };
-
-Numbers numbers_of(const AdamStep& a) {
-  const auto rounded = [](double value) { return static_cast<float>(value); };
-  return {rounded(a.beta1),
-          rounded(1 - a.beta1),
-          rounded(a.beta2),
-          rounded(1 - a.beta2),
-          rounded(a.lr / (1 - std::pow(a.beta1, a.step))),
-          rounded(std::sqrt(1 - std::pow(a.beta2, a.step))),
-          rounded(a.epsilon)};
-}
 
 __device__ __forceinline__ void update(const Numbers& a, float g, float& w, float& m, float& v) {
   m = fmaf(a.rest1, g, a.beta1 * m);
@@ -35,9 +19,13 @@ __device__ __forceinline__ void update(const Numbers& a, float g, float& w, floa
 /// A thread takes four parameters, all of a network in one launch. Reads 16·size bytes and writes 12·size,
 /// each once: bound by memory, beside which an exact root and two exact divisions cost little.
 __global__ void __launch_bounds__(kElementwiseThreads)
-    adam(Index size, Numbers a, Global<const float> g, Global<float> w, Global<float> m, Global<float> v) {
+    adam(Index size, Global<const float> numbers, Global<const float> skip, Global<const float> g,
+         Global<float> w, Global<float> m, Global<float> v) {
   const Index i = first_of_four();
-  if (i >= size) return;
+  if (i >= size || skipped(skip)) return;
+  const float4 n = load<float4>(&numbers[0]);
+  const float4 o = load<float4>(&numbers[4]);
+  const Numbers a = {n.x, n.y, n.z, n.w, o.x, o.y, o.z};
   const float4 gs = load4(g, i, size);
   float4 ws = load4(w, i, size);
   float4 ms = load4(m, i, size);
@@ -51,10 +39,10 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   store4(v, i, size, vs);
 }
 
-Status step(const Context& context, const AdamStep& a, Index size, const float* g, float* w, float* m,
-            float* v) {
-  return launch_elementwise(context, "adam", 28, adam, size, numbers_of(a), global(g, size), global(w, size),
-                            global(m, size), global(v, size));
+Status step(const Context& context, const float* numbers, const float* skip, Index size, const float* g,
+            float* w, float* m, float* v) {
+  return launch_elementwise(context, "adam", 28, adam, size, global(numbers, 8), global(skip, 1),
+                            global(g, size), global(w, size), global(m, size), global(v, size));
 }
 
 }  // namespace

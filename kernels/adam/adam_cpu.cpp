@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "kernels/adam/adam_backends.h"
 #include "kernels/elementwise.h"
 
@@ -7,16 +5,16 @@ namespace bauta::BAUTA_ISA {
 namespace {
 
 // 28 bytes move for each parameter: bound by memory, beside which a root and two divisions cost nothing.
-Status step(const Context& context, const AdamStep& a, Index size, const float* g, float* w, float* m,
-            float* v) {
-  const double t = a.step;
-  const Vec beta1 = broadcast(static_cast<float>(a.beta1));
-  const Vec beta2 = broadcast(static_cast<float>(a.beta2));
-  const Vec rest1 = broadcast(static_cast<float>(1 - a.beta1));
-  const Vec rest2 = broadcast(static_cast<float>(1 - a.beta2));
-  const Vec rate = broadcast(static_cast<float>(a.lr / (1 - std::pow(a.beta1, t))));
-  const Vec root2 = broadcast(static_cast<float>(__builtin_sqrt(1 - std::pow(a.beta2, t))));
-  const Vec epsilon = broadcast(static_cast<float>(a.epsilon));
+Status step(const Context& context, const float* numbers, const float* skip, Index size, const float* g,
+            float* w, float* m, float* v) {
+  if (skip != nullptr && *skip != 0) return {};
+  const Vec beta1 = broadcast(numbers[0]);
+  const Vec rest1 = broadcast(numbers[1]);
+  const Vec beta2 = broadcast(numbers[2]);
+  const Vec rest2 = broadcast(numbers[3]);
+  const Vec rate = broadcast(numbers[4]);
+  const Vec root2 = broadcast(numbers[5]);
+  const Vec epsilon = broadcast(numbers[6]);
   for_vectors(context, size, [=](Index i, int lanes) {
     const Vec gi = load(g + i, lanes);
     const Vec mi = fma(rest1, gi, beta1 * load(m + i, lanes));

@@ -5,15 +5,15 @@
 namespace bauta::reference {
 namespace {
 
-Status step(const Context&, const AdamStep& a, Index size, const float* g, float* w, float* m, float* v) {
-  const double correction1 = 1 - std::pow(a.beta1, a.step);
-  const double correction2 = 1 - std::pow(a.beta2, a.step);
+Status step(const Context&, const float* numbers, const float* skip, Index size, const float* g, float* w,
+            float* m, float* v) {
+  if (skip != nullptr && *skip != 0) return {};
+  const double beta1 = numbers[0], rest1 = numbers[1], beta2 = numbers[2], rest2 = numbers[3];
+  const double rate = numbers[4], root2 = numbers[5], epsilon = numbers[6];
   for (Index i = 0; i < size; ++i) {
-    const double mean = a.beta1 * m[i] + (1 - a.beta1) * g[i];
-    const double square = a.beta2 * v[i] + (1 - a.beta2) * g[i] * g[i];
-    const double change =
-        a.lr / correction1 * mean / (std::sqrt(square) / std::sqrt(correction2) + a.epsilon);
-    w[i] = static_cast<float>(w[i] - change);
+    const double mean = beta1 * m[i] + rest1 * g[i];
+    const double square = beta2 * v[i] + rest2 * g[i] * g[i];
+    w[i] = static_cast<float>(w[i] - rate * mean / (std::sqrt(square) / root2 + epsilon));
     m[i] = static_cast<float>(mean);
     v[i] = static_cast<float>(square);
   }

@@ -31,6 +31,13 @@ __device__ __forceinline__ void store4(Ptr<float> p, Index i, Index size, const 
   if (i + 2 < size) p[i + 2] = v.z;
 }
 
+/// Whether an optimiser's step is to change nothing: skip, unless null, points to a number that is not 0.
+__device__ __forceinline__ bool skipped(Ptr<const float> skip) {
+  if (!skip) return false;
+  const float value = skip[0];
+  return value != 0;
+}
+
 /// Launches an elementwise kernel, whose first argument is `size`, and which moves `bytes` for each element,
 /// read or written once; nothing to do when the size is 0.
 template <class... Parameters, class... Arguments>

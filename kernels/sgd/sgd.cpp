@@ -18,10 +18,15 @@ Status check(const SgdStep& step) {
 
 }  // namespace
 
-Status sgd_step(const Context& context, const SgdStep& step, Index size, const float* g, float* w, float* u) {
+Result<SgdNumbers> sgd_numbers(const SgdStep& step) {
   BAUTA_TRY(check(step));
+  return SgdNumbers{step.lr, step.momentum};
+}
+
+Status sgd_step(const Context& context, const float* numbers, const float* skip, Index size, const float* g,
+                float* w, float* u) {
   BAUTA_TRY(check_length("sgd", size));
-  return BAUTA_PICK_BACKEND(context, sgd_backend).step(context, step, size, g, w, u);
+  return BAUTA_PICK_BACKEND(context, sgd_backend).step(context, numbers, skip, size, g, w, u);
 }
 
 }  // namespace bauta

@@ -6,7 +6,8 @@ namespace bauta {
 
 /// What a backend gives for this op; the arguments are sgd.h's, already checked.
 struct SgdBackend {
-  Status (*step)(const Context&, const SgdStep&, Index size, const float* g, float* w, float* u);
+  Status (*step)(const Context&, const float* numbers, const float* skip, Index size, const float* g,
+                 float* w, float* u);
 };
 BAUTA_DECLARE_BACKENDS(SgdBackend, sgd_backend)
 

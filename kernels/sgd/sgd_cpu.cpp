@@ -5,9 +5,11 @@ namespace bauta::BAUTA_ISA {
 namespace {
 
 // 20 bytes move for each parameter: bound by memory.
-Status step(const Context& context, const SgdStep& s, Index size, const float* g, float* w, float* u) {
-  const Vec momentum = broadcast(s.momentum);
-  const Vec minus_lr = broadcast(-s.lr);
+Status step(const Context& context, const float* numbers, const float* skip, Index size, const float* g,
+            float* w, float* u) {
+  if (skip != nullptr && *skip != 0) return {};
+  const Vec minus_lr = broadcast(-numbers[0]);
+  const Vec momentum = broadcast(numbers[1]);
   for_vectors(context, size, [=](Index i, int lanes) {
     const Vec ui = fma(momentum, load(u + i, lanes), load(g + i, lanes));
     store(w + i, fma(minus_lr, ui, load(w + i, lanes)), lanes);

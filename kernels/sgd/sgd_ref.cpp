@@ -3,10 +3,13 @@
 namespace bauta::reference {
 namespace {
 
-Status step(const Context&, const SgdStep& s, Index size, const float* g, float* w, float* u) {
+Status step(const Context&, const float* numbers, const float* skip, Index size, const float* g, float* w,
+            float* u) {
+  if (skip != nullptr && *skip != 0) return {};
+  const double lr = numbers[0], momentum = numbers[1];
   for (Index i = 0; i < size; ++i) {
-    const double velocity = double{s.momentum} * u[i] + g[i];
-    w[i] = static_cast<float>(w[i] - s.lr * velocity);
+    const double velocity = momentum * u[i] + g[i];
+    w[i] = static_cast<float>(w[i] - lr * velocity);
     u[i] = static_cast<float>(velocity);
   }
   return {};

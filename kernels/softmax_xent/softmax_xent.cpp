@@ -23,12 +23,12 @@ Status check_labels(const SoftmaxXentShape& s, const std::int32_t* labels) {
 }  // namespace
 
 Status softmax_xent_loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
-                         const std::int32_t* labels, const float* weights, float scale, float* losses,
-                         float* dlogits) {
+                         const std::int32_t* labels, const float* weights, const float* scale,
+                         const SoftmaxXentOutputs& out) {
   BAUTA_TRY(check(s));
   if (context.backend != Backend::cuda) BAUTA_TRY(check_labels(s, labels));
   return BAUTA_PICK_BACKEND(context, softmax_xent_backend)
-      .loss(context, s, logits, labels, weights, scale, losses, dlogits);
+      .loss(context, s, logits, labels, weights, scale, out);
 }
 
 Status softmax_forward(const Context& context, const SoftmaxXentShape& s, const float* logits,

@@ -45,12 +45,25 @@ __device__ __forceinline__ double log_of_sum(Ptr<const float> row, int classes, 
   return log(sum);
 }
 
-/// Loss and gradient in one launch. Reads the logits three times, all but the first from the caches, and the
-/// weight of each row's label; writes N losses, and the gradient once unless it is null. The study's batch is
-/// 64 logits: bound by the time that a launch takes. A label that there is not gives NaN.
+// The first k of which row[k] is max; 0 where there is none.
+__device__ __forceinline__ int first_of(Ptr<const float> row, int classes, double max, int lane) {
+  int first = classes;
+  for (int k = lane; k < classes; k += 32) {
+    const double value = row[k];
+    if (value == max) first = min(first, k);
+  }
+#pragma unroll
+  for (int bit = 16; bit > 0; bit /= 2) first = min(first, __shfl_xor_sync(~0U, first, bit));
+  return first < classes ? first : 0;
+}
+
+/// Loss, prediction and gradient in one launch. Reads the logits three or four times, all but the first from
+/// the caches, and the weight of each row's label; writes what is asked for once. The study's batch is 64
+/// logits: bound by the time that a launch takes. A label that there is not gives NaN.
 __global__ void __launch_bounds__(kWarps * 32, 1)
     cross_entropy(SoftmaxXentShape s, Global<const float> logits, Global<const std::int32_t> labels,
-                  Global<const float> weights, float scale, Global<float> losses, Global<float> dlogits) {
+                  Global<const float> weights, Global<const float> scale, Global<float> losses,
+                  Global<float> dlogits, Global<std::int32_t> predicted, Global<float> not_finite) {
   const int n = row_of_warp();
   const int lane = lane_of_warp();
   if (n >= s.batch) return;
@@ -63,12 +76,21 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   const float label_logit = row[known ? label : 0];
   const float label_weight = weights[known ? label : 0];
   const double weight = known ? double{label_weight} : NAN;
-  if (lane == 0) losses[n] = static_cast<float>(weight * (log_sum + (max - label_logit)));
+  if (lane == 0) {
+    const auto loss = static_cast<float>(weight * (log_sum + (max - label_logit)));
+    losses[n] = loss;
+    if (not_finite && loss - loss != 0) not_finite[0] = 1;  // rows that find one all write the same
+  }
+  if (predicted) {
+    const int first = first_of(row, s.classes, max, lane);
+    if (lane == 0) predicted[n] = first;
+  }
   if (!dlogits) return;
+  const float factor = scale[0];
   for (int k = lane; k < s.classes; k += 32) {
     const double value = row[k];
     const double difference = exp(value - max - log_sum) - (k == label ? 1 : 0);
-    dlogits[first + k] = static_cast<float>(weight * scale * difference);
+    dlogits[first + k] = static_cast<float>(weight * factor * difference);
   }
 }
 
@@ -99,13 +121,17 @@ Work work_of(const SoftmaxXentShape& s, int passes, int singles, double floor) {
 }
 
 Status loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
-            const std::int32_t* labels, const float* weights, float scale, float* losses, float* dlogits) {
-  const int arrays = dlogits != nullptr ? 2 : 1;
-  const double floor = 4.0 * (static_cast<double>(size(s)) * arrays + 2.0 * s.batch + s.classes);
-  const Work work = work_of(s, 2 * arrays, 4, floor);
+            const std::int32_t* labels, const float* weights, const float* scale,
+            const SoftmaxXentOutputs& out) {
+  const int arrays = out.dlogits != nullptr ? 2 : 1;
+  const int predictions = out.predicted != nullptr ? 1 : 0;
+  const double floor =
+      4.0 * (static_cast<double>(size(s)) * arrays + (2.0 + predictions) * s.batch + s.classes);
+  const Work work = work_of(s, 2 * arrays + predictions, 3 + arrays + predictions, floor);
   return launch(context, {"softmax_xent", blocks(s), kWarps * 32, 0, work}, cross_entropy, s,
-                global(logits, size(s)), global(labels, s.batch), global(weights, s.classes), scale,
-                global(losses, s.batch), global(dlogits, size(s)));
+                global(logits, size(s)), global(labels, s.batch), global(weights, s.classes),
+                global(scale, 1), global(out.losses, s.batch), global(out.dlogits, size(s)),
+                global(out.predicted, s.batch), global(out.not_finite, 1));
 }
 
 Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {

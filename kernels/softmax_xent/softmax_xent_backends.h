@@ -7,7 +7,7 @@ namespace bauta {
 /// What a backend gives for this op; the arguments are softmax_xent.h's, already checked.
 struct SoftmaxXentBackend {
   Status (*loss)(const Context&, const SoftmaxXentShape&, const float* logits, const std::int32_t* labels,
-                 const float* weights, float scale, float* losses, float* dlogits);
+                 const float* weights, const float* scale, const SoftmaxXentOutputs&);
   Status (*softmax)(const Context&, const SoftmaxXentShape&, const float* logits, float* probabilities);
 };
 BAUTA_DECLARE_BACKENDS(SoftmaxXentBackend, softmax_xent_backend)

@@ -23,6 +23,14 @@ double largest(const float* row, int size) {
   return max;
 }
 
+// The first k of which row[k] is max; 0 where there is none.
+std::int32_t first_of(const float* row, int size, double max) {
+  for (int k = 0; k < size; ++k) {
+    if (row[k] == max) return k;
+  }
+  return 0;
+}
+
 // Σ_k exp(row[k] - max), at least 1 unless something is NaN.
 double sum_of_exponentials(const float* row, int size, double max) {
   double sum = 0;
@@ -31,19 +39,24 @@ double sum_of_exponentials(const float* row, int size, double max) {
 }
 
 Status loss(const Context& context, const SoftmaxXentShape& s, const float* logits,
-            const std::int32_t* labels, const float* weights, float scale, float* losses, float* dlogits) {
+            const std::int32_t* labels, const float* weights, const float* scale,
+            const SoftmaxXentOutputs& out) {
   for_rows(context, s, [&](Index n) {
     const float* row = logits + n * s.classes;
     const double max = largest(row, s.classes);
     const double sum = sum_of_exponentials(row, s.classes, max);
     const double weight = weights[labels[n]];
-    losses[n] = static_cast<float>(weight * (std::log(sum) + (max - row[labels[n]])));
-    if (dlogits == nullptr) return;
+    out.losses[n] = static_cast<float>(weight * (std::log(sum) + (max - row[labels[n]])));
+    if (out.predicted != nullptr) out.predicted[n] = first_of(row, s.classes, max);
+    if (out.dlogits == nullptr) return;
     for (int k = 0; k < s.classes; ++k) {
       const double difference = std::exp(row[k] - max) / sum - (k == labels[n] ? 1 : 0);
-      dlogits[n * s.classes + k] = static_cast<float>(weight * scale * difference);
+      out.dlogits[n * s.classes + k] = static_cast<float>(weight * *scale * difference);
     }
   });
+  for (Index n = 0; n < s.batch && out.not_finite != nullptr; ++n) {
+    if (!__builtin_isfinite(out.losses[n])) *out.not_finite = 1;
+  }
   return {};
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -18,16 +19,20 @@ std::vector<double> log_probabilities(const SoftmaxXentShape& s, const float* ro
 }
 
 Status loss(const Context&, const SoftmaxXentShape& s, const float* logits, const std::int32_t* labels,
-            const float* weights, float scale, float* losses, float* dlogits) {
+            const float* weights, const float* scale, const SoftmaxXentOutputs& out) {
   for (Index n = 0; n < s.batch; ++n) {
     const std::vector<double> logs = log_probabilities(s, logits + n * s.classes);
     const double weight = weights[labels[n]];
-    losses[n] = static_cast<float>(weight * -logs[static_cast<std::size_t>(labels[n])]);
-    if (dlogits == nullptr) continue;
+    out.losses[n] = static_cast<float>(weight * -logs[static_cast<std::size_t>(labels[n])]);
+    if (out.not_finite != nullptr && !std::isfinite(out.losses[n])) *out.not_finite = 1;
+    if (out.predicted != nullptr) {
+      out.predicted[n] = static_cast<std::int32_t>(std::max_element(logs.begin(), logs.end()) - logs.begin());
+    }
+    if (out.dlogits == nullptr) continue;
     for (int k = 0; k < s.classes; ++k) {
       const double probability = std::exp(logs[static_cast<std::size_t>(k)]);
-      dlogits[n * s.classes + k] =
-          static_cast<float>(weight * scale * (probability - (k == labels[n] ? 1 : 0)));
+      out.dlogits[n * s.classes + k] =
+          static_cast<float>(weight * *scale * (probability - (k == labels[n] ? 1 : 0)));
     }
   }
   return {};

@@ -180,7 +180,7 @@ class BenchKernels(unittest.TestCase):
         result = run("bench", "kernels", "--batch", 1, "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         rows = json.loads(result.stdout)
-        self.assertEqual(rows[0]["kernel"], "normalize")
+        self.assertEqual(rows[0]["kernel"], "gather_images")
         self.assertEqual(rows[-1]["kernel"], "adam")
         self.assertGreater(len(rows), 12)
         for row in rows:

@@ -22,9 +22,14 @@ struct State {
   Guarded<float> w, m, v;
 };
 
-void step(const Context& context, const AdamStep& adam, const Buffer<float>& g, State& state) {
-  ASSERT_TRUE(adam_step(context, adam, static_cast<Index>(g.size()), g.data(), state.w.data(), state.m.data(),
-                        state.v.data())
+void step(const Context& context, const AdamStep& adam, const Buffer<float>& g, State& state,
+          const float* skip = nullptr) {
+  const auto numbers = adam_numbers(adam);
+  ASSERT_TRUE(numbers.ok());
+  Buffer<float> in_memory(numbers->size());
+  std::memcpy(in_memory.data(), numbers->data(), sizeof *numbers);
+  ASSERT_TRUE(adam_step(context, in_memory.data(), skip, static_cast<Index>(g.size()), g.data(),
+                        state.w.data(), state.m.data(), state.v.data())
                   .ok());
 }
 
@@ -91,17 +96,33 @@ TEST_P(AdamTest, ANanGradientSpoilsItsParameterAlone) {
   }
 }
 
+TEST_P(AdamTest, AStepIsSkippedWhereItIsToldTo) {
+  const Runner runner(GetParam());
+  const Buffer<float> g = random_floats(37, 2);
+  Buffer<float> skip(1);
+  State before(37);
+  State expected(37);
+  State state(37);
+  skip[0] = 1;
+  step(runner.context(), {}, g, state, skip.data());
+  expect_same_bits(state.w, before.w);
+  expect_same_bits(state.m, before.m);
+  expect_same_bits(state.v, before.v);
+  skip[0] = 0;
+  step(runner.context(), {}, g, state, skip.data());
+  step(runner.context(), {}, g, expected);
+  expect_same_bits(state.w, expected.w);
+}
+
 TEST(AdamTest, RefusesSettingsThatMakeNoSense) {
-  const auto error = [](const AdamStep& adam) {
-    return adam_step({}, adam, 0, nullptr, nullptr, nullptr, nullptr).message();
-  };
+  const auto error = [](const AdamStep& adam) { return adam_numbers(adam).status().message(); };
   EXPECT_EQ(error({}), "");
   EXPECT_EQ(error({.lr = -1}), "adam: lr is -1.000000: it must be at least 0");
   EXPECT_EQ(error({.beta1 = 1}), "adam: beta1 is 1.000000: it must be at least 0 and less than 1");
   EXPECT_NE(error({.beta2 = double{kNan}}), "");
   EXPECT_NE(error({.epsilon = -1e-8}), "");
   EXPECT_EQ(error({.step = 0}), "adam: step is 0: steps are counted from 1");
-  EXPECT_FALSE(adam_step({}, {}, -1, nullptr, nullptr, nullptr, nullptr).ok());
+  EXPECT_FALSE(adam_step({}, nullptr, nullptr, -1, nullptr, nullptr, nullptr, nullptr).ok());
 }
 
 }  // namespace

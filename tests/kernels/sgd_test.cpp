@@ -20,9 +20,15 @@ struct State {
   Guarded<float> w, u;
 };
 
-void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, State& state) {
-  ASSERT_TRUE(
-      sgd_step(context, sgd, static_cast<Index>(g.size()), g.data(), state.w.data(), state.u.data()).ok());
+void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, State& state,
+          const float* skip = nullptr) {
+  const auto numbers = sgd_numbers(sgd);
+  ASSERT_TRUE(numbers.ok());
+  Buffer<float> in_memory(numbers->size());
+  std::memcpy(in_memory.data(), numbers->data(), sizeof *numbers);
+  ASSERT_TRUE(sgd_step(context, in_memory.data(), skip, static_cast<Index>(g.size()), g.data(),
+                       state.w.data(), state.u.data())
+                  .ok());
 }
 
 class SgdTest : public ::testing::TestWithParam<Machine> {};
@@ -78,13 +84,24 @@ TEST_P(SgdTest, ANanGradientSpoilsItsParameterAlone) {
   }
 }
 
+TEST_P(SgdTest, AStepIsSkippedWhereItIsToldTo) {
+  const Runner runner(GetParam());
+  const Buffer<float> g = random_floats(37, 2);
+  Buffer<float> skip(1);
+  State before(37);
+  State state(37);
+  skip[0] = 1;
+  step(runner.context(), {0.1F, 0.9F}, g, state, skip.data());
+  expect_same_bits(state.w, before.w);
+  expect_same_bits(state.u, before.u);
+}
+
 TEST(SgdTest, RefusesSettingsThatMakeNoSense) {
-  EXPECT_TRUE(sgd_step({}, {}, 0, nullptr, nullptr, nullptr).ok());
-  EXPECT_EQ(sgd_step({}, {-1, 0}, 0, nullptr, nullptr, nullptr).message(),
-            "sgd: lr is -1.000000: it must be at least 0");
-  EXPECT_EQ(sgd_step({}, {0.1F, 1}, 0, nullptr, nullptr, nullptr).message(),
+  EXPECT_TRUE(sgd_numbers({}).ok());
+  EXPECT_EQ(sgd_numbers({-1, 0}).status().message(), "sgd: lr is -1.000000: it must be at least 0");
+  EXPECT_EQ(sgd_numbers({0.1F, 1}).status().message(),
             "sgd: momentum is 1.000000: it must be at least 0 and less than 1");
-  EXPECT_FALSE(sgd_step({}, {}, -1, nullptr, nullptr, nullptr).ok());
+  EXPECT_FALSE(sgd_step({}, nullptr, nullptr, -1, nullptr, nullptr, nullptr).ok());
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ struct Problem {
       : s(shape),
         logits(random_floats(static_cast<std::size_t>(Index{s.batch} * s.classes), 1)),
         weights(random_floats(static_cast<std::size_t>(s.classes), 2)),
-        labels(static_cast<std::size_t>(s.batch)) {
+        labels(static_cast<std::size_t>(s.batch)),
+        scale(1) {
+    scale[0] = kScale;
     for (float& weight : weights.span()) weight += 1.5F;
     Rng rng(3, RngStream::init);
     for (std::int32_t& label : labels.span()) {
@@ -26,19 +28,28 @@ struct Problem {
   SoftmaxXentShape s;
   Buffer<float> logits, weights;
   Buffer<std::int32_t> labels;
+  Buffer<float> scale;
 };
 
 struct Outputs {
   explicit Outputs(const Problem& p)
-      : losses(p.labels.size()), dlogits(p.logits.size()), probabilities(p.logits.size()) {}
-  Guarded<float> losses, dlogits, probabilities;
+      : losses(p.labels.size()),
+        dlogits(p.logits.size()),
+        probabilities(p.logits.size()),
+        not_finite(1),
+        predicted(p.labels.size()) {
+    not_finite[0] = 0;
+  }
+  Guarded<float> losses, dlogits, probabilities, not_finite;
+  Guarded<std::int32_t> predicted;
 };
 
 Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
-  EXPECT_TRUE(softmax_xent_loss(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(), kScale,
-                                out.losses.data(), out.dlogits.data())
-                  .ok());
+  EXPECT_TRUE(
+      softmax_xent_loss(context, p.s, p.logits.data(), p.labels.data(), p.weights.data(), p.scale.data(),
+                        {out.losses.data(), out.dlogits.data(), out.predicted.data(), out.not_finite.data()})
+          .ok());
   EXPECT_TRUE(softmax_forward(context, p.s, p.logits.data(), out.probabilities.data()).ok());
   return out;
 }
@@ -49,6 +60,10 @@ void expect_the_reference(const Machine& machine, const Problem& p) {
   expect_close(actual.losses, expected.losses, 1e-7);
   expect_close(actual.dlogits, expected.dlogits, 1e-7);
   expect_close(actual.probabilities, expected.probabilities, 1e-7);
+  actual.predicted.check();
+  for (std::size_t n = 0; n < p.labels.size(); ++n)
+    EXPECT_EQ(actual.predicted[n], expected.predicted[n]) << n;
+  EXPECT_EQ(actual.not_finite[0], expected.not_finite[0]);
 }
 
 class SoftmaxXentTest : public ::testing::TestWithParam<Machine> {};
@@ -88,13 +103,38 @@ TEST_P(SoftmaxXentTest, ExtremeLogitsGiveWhatPyTorchGives) {
   EXPECT_TRUE(std::isnan(out.dlogits[6]));
 }
 
+TEST_P(SoftmaxXentTest, TheFirstAmongTheLargestIsPredicted) {
+  Problem p({3, 40});
+  for (float& logit : p.logits.span()) logit = 0;
+  p.logits[7] = p.logits[39] = 2;
+  p.logits[40 + 38] = 1;
+  EXPECT_EQ(run(reference_context(), p).predicted[0], 7);
+  EXPECT_EQ(run(reference_context(), p).predicted[1], 38);
+  EXPECT_EQ(run(reference_context(), p).predicted[2], 0);
+  expect_the_reference(GetParam(), p);
+}
+
+TEST_P(SoftmaxXentTest, ALossThatIsNotFiniteIsToldAndStaysTold) {
+  const Runner runner(GetParam());
+  Problem p({33, 2});
+  EXPECT_EQ(run(runner.context(), p).not_finite[0], 0);
+  p.logits[20] = kInf;
+  Outputs out = run(runner.context(), p);
+  EXPECT_EQ(out.not_finite[0], 1);
+  p.logits[20] = 0;
+  ASSERT_TRUE(softmax_xent_loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(),
+                                nullptr, {.losses = out.losses.data(), .not_finite = out.not_finite.data()})
+                  .ok());
+  EXPECT_EQ(out.not_finite[0], 1);
+}
+
 TEST_P(SoftmaxXentTest, TheGradientMayBeLeftOut) {
   const Problem p({65, 10});
   const Runner runner(GetParam());
   const Outputs with = run(runner.context(), p);
   Guarded<float> losses(p.labels.size());
-  ASSERT_TRUE(softmax_xent_loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(), 0,
-                                losses.data(), nullptr)
+  ASSERT_TRUE(softmax_xent_loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(),
+                                nullptr, {losses.data()})
                   .ok());
   expect_same_bits(losses, with.losses);
 }
@@ -124,11 +164,11 @@ TEST(SoftmaxXentReference, EqualsPyTorch) {
   const float logits[] = {0.5F, -1.25F, 2.0F, 3.0F, 0.125F, -2.5F};
   const float weights[] = {0.5F, 2.0F, 1.25F};
   const std::int32_t labels[] = {1, 2};
+  const float scale = 1 / (2.0F + 1.25F);
   float losses[2];
   float dlogits[6];
   ASSERT_TRUE(
-      softmax_xent_loss(reference_context(), s, logits, labels, weights, 1 / (2.0F + 1.25F), losses, dlogits)
-          .ok());
+      softmax_xent_loss(reference_context(), s, logits, labels, weights, &scale, {losses, dlogits}).ok());
   const float expected_losses[] = {6.965243816375732F, 6.948428630828857F};
   const float expected_dlogits[] = {0.10881242156028748F, -0.5964758992195129F,  0.4876634478569031F,
                                     0.3626726567745209F,  0.020460590720176697F, -0.3831332325935364F};
@@ -141,8 +181,8 @@ TEST(SoftmaxXentReference, GradientAgreesWithFiniteDifferences) {
   Buffer<float> dlosses(7);
   for (float& d : dlosses.span()) d = kScale;
   const auto forward = [&](const float* logits, float* losses) {
-    ASSERT_TRUE(softmax_xent_loss(reference_context(), p.s, logits, p.labels.data(), p.weights.data(), kScale,
-                                  losses, nullptr)
+    ASSERT_TRUE(softmax_xent_loss(reference_context(), p.s, logits, p.labels.data(), p.weights.data(),
+                                  nullptr, {losses})
                     .ok());
   };
   const Outputs out = run(reference_context(), p);
@@ -153,7 +193,7 @@ TEST(SoftmaxXentTest, RefusesShapesAndLabelsThatMakeNoSense) {
   const float logits[] = {1, 2};
   float out[2] = {};
   for (const std::int32_t label : {-1, 2}) {
-    EXPECT_EQ(softmax_xent_loss({}, {1, 2}, logits, &label, logits, 1, out, nullptr).message(),
+    EXPECT_EQ(softmax_xent_loss({}, {1, 2}, logits, &label, logits, nullptr, {out}).message(),
               "softmax_xent: label 0 is " + std::to_string(label) + ": labels count from 0 to 1");
   }
   EXPECT_FALSE(softmax_forward({}, {1, 0}, logits, out).ok());

@@ -10,6 +10,7 @@
 #include "optim/training_step.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/kernels/op_test.h"
+#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -45,7 +46,9 @@ Dataset pictures() {
 /// A network in training on one device.
 struct Training {
   explicit Training(const Machine& machine, const OptimizerOptions& options = {})
-      : runner(machine), step(make_step(runner.context(), options)) {}
+      : runner(machine),
+        step(make_step(runner.context(), options)),
+        batch(runner.context(), data.all_pixels(), data.labels()) {}
 
   static TrainingStep make_step(const Context& context, const OptimizerOptions& options) {
     auto graph = Graph::create(context, network(), kBatch, GraphMode::training);
@@ -60,8 +63,7 @@ struct Training {
   double run(int steps, float lr) {
     double loss = std::nan("");
     for (int i = 0; i < steps; ++i) {
-      const auto result =
-          step.run({data.all_pixels(), data.labels(), data.labels(), Shards{kBatch}}, ++steps_done, lr);
+      const auto result = step.run(batch.get(), ++steps_done, lr);
       EXPECT_TRUE(result.ok()) << result.status().message();
       if (result.ok()) loss = result->mean();
     }
@@ -71,6 +73,7 @@ struct Training {
   Dataset data = pictures();
   Runner runner;
   TrainingStep step;
+  WholeBatch batch;
   int steps_done = 0;
 };
 
@@ -127,8 +130,7 @@ TEST_P(DeviceTrainingTest, ALossThatIsNoNumberNamesTheLayer) {
   const float infinity[] = {INFINITY};
   Graph& graph = training.step.graph();
   ASSERT_TRUE(copy_to_device<float>(graph.context(), infinity, graph.parameter_values()).ok());
-  const auto result = training.step.run(
-      {training.data.all_pixels(), training.data.labels(), training.data.labels(), Shards{kBatch}}, 1, 1e-5F);
+  const auto result = training.step.run(training.batch.get(), 1, 1e-5F);
   ASSERT_FALSE(result.ok());
   EXPECT_TRUE(
       result.status().message().starts_with("the loss is not a number at step 1, first in one.weight:"))

@@ -16,6 +16,7 @@
 #include "layers/zoo.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
+#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -80,7 +81,8 @@ class Fixture {
 class Training {
  public:
   Training(const Fixture& fixture, const Context& context)
-      : images_(fixture.raw<std::uint8_t>("images")), labels_(fixture.raw<std::int32_t>("labels")) {
+      : labels_(fixture.raw<std::int32_t>("labels")),
+        batch_(context, fixture.raw<std::uint8_t>("images"), labels_) {
     Result<Graph> graph = Graph::create(context, *zoo_model("study"), batch(), GraphMode::training);
     initialize(graph->parameters(), fixture.seed(), graph->parameter_values());
     auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
@@ -94,7 +96,9 @@ class Training {
 
   /// What the network says of the batch now.
   std::vector<double> logits() {
-    EXPECT_TRUE(graph().set_images(images_).ok());
+    const DeviceBatch images = batch_.get();
+    EXPECT_TRUE(
+        graph().set_images(batch(), images.images, images.image_count, images.places.data(), nullptr).ok());
     EXPECT_TRUE(graph().forward(batch()).ok());
     const float* logits = graph().logits();
     return {logits, logits + labels_.size() * step_->class_weights().size()};
@@ -102,7 +106,7 @@ class Training {
 
   /// Does one step more, and returns its loss.
   double step(float lr) {
-    const Result<WeightedLoss> loss = step_->run({images_, labels_, labels_, Shards{batch()}}, ++steps_, lr);
+    const Result<WeightedLoss> loss = step_->run(batch_.get(), ++steps_, lr);
     EXPECT_TRUE(loss.ok()) << loss.status().message();
     return loss.ok() ? loss->mean() : std::nan("");
   }
@@ -115,8 +119,8 @@ class Training {
   }
 
  private:
-  std::vector<std::uint8_t> images_;
   std::vector<std::int32_t> labels_;
+  WholeBatch batch_;
   std::optional<TrainingStep> step_;
   int steps_ = 0;
 };

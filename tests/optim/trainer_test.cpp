@@ -11,6 +11,7 @@
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/kernels/op_test.h"
 
 namespace bauta::testing {
 namespace {
@@ -57,10 +58,8 @@ class TrainerTest : public ::testing::Test {
   }
 
   Result<TrainResult> run(const TrainOptions& o, int threads = 2) {
-    ThreadPool pool(threads);
-    Context context;
-    context.pool = &pool;
-    return train(context, network(), data_, o, observer_);
+    const Runner runner({"", available_isas().back(), threads, backend_});
+    return train(runner.context(), network(), data_, o, observer_);
   }
 
   TrainResult must_run(const TrainOptions& o, int threads = 2) {
@@ -91,6 +90,7 @@ class TrainerTest : public ::testing::Test {
     std::atomic<bool>* stop = nullptr;
   };
 
+  Backend backend_ = Backend::cpu;
   TemporaryFolder folder_;
   Dataset data_ = pictures();
   Observer observer_;
@@ -272,6 +272,57 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
             "the loss is not a number at step 2, first in the output of head: lower --lr, or look for "
             "damaged weights or "
             "data; the last checkpoint is untouched");
+}
+
+// Where a device computes, steps are started before those before them are finished.
+class TrainerOnDeviceTest : public TrainerTest, public ::testing::WithParamInterface<Machine> {
+ protected:
+  TrainerOnDeviceTest() { backend_ = GetParam().backend; }
+};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TrainerOnDeviceTest);
+INSTANTIATE_TEST_SUITE_P(Machines, TrainerOnDeviceTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+TEST_P(TrainerOnDeviceTest, StreamedImagesGiveTheRunOfThoseInItsMemoryAndTheCpusLosses) {
+  TrainOptions o = options("resident");
+  o.epochs = 2;
+  o.lr = 1e-4F;
+  must_run(o);
+  const std::vector<double> losses = std::exchange(observer_.losses, {});
+  TrainOptions streamed = o;
+  streamed.out = folder_ / "streamed";
+  streamed.stream = true;
+  must_run(streamed);
+  expect_same_run(o.out, streamed.out);
+  backend_ = Backend::cpu;
+  observer_.losses.clear();
+  o.out = folder_ / "cpu";
+  must_run(o);
+  ASSERT_EQ(losses.size(), observer_.losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i)
+    EXPECT_NEAR(losses[i], observer_.losses[i], 1e-5 * losses[i]);
+}
+
+TEST_P(TrainerOnDeviceTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
+  must_run(options("whole"));
+  TrainOptions o = options("stopped");
+  o.save_every = 5;
+  run_until(o, 3);
+  o.resume = true;
+  must_run(o);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_P(TrainerOnDeviceTest, ALossThatIsNoNumberNamesStepAndLayer) {
+  for (const bool stream : {false, true}) {
+    TrainOptions wild = options(stream ? "streamed" : "resident");
+    wild.lr = 1e30F;
+    wild.stream = stream;
+    const auto result = run(wild);
+    ASSERT_FALSE(result.ok());
+    EXPECT_TRUE(result.status().message().starts_with(
+        "the loss is not a number at step 2, first in the output of head: "))
+        << result.status().message();
+  }
 }
 
 TEST_F(TrainerTest, StartsFromWeightsOfAnotherRun) {

@@ -8,6 +8,7 @@
 #include "layers/zoo.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
+#include "tests/optim/device_batch.h"
 
 namespace bauta::simt {
 namespace {
@@ -52,12 +53,12 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
   auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
   const std::vector<std::uint8_t> pixels(kBatch * 4 * 4 * 128);
   const std::vector<std::int32_t> labels(kBatch);
-  const auto loss = step->run({pixels, labels, labels, Shards{kBatch}}, 1, 1e-5F);
+  const auto loss = step->run(testing::WholeBatch(context, pixels, labels).get(), 1, 1e-5F);
   ASSERT_TRUE(loss.ok()) << loss.status().message();
   std::vector<std::string> kernels;
   for (const LaunchCounts& launch : log.launches) kernels.push_back(launch.kernel);
   EXPECT_EQ(kernels,
-            (std::vector<std::string>{"normalize", "linear_forward", "relu_forward", "linear_forward",
+            (std::vector<std::string>{"gather_images", "linear_forward", "relu_forward", "linear_forward",
                                       "softmax_xent", "linear_dgrad", "linear_wgrad", "linear_bias_gradient",
                                       "relu_dgrad", "linear_wgrad", "linear_bias_gradient", "adam"}));
   expect_what_was_said(log);
@@ -74,7 +75,7 @@ TEST(SimtWork, simt_TheStudysConvolutionsMoveWhatTheySay) {
   auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
   const std::vector<std::uint8_t> pixels(kImages * 100 * 100 * 3);
   const std::vector<std::int32_t> labels(kImages);
-  const auto loss = step->run({pixels, labels, labels, Shards{kImages}}, 1, 1e-5F);
+  const auto loss = step->run(testing::WholeBatch(context, pixels, labels).get(), 1, 1e-5F);
   ASSERT_TRUE(loss.ok()) << loss.status().message();
   std::erase_if(log.launches, [](const LaunchCounts& launch) { return !launch.kernel.starts_with("conv"); });
   EXPECT_EQ(log.launches.size(), 3U + 2U + 3U + 3U);

@@ -1,0 +1,99 @@
+#include "engine/data/image_feed.h"
+
+#include <numeric>
+
+namespace bauta {
+namespace {
+
+// Of a GPU's memory, left to kernels, recorded graphs and whatever else needs some.
+constexpr std::size_t kReserve = std::size_t{256} << 20;
+
+}  // namespace
+
+Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& dataset, int max_batch,
+                                    bool stream) {
+  ImageFeed feed(context, dataset);
+  feed.counting_.resize(static_cast<std::size_t>(max_batch));
+  std::iota(feed.counting_.begin(), feed.counting_.end(), 0);
+  if (reads_host_memory(context)) return feed;
+
+  const std::span<const std::uint8_t> pixels = dataset.all_pixels();
+  const auto free = free_memory(context);
+  if (!free.ok()) return free.status();
+  if (stream || *free < kReserve || *free - kReserve < pixels.size()) {
+    BAUTA_TRY(feed.open_stream(max_batch));
+    return feed;
+  }
+  feed.at_ = At::device;
+  auto resident = DeviceBuffer<std::uint8_t>::create(context, pixels.size());
+  if (!resident.ok()) return resident.status();
+  feed.resident_ = std::move(*resident);
+  BAUTA_TRY(copy_to_device(context, pixels, feed.resident_.span()));
+  return feed;
+}
+
+Status ImageFeed::open_stream(int max_batch) {
+  at_ = At::streamed;
+  auto copying = Stream::create(context_);
+  if (!copying.ok()) return copying.status();
+  copying_ = std::move(*copying);
+  auto copied = Event::create(context_);
+  if (!copied.ok()) return copied.status();
+  copied_ = std::move(*copied);
+  for (Slot& slot : slots_) {
+    const std::size_t bytes = static_cast<std::size_t>(max_batch) * dataset_->image_size().bytes();
+    auto pixels = DeviceBuffer<std::uint8_t>::create(context_, bytes);
+    if (!pixels.ok()) return pixels.status();
+    auto used = Event::create(context_);
+    if (!used.ok()) return used.status();
+    slot = {std::move(*pixels), std::move(*used)};
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOptions options) {
+  options.pixels = at_ == At::host ? Pixels::varied : at_ == At::device ? Pixels::none : Pixels::plain;
+  if (at_ == At::streamed) {
+    const std::size_t bytes = Loader::pixel_bytes(*dataset_, options);
+    if (staged_.size() < bytes) {
+      BAUTA_TRY(copied_.wait());  // an earlier loader's last batch may be on its way
+      auto staged = TransferBuffer<std::uint8_t>::create(context_, bytes);
+      if (!staged.ok()) return staged.status();
+      staged_ = std::move(*staged);
+    }
+    options.memory = staged_.span();
+  }
+  return std::make_unique<Loader>(*dataset_, std::move(order), options);
+}
+
+Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader) {
+  // The loader is about to take back the pixels that are copied, and the device has all work on them.
+  if (at_ == At::streamed) {
+    BAUTA_TRY(slots_[slot_].used.record(context_));
+    BAUTA_TRY(copied_.wait());
+  }
+  const auto loaded = loader.next();
+  if (!loaded) return std::optional<DeviceBatch>();
+  DeviceBatch batch{*loaded, resident_.data(), dataset_->size(), loaded->samples};
+  if (at_ == At::device) return std::optional(batch);
+  batch.image_count = static_cast<int>(loaded->samples.size());
+  batch.places = std::span(counting_).first(loaded->samples.size());
+  batch.images = loaded->pixels.data();
+  if (at_ == At::streamed) {
+    BAUTA_TRY(copy(*loaded));
+    batch.images = slots_[slot_].pixels.data();
+  }
+  return std::optional(batch);
+}
+
+// To the slot that the batch before the last was computed on.
+Status ImageFeed::copy(const Batch& batch) {
+  slot_ = (slot_ + 1) % slots_.size();
+  const Context copying = copying_.of(context_);
+  BAUTA_TRY(slots_[slot_].used.hold(copying));
+  BAUTA_TRY(start_copy_to_device(copying, batch.pixels, slots_[slot_].pixels.span()));
+  BAUTA_TRY(copied_.record(copying));
+  return copied_.hold(context_);
+}
+
+}  // namespace bauta

@@ -1,0 +1,82 @@
+// Wherever a data set's images are, a batch of them is the same.
+
+#include "engine/data/image_feed.h"
+
+#include <numeric>
+
+#include "kernels/gather_images/gather_images.h"
+#include "tests/kernels/op_test.h"
+
+namespace bauta::testing {
+namespace {
+
+constexpr int kBatch = 4;
+
+/// 11 noisy images of 5x6 pixels.
+Dataset noise() {
+  Dataset::Parts parts;
+  parts.size = {5, 6, 3};
+  parts.classes = {"a", "b"};
+  auto pixels = std::make_shared<std::vector<std::uint8_t>>(11 * parts.size.bytes());
+  Rng rng(1, RngStream::init);
+  for (std::uint8_t& byte : *pixels) byte = static_cast<std::uint8_t>(rng.below(256));
+  for (int i = 0; i < 11; ++i) {
+    parts.names.push_back("image" + std::to_string(i));
+    parts.labels.push_back(i % 2);
+  }
+  parts.pixels = *pixels;
+  parts.storage = pixels;
+  return Dataset(std::move(parts));
+}
+
+/// What gather_images makes of a batch, on the host.
+std::vector<float> gathered(const Context& context, const Dataset& data, const DeviceBatch& batch) {
+  const ImageSize size = data.image_size();
+  auto places = DeviceBuffer<std::int32_t>::create(context, batch.places.size());
+  auto augment = DeviceBuffer<AugmentParams>::create(context, batch.places.size());
+  auto y = DeviceBuffer<float>::create(context, batch.places.size() * size.bytes());
+  EXPECT_TRUE(copy_to_device(context, batch.places, places->span()).ok());
+  EXPECT_TRUE(copy_to_device(context, batch.augment, augment->span()).ok());
+  const GatherImagesShape shape{static_cast<int>(batch.places.size()), size.height, size.width, 3,
+                                batch.image_count};
+  EXPECT_TRUE(gather_images(context, shape, batch.images, places->data(),
+                            batch.augment.empty() ? nullptr : augment->data(), y->data())
+                  .ok());
+  return *on_host<float>(context, y->span());
+}
+
+/// All batches of two epochs, the second from its middle on.
+std::vector<std::vector<float>> batches(const Machine& machine, bool stream, ImageFeed::At at,
+                                        Augment augment) {
+  const Dataset data = noise();
+  const Runner runner(machine);
+  auto feed = ImageFeed::create(runner.context(), data, kBatch, stream);
+  EXPECT_EQ(feed->at(), at);
+  std::vector<int> order(11);
+  std::iota(order.rbegin(), order.rend(), 0);
+  std::vector<std::vector<float>> all;
+  for (const int epoch : {0, 1}) {
+    const auto loader = feed->load(
+        order, {.batch = kBatch, .augment = augment, .epoch = epoch, .first_batch = epoch, .workers = 2});
+    for (auto batch = feed->next(**loader); *batch; batch = feed->next(**loader)) {
+      all.push_back(gathered(runner.context(), data, **batch));
+    }
+  }
+  return all;
+}
+
+class ImageFeedTest : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ImageFeedTest);
+INSTANTIATE_TEST_SUITE_P(Machines, ImageFeedTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+TEST_P(ImageFeedTest, ABatchIsTheSameFromTheHostTheDeviceAndAStream) {
+  for (const Augment augment : {Augment::none, Augment::strong}) {
+    const auto host = batches({"", Isa::portable, 1}, false, ImageFeed::At::host, augment);
+    EXPECT_EQ(host.size(), 3U + 2U);
+    EXPECT_EQ(batches(GetParam(), false, ImageFeed::At::device, augment), host);
+    EXPECT_EQ(batches(GetParam(), true, ImageFeed::At::streamed, augment), host);
+  }
+}
+
+}  // namespace
+}  // namespace bauta::testing
