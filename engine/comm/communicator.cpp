@@ -5,6 +5,7 @@
 #include <array>
 
 #include "engine/comm/mpi.h"
+#include "engine/comm/peers.h"
 #include "engine/comm/world.h"
 
 namespace bauta {
@@ -40,6 +41,11 @@ std::string host_name() {
 Result<std::unique_ptr<Communicator>> open_communicator() {
   const World world = launched_world();
   if (world.size == 1) return std::unique_ptr<Communicator>(std::make_unique<Alone>());
+  if (!world.connections.empty()) {
+    std::vector<FileDescriptor> connections;
+    for (const int connection : world.connections) connections.emplace_back(connection);
+    return open_peers(world.rank, std::move(connections));
+  }
   if (world.can_meet) return open_mpi(world);
   return Status::usage(std::to_string(world.size) + " processes were started that cannot find each other",
                        world.launcher, "use Open MPI's mpirun, or srun --mpi=pmix");

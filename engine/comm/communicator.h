@@ -57,8 +57,9 @@ class Communicator {
 /// A process by itself, rank 0 of 1; every call is nothing to do.
 Communicator& alone();
 
-/// The communicator of the world that this process was started in: alone(), or, where mpirun or srun started
-/// several, one over MPI. The object lives as long as the program's use of MPI. Fails where this build has no
+/// The communicator of the world that this process was started in: alone(), one between the processes of
+/// bauta train --devices, or, where mpirun or srun started several, one over MPI. At most one in a program's
+/// life. Fails where this build has no
 /// MPI, or the launcher gave the processes no way to find each other.
 Result<std::unique_ptr<Communicator>> open_communicator();
 

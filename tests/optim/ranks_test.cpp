@@ -1,11 +1,16 @@
-// What ranks tell each other, over MPI: every test runs on all ranks at once, under mpirun.
+// What ranks tell each other: every test runs on all ranks at once, over MPI under mpirun, or with --peers N
+// as N processes of this host.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <string_view>
 
-#include "engine/comm/communicator.h"
+#include "engine/comm/peers.h"
 #include "optim/run_config.h"
 #include "optim/trainer.h"
 
@@ -121,12 +126,35 @@ TEST(SameRun, AnotherOptionIsRefusedByRankAndName) {
 }  // namespace
 }  // namespace bauta::testing
 
-int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
-  const auto communicator = bauta::open_communicator();
+namespace {
+
+int run_tests(const bauta::Result<std::unique_ptr<bauta::Communicator>>& communicator) {
   if (!communicator.ok() || (*communicator)->size() < 2) {
-    return std::fprintf(stderr, "start this with mpirun -np 2 or more\n"), 1;
+    return std::fprintf(stderr, "start this with mpirun -np 2 or more, or with --peers 2 or more\n"), 1;
   }
   bauta::testing::ranks = communicator->get();
   return RUN_ALL_TESTS();
+}
+
+// This program as so many processes; 0 where all of them end well.
+int run_peers(int count) {
+  auto connections = std::move(*bauta::connect_peers(count));
+  for (int rank = 0; rank < count; ++rank) {
+    if (::fork() != 0) continue;
+    auto own = std::move(connections[static_cast<std::size_t>(rank)]);
+    connections.clear();
+    return run_tests(bauta::open_peers(rank, std::move(own)));
+  }
+  connections.clear();
+  int failures = 0;
+  for (int status = 0; ::wait(&status) > 0;) failures += status == 0 ? 0 : 1;
+  return failures;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (argc == 3 && std::string_view(argv[1]) == "--peers") return run_peers(std::atoi(argv[2]));
+  return run_tests(bauta::open_communicator());
 }
