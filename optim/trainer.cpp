@@ -45,13 +45,12 @@ Status check(const Model& model, const Dataset& data, const TrainOptions& o) {
   return {};
 }
 
-Status check_ranks(const Context& context, const TrainOptions& options, int ranks) {
-  if (ranks == 1) return {};
-  BAUTA_TRY(check_batch(options.batch, ranks));
-  if (context.backend == Backend::cuda) {
-    return Status::usage("several ranks train on CPUs alone in this version", "--device", "use --device cpu");
-  }
-  return {};
+Status check_ranks(const Context& context, const TrainOptions& options, const Communicator& communicator) {
+  if (communicator.size() == 1) return {};
+  BAUTA_TRY(check_batch(options.batch, communicator.size()));
+  if (communicator.sums_on_gpus() == (context.backend == Backend::cuda)) return {};
+  return Status::error("the ranks do not add up where this device has its gradients", "--device",
+                       "give GPUs the communicator of open_nccl, and no other device");
 }
 
 Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Dataset& data,
@@ -214,7 +213,9 @@ class Trainer {
     report.metrics.step = state_.step;
     report.metrics.train_loss = state_.epoch_loss.mean();
     report.metrics.images_per_second = images_done() / trained;
-    BAUTA_TRY(check_same_weights(communicator_, step_.graph().parameter_values(), report.metrics.epoch));
+    const Graph& graph = step_.graph();
+    BAUTA_TRY(
+        check_same_weights(communicator_, graph.context(), graph.parameter_values(), report.metrics.epoch));
     if (!split_.val.empty()) BAUTA_TRY(validate(report.metrics));
     report.metrics.seconds = seconds_now() - epoch_began_;
     report.improved = !report.metrics.validated || report.metrics.val_acc > state_.best_val_acc;
@@ -342,11 +343,23 @@ Result<Start> open_run(const TrainOptions& options, const std::string& config, T
   return Start{state, std::move(*folder)};
 }
 
+// Rank 0's array, on all ranks' devices.
+Status broadcast_on_device(Communicator& communicator, const Context& context, std::span<float> array) {
+  auto values = on_host<float>(context, array);
+  if (!values.ok()) return values.status();
+  BAUTA_TRY(broadcast(communicator, std::span(*values)));
+  return copy_to_device<float>(context, *values, array);
+}
+
 // Gives every rank what rank 0 starts from.
 Status share(Communicator& communicator, TrainingState& state, TrainingStep& step) {
+  if (communicator.size() == 1) return {};
   BAUTA_TRY(broadcast(communicator, std::span(&state, 1)));
-  BAUTA_TRY(broadcast(communicator, step.graph().parameter_values()));
-  for (const Optimizer::State& s : step.optimizer().states()) BAUTA_TRY(broadcast(communicator, s.values));
+  const Context& context = step.graph().context();
+  BAUTA_TRY(broadcast_on_device(communicator, context, step.graph().parameter_values()));
+  for (const Optimizer::State& s : step.optimizer().states()) {
+    BAUTA_TRY(broadcast_on_device(communicator, context, s.values));
+  }
   return {};
 }
 
@@ -359,10 +372,13 @@ Status check_batch(int batch, int ranks) {
       "--batch " + std::to_string(batch), "use at least as many images as ranks");
 }
 
-Status check_same_weights(Communicator& communicator, std::span<const float> weights, int epoch) {
+Status check_same_weights(Communicator& communicator, const Context& context, std::span<const float> weights,
+                          int epoch) {
   if (communicator.size() == 1) return {};
+  const auto values = on_host(context, weights);
+  if (!values.ok()) return values.status();
   Hash hash;
-  hash.add(std::as_bytes(weights));
+  hash.add(std::as_bytes(std::span(*values)));
   const auto all = communicator.gather(std::to_string(hash.value()));
   if (!all.ok()) return all.status();
   for (int rank = 1; rank < communicator.size(); ++rank) {
@@ -378,7 +394,7 @@ Status check_same_weights(Communicator& communicator, std::span<const float> wei
 Result<TrainResult> train(const Context& context, const Model& model, const Dataset& data,
                           const TrainOptions& options, TrainObserver& observer, Communicator& communicator) {
   BAUTA_TRY(check(model, data, options));
-  BAUTA_TRY(check_ranks(context, options, communicator.size()));
+  BAUTA_TRY(check_ranks(context, options, communicator));
   auto split = split_dataset(data.labels(), data.groups(), data.classes(), options.val, options.seed);
   if (!split.ok()) return split.status();
   auto weights = class_weights(options.class_weights, data, *split);

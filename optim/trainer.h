@@ -81,8 +81,8 @@ Result<TrainResult> train(const Context&, const Model&, const Dataset&, const Tr
 /// Fails where a batch has not an image for every rank.
 Status check_batch(int batch, int ranks);
 
-/// Fails, on every rank and naming the first that differs from rank 0, unless all have the same weights after
-/// `epoch` epochs. Collective.
-Status check_same_weights(Communicator&, std::span<const float> weights, int epoch);
+/// Fails, on every rank and naming the first that differs from rank 0, unless all have the same weights,
+/// which are their devices', after `epoch` epochs. Collective.
+Status check_same_weights(Communicator&, const Context&, std::span<const float> weights, int epoch);
 
 }  // namespace bauta

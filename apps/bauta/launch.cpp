@@ -5,50 +5,65 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 #include <system_error>
+#include <thread>
 
 #include "apps/bauta/ranks.h"
 #include "apps/bauta/terminal.h"
 #include "engine/comm/mpi.h"
+#include "engine/comm/peers.h"
 
 namespace bauta {
 namespace {
 
-std::atomic<pid_t> launcher{0};
+// The processes that were started, which are the ranks or mpirun; 0: none.
+std::array<std::atomic<pid_t>, kMaxRanksOfHost> children{};
 
-void signal_launcher(int signal) {
-  if (const pid_t pid = launcher; pid > 0) ::kill(pid, signal);
+void signal_children(int signal) {
+  for (const auto& child : children) {
+    if (const pid_t pid = child; pid > 0) ::kill(pid, signal);
+  }
 }
 
 // The first Ctrl-C stops the ranks at their next step: mpirun passes SIGUSR1 on to them, where SIGINT or
 // SIGTERM would have it end them. The second one does that.
 void pass_on(int signal) {
-  signal_launcher(SIGUSR1);
-  std::signal(signal, [](int) { signal_launcher(SIGTERM); });
+  signal_children(SIGUSR1);
+  std::signal(signal, [](int) { signal_children(SIGTERM); });
+}
+
+// What is left of ranks after a fault: who was stopped does not end by itself.
+void end_ranks() {
+  const auto running = [] {
+    return std::ranges::any_of(children, [](const auto& child) { return child > 0; });
+  };
+  for (int i = 0; i < 20 && running(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  signal_children(SIGKILL);
+}
+
+std::string this_program() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
 std::vector<std::string> mpirun_line(int ranks, const std::vector<std::string>& words) {
-  std::error_code error;
-  std::vector<std::string> line = {"mpirun",
-                                   "--quiet",
-                                   "-np",
-                                   std::to_string(ranks),
-                                   "--oversubscribe",
-                                   "--bind-to",
-                                   "none",
-                                   "-x",
-                                   kStarterVariable,
-                                   std::filesystem::read_symlink("/proc/self/exe", error).string()};
+  std::vector<std::string> line = {"mpirun",    "--quiet", "-np", std::to_string(ranks), "--oversubscribe",
+                                   "--bind-to", "none",    "-x",  kStarterVariable,      this_program()};
   line.insert(line.end(), words.begin() + 1, words.end());
   return line;
 }
 
-Result<pid_t> spawn(const std::vector<std::string>& line) {
+// Starts a process that inherits the connections of `kept` and nothing else.
+Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDescriptor> kept = {}) {
   std::vector<char*> arguments;
   for (const std::string& word : line) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -56,6 +71,9 @@ Result<pid_t> spawn(const std::vector<std::string>& line) {
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&files);
   ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  for (const FileDescriptor& file : kept) {
+    if (file.get() >= 0) ::posix_spawn_file_actions_adddup2(&files, file.get(), file.get());
+  }
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t pid = 0;
@@ -64,11 +82,44 @@ Result<pid_t> spawn(const std::vector<std::string>& line) {
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
   if (error == 0) return pid;
-  return Status::error("cannot start mpirun: " + std::generic_category().message(error), "--devices",
-                       "install openmpi-bin, or add its folder to PATH");
+  return Status::error("cannot start " + line.front() + ": " + std::generic_category().message(error),
+                       "--devices",
+                       line.front() == "mpirun" ? "install openmpi-bin, or add its folder to PATH"
+                                                : "end other processes, or use fewer ranks");
 }
 
-// The exit code, as shells have it.
+Status start_mpirun(int ranks, const std::vector<std::string>& words) {
+  if (::geteuid() == 0) {  // in a container everyone is
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  }
+  const auto pid = spawn(mpirun_line(ranks, words));
+  if (pid.ok()) children[0] = *pid;
+  return pid.status();
+}
+
+// Programs that begin anew rather than forks: CUDA does not survive a fork.
+Status start_ranks(int ranks, std::vector<std::string> line) {
+  line.front() = this_program();
+  const auto connections = connect_peers(ranks);
+  if (!connections.ok()) return connections.status();
+  for (std::size_t rank = 0; rank < connections->size(); ++rank) {
+    std::string place = std::to_string(rank);
+    for (const FileDescriptor& connection : (*connections)[rank]) {
+      place += " " + std::to_string(connection.get());
+    }
+    ::setenv(kPeersVariable, place.c_str(), 1);
+    const auto pid = spawn(line, (*connections)[rank]);
+    if (!pid.ok()) {
+      signal_children(SIGKILL);
+      return pid.status();
+    }
+    children[rank] = *pid;
+  }
+  return {};
+}
+
+// A process's exit code, as shells have it.
 int wait_for(pid_t pid) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -76,10 +127,22 @@ int wait_for(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+// The exit code of the first that did not end well; 0: all did.
+int wait_for_children() {
+  int first = 0;
+  for (auto& child : children) {
+    const int code = child > 0 ? wait_for(child) : 0;
+    child = 0;
+    if (first == 0) first = code;
+  }
+  return first;
+}
+
 }  // namespace
 
-Result<int> launch_ranks(int ranks, const std::vector<std::string>& words, const std::string& resume) {
-  if (!has_mpi()) {
+Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::string>& words,
+                         const std::string& resume) {
+  if (launcher == Launcher::mpirun && !has_mpi()) {
     return Status::error("this build has no MPI", "--devices " + std::to_string(ranks),
                          "install libopenmpi-dev and openmpi-bin, and build with -DBAUTA_MPI=ON");
   }
@@ -88,27 +151,24 @@ Result<int> launch_ranks(int ranks, const std::vector<std::string>& words, const
   options.remedy = "go on with: " + resume;
   options.on_fault = [&](const std::string& line) {
     fault = true;
-    if (line.empty()) return;
-    print_error(line);
-    signal_launcher(SIGTERM);
+    if (!line.empty()) print_error(line);
+    if (launcher == Launcher::bauta) {
+      end_ranks();
+    } else if (!line.empty()) {
+      signal_children(SIGTERM);
+    }
   };
   auto watch = Watch::start(ranks, std::move(options));
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
-  if (::geteuid() == 0) {  // in a container everyone is
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-  }
-  const auto pid = spawn(mpirun_line(ranks, words));
-  if (!pid.ok()) return pid.status();
-  launcher = *pid;
+  BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, words) : start_ranks(ranks, words));
   std::signal(SIGINT, pass_on);
   std::signal(SIGTERM, pass_on);
-  const int code = wait_for(*pid);
-  launcher = 0;
+  const int code = wait_for_children();
   if (code != 0) (*watch)->wait_for_the_others();
   if (code != 0 && !(*watch)->anyone_joined()) {
-    return Status::error("mpirun ended with exit code " + std::to_string(code) + " before any rank was there",
+    return Status::error(std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
+                             " ended with exit code " + std::to_string(code) + " before any rank was there",
                          "--devices " + std::to_string(ranks), "its own words say why");
   }
   return fault && code > 2 ? 1 : code;

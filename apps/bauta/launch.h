@@ -7,10 +7,19 @@
 
 namespace bauta {
 
-/// Runs this program's command line, `words`, as `ranks` processes on this host, started by mpirun and
-/// sharing the cores that this process may use, and waits for their end. The result is the exit code.
-/// `resume`: the command to go on with after a fault. Fails where MPI is not in this build or there is no
-/// mpirun.
-Result<int> launch_ranks(int ranks, const std::vector<std::string>& words, const std::string& resume);
+/// Who starts the ranks of a run on this host, and by what they talk.
+enum class Launcher {
+  mpirun,  ///< Open MPI's; MPI
+  bauta,   ///< this process; connections that they inherit
+};
+
+/// Ranks that one host's run has at most.
+inline constexpr int kMaxRanksOfHost = 8;
+
+/// Runs this program's command line, `words`, as `ranks` processes on this host, which share the cores that
+/// this process may use, and waits for their end. The result is the exit code. `resume`: the command to go on
+/// with after a fault. Fails where mpirun is wanted and MPI is not in this build, or there is no mpirun.
+Result<int> launch_ranks(int ranks, Launcher, const std::vector<std::string>& words,
+                         const std::string& resume);
 
 }  // namespace bauta

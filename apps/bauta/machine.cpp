@@ -52,8 +52,10 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->type_name("N");
 }
 
-Status Machine::open_gpu() {
-  auto gpu = Gpu::open();
+Status Machine::open_gpu(int rank_on_host) {
+  const auto gpus = Gpu::count();
+  if (!gpus.ok()) return gpus.status();
+  auto gpu = Gpu::open(*gpus == 1 ? 0 : rank_on_host);
   if (!gpu.ok()) return gpu.status();
   gpu_ = std::move(*gpu);
   context_.backend = Backend::cuda;
@@ -75,7 +77,7 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
     machine.context_.backend = Backend::simt;
     device = "simt (CUDA kernels on the CPU, every access checked)";
   } else if (options.device != "cpu") {
-    const Status opened = machine.open_gpu();
+    const Status opened = machine.open_gpu(options.rank_on_host);
     if (opened.ok()) {
       device = fmt::format("cuda ({})", gpu_words(machine.gpu_->info()));
     } else if (options.device == "auto") {

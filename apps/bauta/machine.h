@@ -16,6 +16,7 @@ struct DeviceOptions {
   int threads = 0;        ///< 0: the cores that this process may use, shared among the ranks on this host
   int ranks = 1;          ///< processes of the run
   int ranks_on_host = 1;  ///< those on this host
+  int rank_on_host = 0;   ///< this one's number among them, and its GPU's
 };
 
 void add_device_options(CLI::App&, DeviceOptions&);
@@ -24,7 +25,8 @@ void add_device_options(CLI::App&, DeviceOptions&);
 class Machine {
  public:
   /// Fails where the device or the ISA that BAUTA_ISA names cannot be had. `auto` is the GPU where there is
-  /// one, else the CPU.
+  /// one, else the CPU. Of several GPUs a rank takes the one with its number on the host; a single one is
+  /// taken for the rank's own, as launchers may let each see.
   static Result<Machine> open(const DeviceOptions&);
 
   /// Valid while the machine lives.
@@ -34,7 +36,7 @@ class Machine {
   const std::string& description() const { return description_; }
 
  private:
-  Status open_gpu();
+  Status open_gpu(int rank_on_host);
 
   std::unique_ptr<ThreadPool> pool_;
   std::optional<Gpu> gpu_;

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "apps/bauta/terminal.h"
+#include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
 
 namespace bauta {
@@ -31,7 +32,8 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   if (!communicator.ok()) return communicator.status();
   std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator)));
   if (ranks->communicator_->size() == 1) return ranks;
-  ::setenv("NO_COLOR", "1", 1);  // mpirun gives rank 0 a terminal whatever its own output is
+  // mpirun gives rank 0 a terminal whatever its own output is.
+  if (launched_world().connections.empty()) ::setenv("NO_COLOR", "1", 1);
   const char* starter = std::getenv(kStarterVariable);
   Watch::Options options;
   if (starter != nullptr) options.starter = starter;
@@ -47,6 +49,33 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
 int Ranks::on_this_host() const {
   const auto& hosts = communicator_->hosts();
   return static_cast<int>(std::ranges::count(hosts, hosts[static_cast<std::size_t>(communicator_->rank())]));
+}
+
+int Ranks::before_on_this_host() const {
+  const auto& hosts = communicator_->hosts();
+  const auto rank = static_cast<std::size_t>(communicator_->rank());
+  return static_cast<int>(std::ranges::count(std::span(hosts).first(rank), hosts[rank]));
+}
+
+Status Ranks::connect_devices(const Context& context) {
+  if (communicator_->size() == 1) return {};
+  const bool on_gpu = context.backend == Backend::cuda;
+  const auto kinds = communicator_->gather(on_gpu ? "a GPU" : "no GPU");
+  if (!kinds.ok()) return kinds.status();
+  for (int rank = 1; rank < communicator_->size(); ++rank) {
+    const std::string& kind = (*kinds)[static_cast<std::size_t>(rank)];
+    if (kind == kinds->front()) continue;
+    return Status::error(communicator_->name_of(rank) + " has " + kind + ", rank 0 has " + kinds->front(),
+                         "--device", "start all with the same --device");
+  }
+  if (!on_gpu) return {};
+  const auto on_fault = [this](const Status& fault) {
+    watch_->fail(Status::error(communicator_->name_of(communicator_->rank()) + ": " + fault.message()));
+  };
+  auto gpus = open_nccl(context, *communicator_, on_fault);
+  if (!gpus.ok()) return gpus.status();
+  gpus_ = std::move(*gpus);
+  return {};
 }
 
 Status Ranks::hold_words_back() {

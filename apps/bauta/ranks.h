@@ -5,6 +5,7 @@
 
 #include "engine/comm/watch.h"
 #include "engine/io/file.h"
+#include "kernels/common.h"
 
 namespace bauta {
 
@@ -20,9 +21,15 @@ class Ranks {
   /// launcher's own words.
   static Result<std::unique_ptr<Ranks>> open(const std::string& resume);
 
-  Communicator& communicator() { return *communicator_; }
+  Communicator& communicator() { return gpus_ == nullptr ? *communicator_ : *gpus_; }
   /// Ranks on this host, which share its cores.
   int on_this_host() const;
+  /// Those of them with a lower rank: this one's number on the host, from 0.
+  int before_on_this_host() const;
+
+  /// Where several ranks compute on GPUs: has communicator() sum in their memory from here on. The context is
+  /// valid as long as this; a rank whose device is of another kind than rank 0's is an error.
+  Status connect_devices(const Context&);
 
   /// Keeps the words of this rank in RUN from here on; not for rank 0.
   Status keep_log(const std::string& run);
@@ -42,6 +49,7 @@ class Ranks {
   FileDescriptor stderr_;
   int exit_code_ = 1;
   std::unique_ptr<Watch> watch_;
+  std::unique_ptr<Communicator> gpus_;
 };
 
 }  // namespace bauta

@@ -13,6 +13,7 @@
 #include "apps/bauta/ranks.h"
 #include "apps/bauta/terminal.h"
 #include "apps/bauta/train_report.h"
+#include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
 #include "layers/zoo.h"
 #include "optim/run_folder.h"
@@ -38,8 +39,6 @@ constexpr const char* kExamples = R"(Examples:
 
 --data is a folder with a folder of images per class, a CSV manifest (path,label[,group]), or a pack.
 --out gets best.safetensors, last.safetensors, config.json, metrics.jsonl and a TensorBoard event file.)";
-
-constexpr int kMaxDevices = 8;  // of one host
 
 struct TrainArguments {
   std::string data;
@@ -136,9 +135,11 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   if (ranks.communicator().size() > 1) stop_at_next_step();
   arguments.device.ranks = ranks.communicator().size();
   arguments.device.ranks_on_host = ranks.on_this_host();
+  arguments.device.rank_on_host = ranks.before_on_this_host();
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description());
+  BAUTA_TRY(ranks.connect_devices(machine->context()));
   const auto weights = parse_class_weights(arguments.class_weights);
   if (!weights.ok()) return weights.status();
   const auto start = start_of(arguments);
@@ -177,8 +178,8 @@ Result<bool> must_launch(const TrainArguments& arguments) {
   if (!arguments.devices) return false;
   const int devices = *arguments.devices;
   const std::string option = "--devices " + std::to_string(devices);
-  if (devices < 1 || devices > kMaxDevices) {
-    return Status::usage("a host's run has 1 to " + std::to_string(kMaxDevices) + " ranks", option,
+  if (devices < 1 || devices > kMaxRanksOfHost) {
+    return Status::usage("a host's run has 1 to " + std::to_string(kMaxRanksOfHost) + " ranks", option,
                          "use one of these, or mpirun for more");
   }
   if (world.size > 1 && devices != world.size) {
@@ -186,19 +187,30 @@ Result<bool> must_launch(const TrainArguments& arguments) {
                          "leave this option out");
   }
   if (devices < 2 || world.size > 1) return false;
-  if (arguments.device.device == "cuda") {
-    return Status::usage("several ranks train on CPUs alone in this version", option + " --device cuda",
-                         "use --device cpu");
-  }
   BAUTA_TRY(check_batch(arguments.train.batch, devices));
   return true;
+}
+
+// On CPUs mpirun; the CUDA kernels' ranks are this process's own, on GPUs if each can have one.
+Result<Launcher> launcher_for(const std::string& device, int ranks) {
+  if (device == "cpu") return Launcher::mpirun;
+  if (device == "simt") return Launcher::bauta;
+  const auto gpus = Gpu::count();
+  if (!gpus.ok() && device == "auto") return Launcher::mpirun;
+  if (!gpus.ok()) return gpus.status();
+  BAUTA_TRY(check_gpus_for_ranks(ranks, *gpus, has_nccl()));
+  return Launcher::bauta;
 }
 
 Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& words) {
   const auto launches = must_launch(arguments);
   if (!launches.ok()) return launches.status();
   const std::string resume = resume_line(words, arguments.train.resume);
-  if (*launches) return launch_ranks(*arguments.devices, words, resume);
+  if (*launches) {
+    const auto launcher = launcher_for(arguments.device.device, *arguments.devices);
+    if (!launcher.ok()) return launcher.status();
+    return launch_ranks(*arguments.devices, *launcher, words, resume);
+  }
   const auto ranks = Ranks::open(resume);
   if (!ranks.ok()) return ranks.status();
   auto code = train_as_rank(arguments, **ranks, resume);
@@ -250,7 +262,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
   train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
-      "processes that share each batch, on this host's cores (default: this one alone)");
+      "processes that share each batch, on this host's GPUs or cores (default: this one alone)");
   return {train, [arguments, words] { return run_train(*arguments, words); }};
 }
 

@@ -28,14 +28,27 @@ std::string gibibytes(std::size_t bytes) {
 
 }  // namespace
 
-Result<Gpu> Gpu::open() {
+Result<int> Gpu::count() {
   if (&cuda::gpu_backend == nullptr) {
     return Status::error("this build has no CUDA kernels", kWhere,
                          "build it where the CUDA toolkit is (-DBAUTA_CUDA=ON), or use --device cpu");
   }
+  int gpus = 0;
+  BAUTA_TRY(gpu().count(gpus));
+  return gpus;
+}
+
+Result<Gpu> Gpu::open(int number) {
+  const auto gpus = count();
+  if (!gpus.ok()) return gpus.status();
+  if (number >= *gpus) {
+    return Status::error(
+        "there is no GPU number " + std::to_string(number) + " among " + std::to_string(*gpus), kWhere,
+        "start as many ranks on a host as it has GPUs, or use --device cpu");
+  }
   Gpu result;
   void* stream = nullptr;
-  BAUTA_TRY(gpu().open(result.info_, stream));
+  BAUTA_TRY(gpu().open(number, result.info_, stream));
   result.stream_ = {stream, gpu().close};
   return result;
 }

@@ -25,7 +25,7 @@ std::string version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
-Status check_driver() {
+Status count_gpus(int& count) {
   int driver = 0;
   int runtime = 0;
   BAUTA_TRY(check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion"));
@@ -34,7 +34,6 @@ Status check_driver() {
     return Status::error("there is no NVIDIA driver", kWhere,
                          "install one for CUDA " + version(runtime) + " or later, or use --device cpu");
   }
-  int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaErrorInsufficientDriver) {
     return Status::error("the NVIDIA driver is for CUDA " + version(driver), kWhere,
@@ -57,12 +56,11 @@ Status make_stream(void*& stream) {
   return {};
 }
 
-Status open(GpuInfo& info, void*& stream) {
-  BAUTA_TRY(check_driver());
+Status open(int number, GpuInfo& info, void*& stream) {
   cudaDeviceProp properties;
-  BAUTA_TRY(check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties"));
+  BAUTA_TRY(check(cudaGetDeviceProperties(&properties, number), "cudaGetDeviceProperties"));
   info = {properties.name, properties.major * 10 + properties.minor, properties.totalGlobalMem};
-  BAUTA_TRY(check(cudaSetDevice(0), "cudaSetDevice"));
+  BAUTA_TRY(check(cudaSetDevice(number), "cudaSetDevice"));
   cudaFuncAttributes attributes;
   const cudaError_t found = cudaFuncGetAttributes(&attributes, probe);
   const bool missing = found == cudaErrorNoKernelImageForDevice || found == cudaErrorInvalidDeviceFunction;
@@ -114,8 +112,7 @@ Status allocate_pinned(std::size_t bytes, void*& memory) {
   const std::string call = "cudaMallocHost of " + std::to_string(bytes) + " bytes";
   const cudaError_t error = cudaMallocHost(&memory, bytes);
   if (error == cudaErrorMemoryAllocation) {
-    return Status::error("the host has no memory left that it may pin", call,
-                         "use a smaller --batch or fewer --workers");
+    return Status::error("the host has no memory left that it may pin", call, "use a smaller --batch");
   }
   return check(error, call);
 }
@@ -178,10 +175,10 @@ void destroy_graph(void* graph) {
 
 }  // namespace
 
-const GpuBackend gpu_backend = {open,          close,          free_memory,   allocate,        release,
-                                to_device,     to_host,        zero,          allocate_pinned, release_pinned,
-                                start_to_host, make_stream,    make_event,    destroy_event,   record_event,
-                                hold,          wait_for_event, begin_capture, end_capture,     launch_graph,
-                                destroy_graph};
+const GpuBackend gpu_backend = {count_gpus,     open,          close,          free_memory,   allocate,
+                                release,        to_device,     to_host,        zero,          allocate_pinned,
+                                release_pinned, start_to_host, make_stream,    make_event,    destroy_event,
+                                record_event,   hold,          wait_for_event, begin_capture, end_capture,
+                                launch_graph,   destroy_graph};
 
 }  // namespace bauta::cuda

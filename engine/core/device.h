@@ -11,7 +11,8 @@
 #include "kernels/common.h"
 
 /// The device that a Context computes on, and its memory: a GPU's for Backend::cuda, the host's for all
-/// others. CUDA itself is met in device.cu alone, which programs without it leave out.
+/// others. CUDA itself is met in device.cu, which programs without it leave out, and in
+/// engine/comm/nccl.cpp.
 namespace bauta {
 
 /// What a GPU is.
@@ -21,12 +22,15 @@ struct GpuInfo {
   std::size_t memory = 0;  ///< bytes, free or not
 };
 
-/// A GPU that is ready to compute: the first of those that CUDA_VISIBLE_DEVICES leaves.
+/// A GPU that is ready to compute.
 class Gpu {
  public:
-  /// Fails, saying what to do, where the program was built without CUDA, where there is no driver or no GPU,
-  /// and where none of this build's kernels are for it.
-  static Result<Gpu> open();
+  /// GPUs that CUDA_VISIBLE_DEVICES leaves, at least 1. Fails, saying what to do, where the program was built
+  /// without CUDA, and where there is no driver or no GPU.
+  static Result<int> count();
+  /// The one with this number among them, which the calling thread computes on from here on. Fails where
+  /// count() does, where there is none with this number, and where none of this build's kernels are for it.
+  static Result<Gpu> open(int number = 0);
 
   const GpuInfo& info() const { return info_; }
   /// What Context::stream is to be, as long as the Gpu lives.
@@ -196,7 +200,8 @@ class Recording {
 
 /// What device.cu gives.
 struct GpuBackend {
-  Status (*open)(GpuInfo& info, void*& stream);
+  Status (*count)(int& gpus);
+  Status (*open)(int number, GpuInfo& info, void*& stream);
   void (*close)(void* stream);
   Status (*free_memory)(std::size_t& bytes);
   Status (*allocate)(std::size_t bytes, void*& memory);

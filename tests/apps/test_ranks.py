@@ -1,6 +1,7 @@
 """bauta train on several processes: the same run as on one, faults, and what is refused."""
 import math
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors
+from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, run
 
 # As root, as in a container; several ranks to a core.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -146,14 +147,15 @@ def rank_of(folder, rank, seconds=60):
         except OSError:
             continue
         if words[0] == BAUTA.encode() and str(folder).encode() in words:
-            if environment_of(pid).get(b"OMPI_COMM_WORLD_RANK") == str(rank).encode():
+            environment = environment_of(pid)
+            number = environment.get(b"OMPI_COMM_WORLD_RANK") or environment.get(b"BAUTA_PEERS", b"").split(b" ")[0]
+            if number == str(rank).encode():
                 return int(pid)
     raise AssertionError(f"no rank {rank}")
 
 
-class Faults(RanksTest):
-    RUN = ["--epochs", 300, "--lr", "1e-3", "--save-every", 5]
-
+class FaultsTest:
+    """Faults, whoever started the ranks."""
     def strike(self, rank, signal_number, launcher):
         """Starts a run, sends the signal to one of its ranks once there is a checkpoint, and waits for the end."""
         out = self.work / f"{launcher}-{signal_number.name}-{rank}"
@@ -174,24 +176,13 @@ class Faults(RanksTest):
         read_safetensors(out / "last.safetensors")
 
     def test_a_rank_that_is_killed_or_stopped_ends_the_run_within_30_s_with_one_line(self):
-        cases = [(rank, number, launcher) for launcher in ["devices", "mpirun"]
+        cases = [(rank, number, launcher) for launcher in self.LAUNCHERS
                  for number in [signal.SIGKILL, signal.SIGSTOP] for rank in [0, 1]]
         with ThreadPoolExecutor(len(cases)) as pool:  # they mostly wait
             strikes = [(case, pool.submit(self.strike, *case)) for case in cases]
         for case, strike in strikes:
             with self.subTest(case=case):
                 strike.result()
-
-    def test_a_run_whose_rank_was_killed_goes_on_to_the_bits_of_one_that_was_not(self):
-        run = ["--epochs", 6, "--lr", "1e-3", "--save-every", 5]
-        self.ok(*self.command(self.work / "whole", *run)[1:])
-        process = self.start(self.command(self.work / "killed", *run, "--devices", 2))
-        os.kill(rank_of(self.work / "killed", 0), signal.SIGKILL)
-        line = self.one_line(self.finish(process))
-        command = line.split("go on with: bauta ")[1].split()
-        self.assertEqual(self.finish(self.start([BAUTA, *command])).returncode, 0)
-        for file in ["best.safetensors", "last.safetensors"]:
-            self.assertSameTensors(self.work / "whole" / file, self.work / "killed" / file)
 
     def test_when_the_process_that_started_the_ranks_dies_they_end_too(self):
         out = self.work / "run"
@@ -215,6 +206,39 @@ class Faults(RanksTest):
         self.assertRegexIn(r"^go on with: bauta train .* --devices 2 --resume$", result.stdout)
 
 
+class Faults(FaultsTest, RanksTest):
+    RUN = ["--epochs", 300, "--lr", "1e-3", "--save-every", 5]
+    LAUNCHERS = ["devices", "mpirun"]
+
+    def test_a_run_whose_rank_was_killed_goes_on_to_the_bits_of_one_that_was_not(self):
+        run = ["--epochs", 6, "--lr", "1e-3", "--save-every", 5]
+        self.ok(*self.command(self.work / "whole", *run)[1:])
+        process = self.start(self.command(self.work / "killed", *run, "--devices", 2))
+        os.kill(rank_of(self.work / "killed", 0), signal.SIGKILL)
+        line = self.one_line(self.finish(process))
+        command = line.split("go on with: bauta ")[1].split()
+        self.assertEqual(self.finish(self.start([BAUTA, *command])).returncode, 0)
+        for file in ["best.safetensors", "last.safetensors"]:
+            self.assertSameTensors(self.work / "whole" / file, self.work / "killed" / file)
+
+
+class RanksOnSimt(FaultsTest, RanksTest):
+    """Ranks that bauta starts itself, as it does where they are to compute on GPUs."""
+    OPTIONS = ["--device", "simt", "--batch", 2, "--val", 0, "--threads", 1]
+    RUN = ["--epochs", 300, "--save-every", 1]
+    LAUNCHERS = ["devices"]
+
+    def test_the_losses_are_those_of_one_process_to_rounding_and_rank_0_alone_speaks(self):
+        run = ["--max-steps", 2]
+        self.ok(*self.command(self.work / "one", *run)[1:])
+        result = self.finish(self.start(self.command(self.work / "two", *run, "--devices", 2)))
+        self.assertEqual((result.returncode, re.sub(r"^epoch .*\n", "", result.stderr, flags=re.M)), (0, ""))
+        self.assertRegex(result.stdout, r"^device simt .*, 1 thread, 2 ranks\n123 images to train on, ")
+        self.assertRegexIn(r"^device simt ", (self.work / "two/rank-1.log").read_text())
+        for step, expected in zip(metrics_of(self.work / "two")[0], metrics_of(self.work / "one")[0], strict=True):
+            self.assertLessEqual(abs(step["loss"] - expected["loss"]), 1e-5 * expected["loss"])
+
+
 class Refusals(RanksTest):
     def refused(self, command, *words, code=1, env=None):
         result = self.finish(self.start(command)) if env is None else subprocess.run(
@@ -232,6 +256,12 @@ class Refusals(RanksTest):
         small.remove("12"), small.remove("--batch")
         self.refused([*small, "--devices", 2], "a batch of 1 cannot be shared among 2 ranks", "--batch", code=2)
         self.refused([*MPIRUN, "-np", 2, *small], "a batch of 1 cannot be shared among 2 ranks", "--batch", code=2)
+
+    def test_gpus_that_there_are_not(self):
+        if run("info", "--device", "cuda").returncode == 0:
+            self.skipTest("this is about a machine without a GPU; no GPU is missing here")
+        self.refused(self.command(self.work / "run", "--device", "cuda", "--devices", 2), "(--device cuda)",
+                     "or use --device cpu")
 
     def test_no_mpirun(self):
         self.refused(self.command(self.work / "run", "--devices", 2), "mpirun", "install openmpi-bin",

@@ -102,9 +102,9 @@ TEST(Agree, IsTheFirstFailureWithItsRanksName) {
 
 TEST(SameWeights, AreConfirmedAndADriftOfOneBitIsNamed) {
   std::vector<float> weights(1000, 0.1F);
-  EXPECT_TRUE(check_same_weights(*ranks, weights, 3).ok());
+  EXPECT_TRUE(check_same_weights(*ranks, {}, weights, 3).ok());
   if (ranks->rank() == 1) weights[500] = std::nextafter(weights[500], 1.0F);
-  const Status drifted = check_same_weights(*ranks, weights, 3);
+  const Status drifted = check_same_weights(*ranks, {}, weights, 3);
   EXPECT_NE(drifted.message().find("the weights of rank 1 on host"), std::string::npos) << drifted.message();
   EXPECT_NE(drifted.message().find("epoch 3"), std::string::npos);
 }

@@ -1,0 +1,186 @@
+#include "engine/comm/nccl.h"
+
+#include <cuda_runtime.h>
+#include <nccl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "engine/core/device.h"
+
+namespace bauta {
+namespace {
+
+constexpr std::chrono::seconds kLook{1};  // between two looks at what became of the sums
+
+Status check(cudaError_t error, const char* call) {
+  if (error == cudaSuccess) return {};
+  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), call,
+                       "nvidia-smi and dmesg tell of the GPU, go on with --resume");
+}
+
+Status check(ncclResult_t result, const char* call) {
+  if (result == ncclSuccess || result == ncclInProgress) return {};
+  return Status::error(
+      std::string("NCCL: ") + ncclGetErrorString(result), call,
+      "NCCL_DEBUG=WARN says more, nvidia-smi and dmesg tell of the GPUs, go on with --resume");
+}
+
+#define BAUTA_GPU(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))
+
+using Stream = std::unique_ptr<CUstream_st, decltype(&cudaStreamDestroy)>;
+using Event = std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)>;
+
+class NcclCommunicator final : public Communicator {
+ public:
+  NcclCommunicator(const Context& context, Communicator& host, std::function<void(const Status&)> on_fault)
+      : Communicator(host.rank(), host.hosts()),
+        host_(host),
+        compute_(static_cast<cudaStream_t>(context.stream)),
+        on_fault_(std::move(on_fault)) {}
+
+  // A sound communicator is left by all ranks together.
+  ~NcclCommunicator() override {
+    {
+      const std::lock_guard lock(mutex_);
+      leaving_ = true;
+    }
+    changed_.notify_one();
+    if (thread_.joinable()) thread_.join();
+    if (nccl_ != nullptr) static_cast<void>(status_.ok() ? ncclCommDestroy(nccl_) : ncclCommAbort(nccl_));
+  }
+
+  Status open(const Context& context) {
+    BAUTA_TRY(check_distinct_gpus());
+    ncclUniqueId id{};
+    BAUTA_TRY(agree(host_, leads() ? check(ncclGetUniqueId(&id), "ncclGetUniqueId") : Status()));
+    BAUTA_TRY(bauta::broadcast(host_, std::span(&id, 1)));
+    BAUTA_TRY(make_streams());
+    BAUTA_GPU(ncclCommInitRank, &nccl_, size(), id, rank());
+    BAUTA_TRY(try_out(context));
+    thread_ = std::thread([this] { look_after(); });
+    return {};
+  }
+
+  bool sums_on_gpus() const override { return true; }
+
+  void start_sum(std::span<float> values) override {
+    const std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = enqueue(values);
+  }
+  void start_sum(std::span<double> values) override { host_.start_sum(values); }
+  Status finish() override {
+    BAUTA_TRY(join());
+    return host_.finish();
+  }
+
+  Status broadcast(std::span<std::byte> bytes) override { return host_.broadcast(bytes); }
+  Result<std::vector<std::string>> gather(const std::string& mine) override { return host_.gather(mine); }
+
+ private:
+  // NCCL may hang where two ranks have the same GPU.
+  Status check_distinct_gpus() {
+    int device = 0;
+    BAUTA_GPU(cudaGetDevice, &device);
+    cudaDeviceProp properties;
+    BAUTA_TRY(check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"));
+    const auto all = host_.gather({properties.uuid.bytes, sizeof properties.uuid.bytes});
+    if (!all.ok()) return all.status();
+    const auto first = std::find(all->begin(), all->end(), (*all)[static_cast<std::size_t>(rank())]);
+    const int other = static_cast<int>(first - all->begin());
+    const Status mine =
+        other == rank()
+            ? Status()
+            : Status::error("the GPU is that of rank " + std::to_string(other) + ", too", properties.name,
+                            "start as many ranks on a host as it has GPUs, or use "
+                            "--device cpu");
+    return agree(host_, mine);
+  }
+
+  Status make_streams() {
+    cudaStream_t stream = nullptr;
+    BAUTA_GPU(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
+    stream_.reset(stream);
+    for (Event* event : {&ready_, &summed_}) {
+      cudaEvent_t made = nullptr;
+      BAUTA_GPU(cudaEventCreateWithFlags, &made, cudaEventDisableTiming);
+      event->reset(made);
+    }
+    return {};
+  }
+
+  // NCCL makes its connections at the first sum.
+  Status try_out(const Context& context) {
+    const auto one = DeviceBuffer<float>::create(context, 1);
+    if (!one.ok()) return one.status();
+    start_sum(one->span());
+    BAUTA_TRY(join());
+    return check(cudaStreamSynchronize(compute_), "ncclAllReduce");
+  }
+
+  Status enqueue(std::span<float> values) {
+    BAUTA_GPU(cudaEventRecord, ready_.get(), compute_);
+    BAUTA_GPU(cudaStreamWaitEvent, stream_.get(), ready_.get(), 0);
+    started_ = true;
+    return check(
+        ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, nccl_, stream_.get()),
+        "ncclAllReduce");
+  }
+
+  // The compute stream waits for the sums that were started.
+  Status join() {
+    const std::lock_guard lock(mutex_);
+    BAUTA_TRY(status_);
+    if (!started_) return {};
+    started_ = false;
+    BAUTA_GPU(cudaEventRecord, summed_.get(), stream_.get());
+    return check(cudaStreamWaitEvent(compute_, summed_.get(), 0), "cudaStreamWaitEvent");
+  }
+
+  // What went wrong after a sum was enqueued: nothing else would end the wait for it.
+  void look_after() {
+    std::unique_lock lock(mutex_);
+    while (status_.ok() && !changed_.wait_for(lock, kLook, [&] { return leaving_; })) {
+      ncclResult_t found = ncclSuccess;
+      status_ = check(ncclCommGetAsyncError(nccl_, &found), "ncclCommGetAsyncError");
+      if (status_.ok()) status_ = check(found, "adding up the gradients of the GPUs");
+    }
+    if (status_.ok() || leaving_) return;
+    static_cast<void>(ncclCommAbort(nccl_));
+    nccl_ = nullptr;
+    const Status fault = status_;
+    lock.unlock();
+    on_fault_(fault);
+  }
+
+  Communicator& host_;
+  const cudaStream_t compute_;
+  const std::function<void(const Status&)> on_fault_;
+  Stream stream_{nullptr, cudaStreamDestroy};
+  Event ready_{nullptr, cudaEventDestroy};   // what is to be added up is there
+  Event summed_{nullptr, cudaEventDestroy};  // and is added up
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  ncclComm_t nccl_ = nullptr;  // guarded by mutex_ from when the thread runs, as are the next three
+  Status status_;              // the first failure
+  bool started_ = false;       // sums that the compute stream does not wait for yet
+  bool leaving_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+bool has_nccl() { return true; }
+
+Result<std::unique_ptr<Communicator>> open_nccl(const Context& context, Communicator& host,
+                                                std::function<void(const Status&)> on_fault) {
+  auto communicator = std::make_unique<NcclCommunicator>(context, host, std::move(on_fault));
+  BAUTA_TRY(communicator->open(context));
+  return std::unique_ptr<Communicator>(std::move(communicator));
+}
+
+}  // namespace bauta

@@ -1,0 +1,94 @@
+// Sums by NCCL on this machine's GPU, which is a world of one: whatever a sum does, it changes nothing.
+
+#include "engine/comm/nccl.h"
+
+#include <gtest/gtest.h>
+
+#include "optim/training_step.h"
+#include "tests/kernels/op_test.h"
+
+#if defined(BAUTA_HAS_NCCL)
+#include <cuda_runtime_api.h>
+#endif
+
+namespace bauta::testing {
+namespace {
+
+#if defined(BAUTA_HAS_NCCL)
+
+constexpr int kBatch = 4;
+
+/// Skips without a GPU; else has a communicator over NCCL.
+class NcclTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const Machine& machine : gpu_machines()) {
+      if (machine.backend == Backend::cuda) runner_.emplace(machine);
+    }
+    if (!runner_) GTEST_SKIP() << "there is no GPU";
+    auto opened = open_nccl(context(), alone(), [](const Status& fault) { FAIL() << fault.message(); });
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    nccl_ = std::move(*opened);
+  }
+
+  const Context& context() const { return runner_->context(); }
+
+  /// The weights after some steps on random images.
+  std::vector<float> trained(Communicator& communicator) const {
+    Model model("small", {12, 12, 3}, {"a", "b"});
+    model.maxpool(2).linear("one", 20).relu().linear("two", 2);
+    auto graph = Graph::create(context(), model, kBatch, GraphMode::training);
+    std::vector<float> values(graph->parameter_values().size());
+    initialize(graph->parameters(), 1, values);
+    EXPECT_TRUE(copy_to_device<float>(context(), values, graph->parameter_values()).ok());
+    auto optimizer = make_optimizer(context(), {}, values.size());
+    auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 2}, communicator);
+    Rng rng(1, RngStream::render);
+    std::vector<std::uint8_t> pixels(kBatch * 12 * 12 * 3);
+    for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
+    const std::vector<std::int32_t> labels = {0, 1, 1, 0};
+    for (int i = 1; i <= 5; ++i) {
+      EXPECT_TRUE(step->run({pixels, labels, labels, Shards{kBatch}}, i, 1e-3F).ok());
+    }
+    return *on_host<float>(context(), step->graph().parameter_values());
+  }
+
+  std::optional<Runner> runner_;
+  std::unique_ptr<Communicator> nccl_;
+};
+
+TEST_F(NcclTest, TrainingHasTheBitsThatItHasWithoutIt_cuda) { EXPECT_EQ(trained(*nccl_), trained(alone())); }
+
+TEST_F(NcclTest, SumsCanBeCapturedWithWhatTheyWaitFor_cuda) {
+  const std::vector<float> ones(1000, 1);
+  const auto array = DeviceBuffer<float>::create(context(), ones.size());
+  ASSERT_TRUE(array.ok() && copy_to_device<float>(context(), ones, array->span()).ok());
+  const auto stream = static_cast<cudaStream_t>(context().stream);
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  nccl_->start_sum(array->span().first(600));
+  nccl_->start_sum(array->span().subspan(600));
+  const Status finished = nccl_->finish();
+  cudaGraph_t graph = nullptr;
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  EXPECT_TRUE(finished.ok()) << finished.message();
+  cudaGraphExec_t program = nullptr;
+  ASSERT_EQ(cudaGraphInstantiate(&program, graph, 0), cudaSuccess);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(cudaGraphLaunch(program, stream), cudaSuccess);
+  EXPECT_EQ(*on_host<float>(context(), array->span()), ones);
+  EXPECT_EQ(cudaGraphExecDestroy(program), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+}
+
+#else
+
+TEST(Nccl, ABuildWithoutItSaysSo) {
+  EXPECT_FALSE(has_nccl());
+  EXPECT_EQ(open_nccl({}, alone(), {}).status().message(),
+            "this build has no NCCL, by which GPUs add up their gradients (--device cuda): "
+            "install libnccl-dev and build with -DBAUTA_NCCL=ON, or use --device cpu");
+}
+
+#endif
+
+}  // namespace
+}  // namespace bauta::testing
