@@ -6,10 +6,7 @@
 
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
-
-#if defined(BAUTA_HAS_NCCL)
-#include <cuda_runtime_api.h>
-#endif
+#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -47,9 +44,8 @@ class NcclTest : public ::testing::Test {
     std::vector<std::uint8_t> pixels(kBatch * 12 * 12 * 3);
     for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
     const std::vector<std::int32_t> labels = {0, 1, 1, 0};
-    for (int i = 1; i <= 5; ++i) {
-      EXPECT_TRUE(step->run({pixels, labels, labels, Shards{kBatch}}, i, 1e-3F).ok());
-    }
+    const WholeBatch batch(context(), pixels, labels);
+    for (int i = 1; i <= 5; ++i) EXPECT_TRUE(step->run(batch.get(), i, 1e-3F).ok());
     return *on_host<float>(context(), step->graph().parameter_values());
   }
 
@@ -59,24 +55,20 @@ class NcclTest : public ::testing::Test {
 
 TEST_F(NcclTest, TrainingHasTheBitsThatItHasWithoutIt_cuda) { EXPECT_EQ(trained(*nccl_), trained(alone())); }
 
-TEST_F(NcclTest, SumsCanBeCapturedWithWhatTheyWaitFor_cuda) {
+TEST_F(NcclTest, SumsCanBeRecordedWithWhatTheyWaitFor_cuda) {
   const std::vector<float> ones(1000, 1);
   const auto array = DeviceBuffer<float>::create(context(), ones.size());
   ASSERT_TRUE(array.ok() && copy_to_device<float>(context(), ones, array->span()).ok());
-  const auto stream = static_cast<cudaStream_t>(context().stream);
-  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
-  nccl_->start_sum(array->span().first(600));
-  nccl_->start_sum(array->span().subspan(600));
-  const Status finished = nccl_->finish();
-  cudaGraph_t graph = nullptr;
-  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
-  EXPECT_TRUE(finished.ok()) << finished.message();
-  cudaGraphExec_t program = nullptr;
-  ASSERT_EQ(cudaGraphInstantiate(&program, graph, 0), cudaSuccess);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(cudaGraphLaunch(program, stream), cudaSuccess);
+  Recording recording;
+  for (int i = 0; i < 4; ++i) {
+    const Status run = recording.run(context(), [&] {
+      nccl_->start_sum(array->span().first(600));
+      nccl_->start_sum(array->span().subspan(600));
+      return nccl_->finish();
+    });
+    EXPECT_TRUE(run.ok()) << run.message();
+  }
   EXPECT_EQ(*on_host<float>(context(), array->span()), ones);
-  EXPECT_EQ(cudaGraphExecDestroy(program), cudaSuccess);
-  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
 }
 
 #else
