@@ -87,21 +87,22 @@ function(bauta_kernel name)
   endforeach()
 endfunction()
 
-# bauta_op(NAME): a kernel that has a reference and, if there is a NAME.cu, CUDA kernels.
-function(bauta_op name)
-  bauta_kernel(${name})
-  target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
-  set(kernels ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}.cu)
-  if(NOT EXISTS ${kernels})
-    return()
-  endif()
+# bauta_cuda_kernels(NAME): kernels/NAME/NAME.cu, for what this build has to run it on.
+function(bauta_cuda_kernels name)
   if(BAUTA_HAS_SIMT)  # a file's language is the same for all targets of a folder: so C++ gets a file that includes it
     file(CONFIGURE OUTPUT ${name}_simt.cpp CONTENT "#include \"kernels/${name}/${name}.cu\"\n")
     target_sources(bauta_simt PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/${name}_simt.cpp)
   endif()
   if(BAUTA_HAS_CUDA)
-    target_sources(bauta_cuda PRIVATE ${kernels})
+    target_sources(bauta_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}.cu)
   endif()
+endfunction()
+
+# bauta_op(NAME): a kernel that has a reference, and CUDA kernels.
+function(bauta_op name)
+  bauta_kernel(${name})
+  target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
+  bauta_cuda_kernels(${name})
 endfunction()
 
 # bauta_test(NAME SOURCES... [LIBS ...]): a GoogleTest program; each of its tests is one of CTest's.

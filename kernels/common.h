@@ -13,6 +13,7 @@ namespace bauta {
 namespace simt {
 struct Log;
 }
+struct LaunchTimes;
 
 /// Offsets into arrays: wide enough for any batch, where the sizes in a shape are plain ints.
 using Index = std::ptrdiff_t;
@@ -32,6 +33,7 @@ struct Context {
   ThreadPool* pool = nullptr;         ///< null: the calling thread alone
   std::span<std::byte> workspace;     ///< scratch, 64-byte aligned; an op says how much it needs
   void* stream = nullptr;             ///< cuda: the cudaStream_t that kernels are put into
+  LaunchTimes* launch_times = nullptr;  ///< cuda: where launches leave their times; null: they take none
   simt::Log* simt_log = nullptr;  ///< simt: where launches leave counts and faults; null: they count nothing
 };
 

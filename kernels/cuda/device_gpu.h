@@ -5,8 +5,11 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+#include <memory>
 #include <string>
 #include <type_traits>
+
+#include "kernels/cuda/launch_times.h"
 
 namespace bauta::cuda {
 
@@ -83,6 +86,32 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
 /// first.
 inline thread_local Launch last_launch = {nullptr, {}, {}};
 
+/// Makes `once` again and again, and keeps the time. Waits for the stream.
+template <class Once>
+Status time_launch(const Context& context, const Launch& launch, const Once& once) {
+  const char* fix = "an earlier call may have failed; compute-sanitizer finds it";
+  const auto stream = static_cast<cudaStream_t>(context.stream);
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  BAUTA_TRY(check(cudaEventCreate(&begin), launch, fix));
+  const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_begin(begin, cudaEventDestroy);
+  BAUTA_TRY(check(cudaEventCreate(&end), launch, fix));
+  const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_end(end, cudaEventDestroy);
+  once();
+  BAUTA_TRY(check(cudaEventRecord(begin, stream), launch, fix));
+  for (int i = 0; i < context.launch_times->repeats; ++i) once();
+  BAUTA_TRY(check(cudaEventRecord(end, stream), launch, fix));
+  BAUTA_TRY(check(cudaEventSynchronize(end), launch, fix));
+  float milliseconds = 0;
+  BAUTA_TRY(check(cudaEventElapsedTime(&milliseconds, begin, end), launch, fix));
+  context.launch_times->launches.push_back({launch.kernel,
+                                            {launch.grid.x, launch.grid.y, launch.grid.z},
+                                            {launch.block.x, launch.block.y, launch.block.z},
+                                            launch.work,
+                                            milliseconds / 1e3 / context.launch_times->repeats});
+  return {};
+}
+
 /// Puts a kernel into the context's stream. Fails if the launch does; what happens later in the kernel is
 /// told by the next call that waits for the stream.
 template <class... Parameters, class... Arguments>
@@ -96,7 +125,11 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
   }
   last_launch = launch;
   const auto stream = static_cast<cudaStream_t>(context.stream);
-  kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
+  const auto once = [&] {
+    kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
+  };
+  if (context.launch_times != nullptr) return time_launch(context, launch, once);
+  once();
   return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");
 }
 

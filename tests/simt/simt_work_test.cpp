@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/maxpool/maxpool.h"
+#include "kernels/peak/gpu_peak.h"
 #include "kernels/simt/log.h"
 #include "kernels/softmax_xent/softmax_xent.h"
 #include "layers/zoo.h"
@@ -95,6 +96,21 @@ TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {
   ASSERT_TRUE(softmax_forward(context, {kBatch, 2}, x.data(), y.data()).ok());
   EXPECT_EQ(log.launches.size(), 3U);
   expect_what_was_said(log);
+}
+
+TEST(SimtWork, simt_TheKernelsThatMeasureAGpuDoWhatTheySay) {
+  Log log;
+  const Counting counting;
+  const Context context = counting.context(log);
+  Buffer<float> memory(1 << 16);
+  for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<float>(i);
+  ASSERT_TRUE(launch_peak_kernels(context, memory.span(), true, 1).ok());
+  ASSERT_EQ(log.launches.size(), 4U);
+  EXPECT_TRUE(log.faults.empty());
+  for (std::size_t i = 0; i < memory.size() / 2; ++i) ASSERT_EQ(memory[memory.size() / 2 + i], memory[i]);
+  for (const LaunchCounts& launch : log.launches)
+    EXPECT_EQ(launch.moved_bytes(), launch.work.moved) << launch.kernel;
+  EXPECT_EQ(static_cast<double>(log.launches[1].mma) * 16 * 8 * 16, log.launches[1].work.multiply_adds);
 }
 
 }  // namespace
