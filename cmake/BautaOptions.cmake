@@ -59,14 +59,30 @@ elseif(NOT BAUTA_MPI STREQUAL "OFF")
   endif()
 endif()
 
-# nvcc is looked for where the toolkit installs itself, too. Kernels are compiled for CMAKE_CUDA_ARCHITECTURES.
+# bauta_gpu_architectures(VARIABLE): those of this machine's GPUs, or 90 where there is none.
+function(bauta_gpu_architectures variable)
+  execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+                  OUTPUT_VARIABLE capabilities OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE result)
+  if(result EQUAL 0 AND capabilities MATCHES "^[0-9.\n]+$")
+    string(REPLACE "." "" capabilities "${capabilities}")
+    string(REPLACE "\n" ";" capabilities "${capabilities}")
+    list(REMOVE_DUPLICATES capabilities)
+    set(${variable} ${capabilities} PARENT_SCOPE)
+  else()
+    set(${variable} 90 PARENT_SCOPE)
+  endif()
+endfunction()
+
+# nvcc is looked for where the toolkit installs itself, too. Kernels are compiled for CMAKE_CUDA_ARCHITECTURES: the
+# present GPU's unless it is set, so that a build stays short; the preset `gpus` has all that a release is for.
 if(BAUTA_CORE_ONLY OR CMAKE_CROSSCOMPILING)
   bauta_part_missing(CUDA "this builds bauta_core alone, or for another machine")
 elseif(NOT BAUTA_CUDA STREQUAL "OFF")
   find_program(BAUTA_NVCC nvcc HINTS $ENV{CUDA_PATH}/bin $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
   mark_as_advanced(BAUTA_NVCC)
   if(BAUTA_NVCC)
-    set(CMAKE_CUDA_ARCHITECTURES 90 CACHE STRING "GPU architectures to compile for: 75 to 120")
+    bauta_gpu_architectures(architectures)
+    set(CMAKE_CUDA_ARCHITECTURES ${architectures} CACHE STRING "GPU architectures to compile for: 75 to 120")
     set(CMAKE_CUDA_COMPILER ${BAUTA_NVCC})
     enable_language(CUDA)
     # CMake 3.25 has nvcc know C++17 and no more.

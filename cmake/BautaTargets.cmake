@@ -57,7 +57,8 @@ if(BAUTA_HAS_CUDA)
   # --fmad=false: what -ffp-contract=off is to the host's compiler, so that simt's bits are the GPU's.
   target_compile_options(bauta_cuda PRIVATE --expt-relaxed-constexpr --fmad=false -Xcompiler=-Wall,-Wextra
                                             -Xptxas=-warn-spills)
-  list(TRANSFORM CMAKE_CUDA_ARCHITECTURES PREPEND sm_ OUTPUT_VARIABLE architectures)
+  list(TRANSFORM CMAKE_CUDA_ARCHITECTURES REPLACE "-real|-virtual" "" OUTPUT_VARIABLE architectures)
+  list(TRANSFORM architectures PREPEND sm_)
   list(JOIN architectures ", " architectures)
   target_compile_definitions(bauta_cuda PRIVATE BAUTA_CUDA_ARCHITECTURES="${architectures}")
   target_link_libraries(bauta_cuda PUBLIC bauta_core CUDA::cudart_static)
