@@ -39,6 +39,14 @@ inline Status check_shards(const char* op, const Shards& shards, int batch) {
                        "shards are 1, 2, 4 or 8 neighbours of the 8 that the global batch is cut into");
 }
 
+/// Fails when the context's backend has no products in its precision.
+inline Status check_precision(const char* op, const Context& context) {
+  const bool on_tensor_cores = context.backend == Backend::cuda || context.backend == Backend::simt;
+  if (context.precision == Precision::fp32 || on_tensor_cores) return {};
+  return Status::error(std::string(op) + ": the CPU computes in fp32 alone", "precision bf16",
+                       "use precision fp32, or a GPU");
+}
+
 /// Fails when the context's workspace is smaller than `bytes`.
 inline Status check_workspace(const char* op, const Context& context, std::size_t bytes) {
   if (context.workspace.size() >= bytes) return {};

@@ -26,10 +26,24 @@ enum class Backend {
   simt,       ///< the same .cu file on the CPU, every access checked: for tests
 };
 
+/// What products of matrices are made of: those of linear layers and of convolutions, in all of their passes.
+/// Everything in memory is fp32, and so is whatever is no product.
+enum class Precision {
+  fp32,
+  /// Each factor is rounded to bfloat16 (8 bits of mantissa, to nearest, ties to even) as it is read; products
+  /// and their sums are fp32, on tensor cores. On a GPU from sm_80 on and under simt; nowhere else.
+  bf16,
+};
+
+inline const char* precision_name(Precision precision) {
+  return precision == Precision::bf16 ? "bf16" : "fp32";
+}
+
 /// Where and with what an op runs. Owns nothing: pool and workspace outlive every call that is given them.
 struct Context {
   Backend backend = Backend::cpu;
   Isa isa = available_isas().back();  ///< one of available_isas()
+  Precision precision = Precision::fp32;
   ThreadPool* pool = nullptr;         ///< null: the calling thread alone
   std::span<std::byte> workspace;     ///< scratch, 64-byte aligned; an op says how much it needs
   void* stream = nullptr;             ///< cuda: the cudaStream_t that kernels are put into

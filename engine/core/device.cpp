@@ -11,6 +11,7 @@ namespace bauta {
 namespace {
 
 constexpr int kOldestCapability = 75;
+constexpr int kOldestForBf16 = 80;
 constexpr const char* kWhere = "--device cuda";
 
 // Contexts of Backend::cuda come from a Gpu, which is only there when this is linked.
@@ -67,6 +68,20 @@ Status check_gpu(const GpuInfo& info, bool has_kernels, const std::string& built
 
 bool reads_host_memory(const Context& context) {
   return context.backend == Backend::cpu || context.backend == Backend::reference;
+}
+
+Status check_precision(const GpuInfo& info, Precision precision) {
+  if (precision != Precision::bf16) return {};
+  if (info.capability < kOldestForBf16) {
+    return Status::error(info.name + " is " + sm(info.capability) + ", whose tensor cores have no bf16",
+                         "--precision bf16",
+                         "use a GPU of the Ampere generation or later, or --precision fp32");
+  }
+  if (info.kernels >= kOldestForBf16) return {};
+  return Status::error("this build's kernels are for " + sm(info.kernels) + ", which has no bf16",
+                       "--precision bf16",
+                       "build with -DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(info.capability) +
+                           ", or use --precision fp32");
 }
 
 Result<std::size_t> free_memory(const Context& context) {

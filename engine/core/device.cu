@@ -66,6 +66,7 @@ Status open(int number, GpuInfo& info, void*& stream) {
   const bool missing = found == cudaErrorNoKernelImageForDevice || found == cudaErrorInvalidDeviceFunction;
   BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
   BAUTA_TRY(check(found, "cudaFuncGetAttributes"));
+  info.kernels = attributes.ptxVersion;
   return make_stream(stream);
 }
 

@@ -20,6 +20,7 @@ struct GpuInfo {
   std::string name;
   int capability = 0;      ///< 90: sm_90
   std::size_t memory = 0;  ///< bytes, free or not
+  int kernels = 0;         ///< the capability that this build's kernels for it were compiled for
 };
 
 /// A GPU that is ready to compute.
@@ -49,6 +50,9 @@ Status check_gpu(const GpuInfo&, bool has_kernels, const std::string& built_for)
 
 /// Whether the context's kernels read what the host has in its memory, wherever it lies.
 bool reads_host_memory(const Context&);
+
+/// Fails where the GPU cannot compute in this precision, or this build's kernels for it cannot.
+Status check_precision(const GpuInfo&, Precision);
 
 /// Bytes of the device's memory that are free; for a host's memory, of which nobody knows, the largest
 /// number.

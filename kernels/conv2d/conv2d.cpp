@@ -30,6 +30,7 @@ Status check_shape(const Conv2dShape& s) {
 
 Status check(const Context& context, const Conv2dShape& s) {
   BAUTA_TRY(check_shape(s));
+  BAUTA_TRY(check_precision("conv2d", context));
   return check_workspace("conv2d", context, conv2d_workspace(context, s));
 }
 

@@ -8,27 +8,18 @@ namespace {
 /// there are few), mostly from the first-level cache, and w once for every tile of positions; writes y once.
 /// Bound by fma and the issue of instructions. x of fewer than 8 channels is not read in whole sectors.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
-    forward_kernel(Conv2dShape s, Grid positions, Global<const float> x, Global<const float> w,
-                   Global<const float> bias, Global<float> y) {
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+    forward_kernel(Conv2dShape s, Grid positions, Divisor by_channels, Global<const float> x,
+                   Global<const float> w, Global<const float> bias, Global<float> y) {
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  const auto origin = [&](int m) {
-    const auto at = positions.position(first_m + m);
-    return at.n < s.batch ? forward_origin(s, at.n, at.i, at.j) : nowhere();
-  };
-  const TileThread<Tile> thread;
-  const auto write = [&](const ConvSums& sums, int c, int o, int channels, const float(&biases)[4]) {
-#pragma unroll
-    for (int r = 0; r < 8; ++r) {
-      const int m = first_m + thread.row(r);
-      if (m >= s.batch * s.out_h * s.out_w) continue;
-      const float values[4] = {sums[r][c] + biases[0], sums[r][c + 1] + biases[1], sums[r][c + 2] + biases[2],
-                               sums[r][c + 3] + biases[3]};
-      store_channels<kOutVector>(y + (Index{m} * s.out_channels + o), values, channels);
-    }
-  };
-  forward_tile<kVector, kOutVector>(s, x, w, bias, first_n, origin, thread, write);
+  const auto position = [&](int m) { return positions.position(first_m + m); };
+  const typename Tile::Thread thread;
+  typename Tile::Sums sums = {};
+  forward_tile<kVector, kOutVector, Tile>(s, by_channels, x, w, bias, first_n, position, thread, sums);
+  store_sums<kOutVector, Tile>(thread, sums, first_n, s.out_channels, y, [&](int m) {
+    return first_m + m < s.batch * s.out_h * s.out_w ? Index{first_m + m} * s.out_channels : Index{-1};
+  });
 }
 
 // wgrad's gradient of y.
@@ -39,29 +30,26 @@ struct Gradient {
 
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
 
-  __device__ __forceinline__ Place place(int k) const {
-    const auto at = grid.position(k);
-    return place_in_x(s, at.n, at.i, at.j);
-  }
+  __device__ __forceinline__ Grid::Position position(int k) const { return grid.position(k); }
 
-  template <int kVector, class Tile, class Slice>
-  __device__ __forceinline__ void copy_slice(Slice&& slice, int k, int end, int first_o) const {
-    copy_matrix_slice<kVector, Tile>(slice, dy, k, end, first_o, s.out_channels);
+  template <int kVector, class Tile>
+  __device__ __forceinline__ auto operand(int end, int first_o) const {
+    return across_operand<Tile, kVector, Tile::kColumns>(dy, end, s.out_channels, first_o);
   }
 };
 
 /// A tile of dx, of one phase: the same product with x and y changing places. Where w's in-channels are no
 /// multiple of 4, dx is written by single floats, not in whole sectors.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, Tile::kParts == 1 ? 3 : 2>)
-    dgrad_kernel(Conv2dShape s, Global<const float> dy, Global<const float> w, Global<float> dx) {
-  dgrad_tile<kVector, kOutVector, Tile>(s, Images{dy, s.out_h, s.out_w, s.out_channels}, s.out_h * s.out_w, w,
-                                        dx);
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
+    dgrad_kernel(Conv2dShape s, Divisor by_channels, Global<const float> dy, Global<const float> w,
+                 Global<float> dx) {
+  dgrad_tile<kVector, kOutVector, Tile>(s, by_channels, Images{dy, s.out_h, s.out_w, s.out_channels}, w, dx);
 }
 
 /// A block's share of a tile of dw and dbias, over a range of positions; see add_partial_sums.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid positions, Split split, Global<const float> x, Global<const float> dy,
                  Global<float> partial) {
   const Gradient gradient{dy, s, positions};
@@ -85,27 +73,30 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
                const float* bias, float* y) {
   BAUTA_TRY(check_pixels("conv2d_forward", s));
   const Sizes sizes(s);
-  return with_gather_tile(Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
-    return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
-      const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
-      return launch(context, {"conv2d_forward", grid, kConvThreads, 0, work},
-                    forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), global(x, sizes.x),
-                    global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y));
-    });
+  return with_vectors(s, [&]<int kVector, int kOutVector>() {
+    return with_gather_tile<kOutVector>(
+        context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
+          const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
+          const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
+          return launch(context, {"conv2d_forward", grid, kProductThreads, 0, work},
+                        forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w),
+                        Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w),
+                        global(bias, s.out_channels), global(y, sizes.y));
+        });
   });
 }
 
 Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
   BAUTA_TRY(check_pixels("conv2d_dgrad", s));
   const Sizes sizes(s);
-  return with_gather_tile(Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
-    return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
-      return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kConvThreads, 0, work},
-                    dgrad_kernel<kVector, kOutVector, Tile>, s, global(dy, sizes.y), global(w, sizes.w),
-                    global(dx, sizes.x));
-    });
+  return with_vectors(s, [&]<int kVector, int kOutVector>() {
+    return with_gather_tile<kOutVector>(
+        context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
+          const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
+          return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kProductThreads, 0, work},
+                        dgrad_kernel<kVector, kOutVector, Tile>, s, Divisor(s.out_channels),
+                        global(dy, sizes.y), global(w, sizes.w), global(dx, sizes.x));
+        });
   });
 }
 
@@ -114,18 +105,20 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
   BAUTA_TRY(check_pixels("conv2d_wgrad", s));
   const Sizes sizes(s);
   auto* partial = reinterpret_cast<float*>(context.workspace.data());
-  BAUTA_TRY(with_wgrad_tile(s, [&]<class Tile>() {
+  BAUTA_TRY(with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       const Work work =
           wgrad_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes() * wgrad_row_tiles<Tile>(s));
-      return launch(context, {"conv2d_wgrad", grid, kConvThreads, 0, work},
+      return launch(context, {"conv2d_wgrad", grid, kProductThreads, 0, work},
                     wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), split,
-                    global(x, sizes.x), global(dy, sizes.y), global(partial, partial_sums(s)));
+                    global(x, sizes.x), global(dy, sizes.y),
+                    global(partial, partial_sums(context.precision, s)));
     });
   }));
-  return launch_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(s), s, partial, dw, dbias);
+  return launch_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(context.precision, s), s,
+                                 partial, dw, dbias);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ Status conv2d_dgrad(const Context&, const Conv2dShape&, const float* dy, const f
 
 /// dw[r][s][c][o] = Σ_{n,p,q} dy[n][p][q][o]·x[n][p·stride - pad + r][q·stride - pad + s][c] and
 /// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing. Overwrites dw [K,K,C,O] and dbias [O].
+/// In bf16 dy is rounded for both.
 Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

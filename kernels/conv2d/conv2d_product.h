@@ -1,52 +1,13 @@
 #pragma once
 
-#include "kernels/cuda/device.h"
-#include "kernels/cuda/ptx.h"
-#include "kernels/cuda/vectors.h"
+#include "kernels/cuda/product.h"
 
-/// The product that every pass of a convolution is, c[m][n] = Σ_k a[m][k]·b[k][n], by tiles of c.
-/// A block of 128 threads computes a tile of c. Slices of a and b, some k deep, pass through shared memory,
-/// two in flight (cp.async), lying there as they do in memory. A thread keeps 8x8 sums in registers and reads
-/// 16 float4 of shared memory for 256 fma, without bank conflicts; of the instructions of the inner loops
-/// that copy vectors, three in four are fma. Where a tile has fewer than 64 sums for each of the 128 threads,
-/// the block's parts take their share of every slice, and are added up at the end, in order. All sums have a
-/// fixed order: the same bits on every run. Memory is asked for (1/rows + 1/columns) elements per fma, by
-/// rows and columns of a tile; what taps share comes from the first-level cache. What bounds a kernel is said
-/// by its counts, of simt and of its machine code; no GPU has timed it yet.
+/// The product in fp32 (see product.h). A thread keeps 8x8 sums in registers and reads 16 float4 of shared
+/// memory for 256 fma, without bank conflicts; of the instructions of the inner loops that copy vectors,
+/// three in four are fma. Memory is asked for (1/rows + 1/columns) elements per fma, by rows and columns of a
+/// tile; what taps share comes from the first-level cache. What bounds a kernel is said by its counts, of
+/// simt and of its machine code; no GPU has timed it yet.
 namespace bauta::BAUTA_DEVICE {
-
-inline constexpr int kConvThreads = 128;  // of a block
-
-template <int kRows_, int kColumns_, int kDepth_>
-struct ConvTile {
-  static constexpr int kRows = kRows_;
-  static constexpr int kColumns = kColumns_;
-  static constexpr int kDepth = kDepth_;  // of a slice
-  static constexpr int kPartThreads = kRows * kColumns / 64;
-  static constexpr int kParts = kConvThreads / kPartThreads;
-};
-
-__device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
-
-/// How a slice of a matrix lies in shared memory: as rows along k, one for each line (row or column) of the
-/// tile, or as rows across k.
-enum class Lying { along_k, across_k };
-
-/// A thread of a tile. It has the sums of 8x8 lines: four neighbours in each half of the tile.
-template <class Tile>
-struct TileThread {
-  static constexpr int kAcross = Tile::kColumns / 8;
-
-  int part = thread_of_block() / Tile::kPartThreads;
-  int of_part = thread_of_block() % Tile::kPartThreads;
-  int down = of_part / kAcross;
-  int across = of_part % kAcross;
-
-  __device__ __forceinline__ int row(int i) const { return down * 4 + i % 4 + i / 4 * (Tile::kRows / 2); }
-  __device__ __forceinline__ int column(int i) const {
-    return across * 4 + i % 4 + i / 4 * (Tile::kColumns / 2);
-  }
-};
 
 /// A slice along k has every fourth line side by side, so that threads side by side read rows side by side,
 /// whose banks differ; and a free row between such groups, so that neighbouring lines, written together,
@@ -79,113 +40,116 @@ __device__ __forceinline__ void load_fragment(float (&to)[4][8], Slice&& slice, 
   }
 }
 
-using ConvSums = float[8][8];
+/// Starts copying a thread's vectors of the slice at k.
+template <Lying kLying, int kLines, class Of, class Slice>
+__device__ __forceinline__ void start_copy(const Of& of, int k, Slice&& slice) {
+  using Turn = typename Of::Turn;
+  if (!of.moves) return;
+  const auto from = of.from(k);
+#pragma unroll 2
+  for (int i = 0; i < Turn::kCount; ++i) {
+    const int row = Turn::row(i);
+    from(row).copy(slice, kLying == Lying::along_k ? slice_row<kLines>(row) : row, Turn::column());
+  }
+}
 
-/// Adds the thread's part of Σ_k a[row][k]·b[k][column] over one slice.
-template <Lying kA, Lying kB, class Tile, class A, class B>
-__device__ __forceinline__ void multiply_slice(A&& a, B&& b, const TileThread<Tile>& thread, ConvSums& sums) {
-  constexpr int kShare = Tile::kDepth / Tile::kParts;
+template <int kRows_, int kColumns_, int kDepth_>
+struct FmaTile {
+  static constexpr int kRows = kRows_;
+  static constexpr int kColumns = kColumns_;
+  static constexpr int kDepth = kDepth_;  // of a slice
+  static constexpr int kPartThreads = kRows * kColumns / 64;
+  static constexpr int kParts = kProductThreads / kPartThreads;
+  static constexpr int kSumRows = 8;
+  static constexpr int kSumFours = 2;
+  static constexpr bool kTakesMore = false;  // registers
+
+  using Sums = float[kSumRows][kSumFours][4];
+
+  template <Lying kLying>
+  using A = Shared<float, 2, kLying == Lying::along_k ? kSliceRows<kRows> : kDepth,
+                   kLying == Lying::across_k ? kRows
+                   : kDepth % 32 == 0        ? kDepth + 4
+                                             : kDepth>;
+  template <Lying kLying>
+  using B = Shared<float, 2, kLying == Lying::along_k ? kSliceRows<kColumns> : kDepth,
+                   kLying == Lying::along_k ? kDepth + 4 : kColumns>;
+
+  /// A thread's first row of a slice whose rows are written by kLanes threads each.
+  template <int kLanes>
+  __device__ __forceinline__ static int first_row(int row) {
+    return row;
+  }
+
+  /// Rows of a slice, neighbours, that a warp moves at once, `lanes` threads each.
+  static constexpr int side_by_side(int lanes) { return lanes < 32 ? 32 / lanes : 1; }
+
+  /// The tile's rows in the order in which each four of a thread are neighbours.
+  __device__ __forceinline__ static int in_fours(int row) { return row; }
+
+  /// It has the sums of 8x8 lines: four neighbours in each half of the tile.
+  struct Thread {
+    static constexpr int kAcross = kColumns / 8;
+
+    int part = thread_of_block() / kPartThreads;
+    int of_part = thread_of_block() % kPartThreads;
+    int down = of_part / kAcross;
+    int across = of_part % kAcross;
+
+    __device__ __forceinline__ int row(int r) const { return down * 4 + r % 4 + r / 4 * (kRows / 2); }
+    __device__ __forceinline__ int column(int f) const { return across * 4 + f * (kColumns / 2); }
+  };
+
+  /// Adds the thread's part of Σ_k a[row][k]·b[k][column] over one slice.
+  template <Lying kA, Lying kB, class ASlice, class BSlice>
+  __device__ __forceinline__ static void multiply_slice(ASlice&& a, BSlice&& b, const Thread& thread,
+                                                        Sums& sums) {
+    constexpr int kShare = kDepth / kParts;
 #pragma unroll
-  for (int i = 0; i < kShare; i += 4) {
-    const int first_k = thread.part * kShare + i;
-    float as[4][8], bs[4][8];
-    load_fragment<kA, Tile::kRows>(as, a, first_k, thread.down);
-    load_fragment<kB, Tile::kColumns>(bs, b, first_k, thread.across);
+    for (int i = 0; i < kShare; i += 4) {
+      const int first_k = thread.part * kShare + i;
+      float as[4][8], bs[4][8];
+      load_fragment<kA, kRows>(as, a, first_k, thread.down);
+      load_fragment<kB, kColumns>(bs, b, first_k, thread.across);
 #pragma unroll
-    for (int k = 0; k < 4; ++k) {
+      for (int k = 0; k < 4; ++k) {
 #pragma unroll
-      for (int r = 0; r < 8; ++r) {
+        for (int r = 0; r < 8; ++r) {
 #pragma unroll
-        for (int c = 0; c < 8; ++c) sums[r][c] = fmaf(as[k][r], bs[k][c], sums[r][c]);
+          for (int c = 0; c < 8; ++c) {
+            float& sum = sums[r][c / 4][c % 4];
+            sum = fmaf(as[k][r], bs[k][c], sum);
+          }
+        }
       }
     }
   }
-}
 
-/// Adds the parts' sums to those of part 0, in order.
-template <class Tile>
-__device__ __forceinline__ void add_parts(const TileThread<Tile>& thread, ConvSums& sums) {
-  __shared__ Shared<float, 64, Tile::kPartThreads> shares;
+  /// The tile's product over k in [begin, end).
+  template <Lying kA, Lying kB, class ASlices, class BSlices, class OfA, class OfB>
+  __device__ __forceinline__ static void multiply(ASlices&& a, BSlices&& b, int begin, int end,
+                                                  const OfA& of_a, const OfB& of_b, const Thread& thread,
+                                                  Sums& sums) {
+    const auto start = [&](int k, int stage) {
+      if (k < end) {
+        start_copy<kA, kRows>(of_a, k, a[stage]);
+        start_copy<kB, kColumns>(of_b, k, b[stage]);
+      }
+      cp_async_commit();
+    };
+    int stage = 0;
+    start(begin, stage);
 #pragma unroll 1
-  for (int part = 1; part < Tile::kParts; ++part) {
-    if (thread.part == part) {
-#pragma unroll
-      for (int i = 0; i < 64; ++i) shares[i][thread.of_part] = sums[i / 8][i % 8];
+    for (int k = begin; k < end; k += kDepth) {
+      start(k + kDepth, stage ^ 1);
+      cp_async_wait<1>();
+      __syncthreads();
+      multiply_slice<kA, kB>(a[stage], b[stage], thread, sums);
+      __syncthreads();
+      stage ^= 1;
     }
-    __syncthreads();
-    if (thread.part == 0) {
-#pragma unroll
-      for (int i = 0; i < 64; ++i) sums[i / 8][i % 8] += shares[i][thread.of_part];
-    }
-    __syncthreads();
+    add_parts<FmaTile>(thread, sums);
   }
-}
-
-/// The tile's product over k in [begin, end). copy(k, a, b) starts copying the slices at k, with zeros behind
-/// the end.
-template <Lying kA, Lying kB, class Tile, class A, class B, class Copy>
-__device__ __forceinline__ void multiply(A&& a, B&& b, int begin, int end, const Copy& copy,
-                                         const TileThread<Tile>& thread, ConvSums& sums) {
-  const auto start = [&](int k, int stage) {
-    if (k < end) copy(k, a[stage], b[stage]);
-    cp_async_commit();
-  };
-  int stage = 0;
-  start(begin, stage);
-#pragma unroll 1
-  for (int k = begin; k < end; k += Tile::kDepth) {
-    start(k + Tile::kDepth, stage ^ 1);
-    cp_async_wait<1>();
-    __syncthreads();
-    multiply_slice<kA, kB>(a[stage], b[stage], thread, sums);
-    __syncthreads();
-    stage ^= 1;
-  }
-  add_parts(thread, sums);
-}
-
-/// Reads four neighbouring channels, or the first `left` of them if they are no whole vector, and zeros.
-template <int kVector>
-__device__ __forceinline__ void load_channels(float (&to)[4], Ptr<const float> from, int left) {
-  if constexpr (kVector == 4) {
-    load_vector(to, from);
-  } else {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = i < left ? from[i] : 0.0F;
-  }
-}
-
-/// Writes four neighbouring channels, or the first `left` of them if they are no whole vector.
-template <int kVector>
-__device__ __forceinline__ void store_channels(Ptr<float> to, const float (&values)[4], int left) {
-  if constexpr (kVector == 4) {
-    store_vector(to, values);
-  } else {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      if (i < left) to[i] = values[i];
-    }
-  }
-}
-
-/// Writes the tile's sums, four neighbouring columns or the `columns` - n that are left: those of row m to
-/// to[offset(m)] and on, nowhere where that is negative. Part 0 has them all.
-template <int kVector, class Tile, class Offset>
-__device__ __forceinline__ void store_sums(const TileThread<Tile>& thread, const ConvSums& sums, int first_n,
-                                           int columns, Ptr<float> to, const Offset& offset) {
-  if (thread.part != 0) return;
-#pragma unroll
-  for (int r = 0; r < 8; ++r) {
-    const Index row = offset(thread.row(r));
-    if (row < 0) continue;
-#pragma unroll
-    for (int c = 0; c < 8; c += 4) {
-      const int n = first_n + thread.column(c);
-      if (n >= columns) continue;
-      const float values[4] = {sums[r][c], sums[r][c + 1], sums[r][c + 2], sums[r][c + 3]};
-      store_channels<kVector>(to + (row + n), values, columns - n);
-    }
-  }
-}
+};
 
 }  // namespace bauta::BAUTA_DEVICE

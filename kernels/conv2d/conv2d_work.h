@@ -92,7 +92,7 @@ Work dgrad_work(const Conv2dShape& s, double gradient, double gradient_moved) {
 /// above, the latter of all tiles together.
 template <class Tile>
 Work wgrad_work(const Conv2dShape& s, int vector, double gradient, double gradient_moved) {
-  const double partial = 4.0 * static_cast<double>(partial_sums(s));
+  const double partial = 4.0 * wgrad_split<Tile>(s).blocks * wgrad_rows(s) * s.out_channels;
   const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
   const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
   return {gathered_bytes(s, Tile::kRows, vector) * column_tiles + gradient_moved + partial,
@@ -106,9 +106,9 @@ double wgrad_row_tiles(const Conv2dShape& s) {
 }
 
 /// Of add_partial_sums.
-inline Work partial_sums_work(const Conv2dShape& s) {
+inline Work partial_sums_work(Precision precision, const Conv2dShape& s) {
   const double bytes =
-      4.0 * (static_cast<double>(partial_sums(s)) + double{1} * wgrad_rows(s) * s.out_channels);
+      4.0 * (static_cast<double>(partial_sums(precision, s)) + double{1} * wgrad_rows(s) * s.out_channels);
   return {bytes, bytes};
 }
 

@@ -36,6 +36,7 @@ Status check(const Context& context, const ConvReluPoolShape& s) {
   }
   BAUTA_TRY(check_region(s, "out_h", s.out_h, s.in_h));
   BAUTA_TRY(check_region(s, "out_w", s.out_w, s.in_w));
+  BAUTA_TRY(check_precision("conv_relu_pool", context));
   return check_workspace("conv_relu_pool", context, conv_relu_pool_workspace(context, s));
 }
 

@@ -10,6 +10,12 @@ Conv2dShape convolution(const ConvReluPoolShape& s) {
           s.kernel, s.stride, s.pad,  2 * s.out_h,   2 * s.out_w};
 }
 
+// The convolution's positions, counted by windows, the four of each one after the other.
+__device__ __forceinline__ Grid::Position position_of(const Grid& windows, int index) {
+  const auto at = windows.position(index / 4);
+  return {at.n, 2 * at.i + index % 4 / 2, 2 * at.j + index % 2};
+}
+
 // The position in its window, 2·row + column, of the first among the largest; a NaN wins over everything.
 __device__ __forceinline__ unsigned winner(const float (&window)[4], float& largest) {
   unsigned at = 0;
@@ -24,35 +30,40 @@ __device__ __forceinline__ unsigned winner(const float (&window)[4], float& larg
   return at;
 }
 
-/// A tile of positions by channels (conv2d_tiles.h). The four positions of a window are neighbours, so that a
-/// thread's sums are two windows of eight channels, and are pooled in its registers. Writes y and argmax
-/// once. Study's layers, batch 32: 0.29, 1.2 and 0.15 G fma; MB of sectors read, mostly from caches, 44, 116
-/// and 27, and written 10, 4.9 and 0.4. Bound by fma and the issue of instructions; conv3, with 128 blocks
-/// for 132 multiprocessors, by latency. Not in whole sectors: the first layer's x (1.5x: three pixels of
-/// three channels are 36 bytes) and argmax (2x, conv3's 8x: it is 1/16 of y).
+/// A tile of positions by channels (conv2d_tiles.h). Positions are in an order that gives a thread the sums
+/// of all four of a window, which it pools in its registers. Writes y and argmax once. Study's layers, batch
+/// 32: 0.29, 1.2 and 0.15 G fma; MB of sectors read, mostly from caches, 44, 116 and 27, and written 10, 4.9
+/// and 0.4. Bound by fma and the issue of instructions; conv3, with 128 blocks for 132 multiprocessors, by
+/// latency. Not in whole sectors: the first layer's x (1.5x: three pixels of three channels are 36 bytes) and
+/// argmax (2x, conv3's 8x: it is 1/16 of y). In bf16, 76, 123 and 27 MB are moved, and a warp takes 351
+/// instructions for a slice of conv2, of which 32 are mma: bound by their issue. Conv1's K of 27 is padded to
+/// 32, which is one slice, whose reading only other blocks hide.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
-    forward_kernel(Conv2dShape s, Grid windows, Global<const float> x, Global<const float> w,
-                   Global<const float> bias, Global<float> y, Global<std::uint8_t> argmax) {
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+    forward_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> x,
+                   Global<const float> w, Global<const float> bias, Global<float> y,
+                   Global<std::uint8_t> argmax) {
   const int first_window = static_cast<int>(blockIdx.x) * (Tile::kRows / 4);
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  const auto origin = [&](int m) {
-    const auto at = windows.position(first_window + m / 4);
-    if (at.n >= s.batch) return nowhere();
-    return forward_origin(s, at.n, 2 * at.i + m % 4 / 2, 2 * at.j + m % 2);
-  };
-  const TileThread<Tile> thread;
-  const auto write = [&](const ConvSums& sums, int c, int o, int channels, const float(&biases)[4]) {
+  const auto position = [&](int m) { return position_of(windows, 4 * first_window + Tile::in_fours(m)); };
+  const typename Tile::Thread thread;
+  typename Tile::Sums sums = {};
+  forward_tile<kVector, kOutVector, Tile>(s, by_channels, x, w, bias, first_n, position, thread, sums);
+  if (thread.part != 0) return;
 #pragma unroll
-    for (int r = 0; r < 8; r += 4) {
-      const int window = first_window + thread.row(r) / 4;  // a thread's rows are two windows
-      if (window >= s.batch * (s.out_h / 2) * (s.out_w / 2)) continue;
+  for (int r = 0; r < Tile::kSumRows; r += 4) {  // a window's
+    const int window = first_window + Tile::in_fours(thread.row(r)) / 4;
+    if (window >= s.batch * (s.out_h / 2) * (s.out_w / 2)) continue;
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) {
+      const int o = first_n + thread.column(f);
+      const int channels = min(4, s.out_channels - o);
+      if (channels <= 0) continue;
       float largest[4];
       unsigned winners = 0;
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float values[4] = {sums[r][c + i] + biases[i], sums[r + 1][c + i] + biases[i],
-                                 sums[r + 2][c + i] + biases[i], sums[r + 3][c + i] + biases[i]};
+        const float values[4] = {sums[r][f][i], sums[r + 1][f][i], sums[r + 2][f][i], sums[r + 3][f][i]};
         const unsigned at = winner(values, largest[i]);
         if (largest[i] <= 0) largest[i] = 0;
         if (i < channels) winners |= at << (2 * i);
@@ -62,81 +73,123 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
         argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4] = static_cast<std::uint8_t>(winners);
       }
     }
-  };
-  forward_tile<kVector, kOutVector>(s, x, w, bias, first_n, origin, thread, write);
+  }
 }
 
-// The gradient of the convolution's output, which is never stored: that of a window's value, where it is
-// larger than zero, at its winner, and zero elsewhere.
+// The gradients of a window's neighbouring channels, as they have been read.
+template <int kVector>
+struct WindowValues {
+  float gradients[kVector] = {};
+  float values[kVector] = {};
+  unsigned winners = 0;
+
+  // The gradient at a corner, 2·row + column: that of the window's value, where it is larger than zero, at
+  // its winner, and zero elsewhere.
+  __device__ __forceinline__ Values<kVector> at(int corner) const {
+    Values<kVector> result;
+    const unsigned others = winners ^ static_cast<unsigned>(corner) * 0x55U;
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      const bool wins = (others & 3U << (2 * i)) == 0 && values[i] > 0;
+      result.values[i] = wins ? gradients[i] : 0;
+    }
+    return result;
+  }
+
+  // wgrad: all four corners, one row each.
+  template <class Slice>
+  __device__ __forceinline__ void put(Slice&& slice, int window, int column) const {
+#pragma unroll
+    for (int corner = 0; corner < 4; ++corner) at(corner).put(slice, 4 * window + corner, column);
+  }
+};
+
+// dgrad: one corner of them.
+template <int kVector>
+struct CornerValues {
+  WindowValues<kVector> window;
+  int corner;
+
+  template <class Slice>
+  __device__ __forceinline__ void put(Slice&& slice, int row, int column) const {
+    window.at(corner).put(slice, row, column);
+  }
+};
+
+// A vector of an operand that is computed from what is read; `read` makes it.
+template <class Read>
+struct Computed {
+  Read read;
+
+  __device__ __forceinline__ auto fetch() const { return read(); }
+  template <class Slice>
+  __device__ __forceinline__ void copy(Slice&& slice, int row, int column) const {
+    fetch().put(slice, row, column);
+  }
+};
+template <class Read>
+__device__ __forceinline__ Computed<Read> computed(const Read& read) {
+  return {read};
+}
+
+// The gradient of the convolution's output, which is never stored.
 struct PooledGradient {
   Ptr<const float> dy, y;
   Ptr<const std::uint8_t> argmax;
   Conv2dShape s;  // the convolution's
   Grid windows;
 
-  // Neighbouring channels of a window.
   template <int kVector>
-  struct Vector {
-    float gradients[kVector] = {};
-    unsigned winners = 0;
-
-    __device__ __forceinline__ float at(int corner, int i) const {
-      return ((winners ^ static_cast<unsigned>(corner) * 0x55U) >> (2 * i) & 3) == 0 ? gradients[i] : 0;
-    }
-  };
-  template <int kVector>
-  __device__ __forceinline__ Vector<kVector> vector(int window, int o) const {
+  __device__ __forceinline__ WindowValues<kVector> read(int window, int o) const {
+    WindowValues<kVector> result;
     const Index at = Index{window} * s.out_channels + o;
-    float gradients[kVector], values[kVector];
-    load_vector(gradients, dy + at);
-    load_vector(values, y + at);
-    const unsigned winners = argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4];
-    Vector<kVector> result;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) result.gradients[i] = values[i] > 0 ? gradients[i] : 0;
-    result.winners = winners >> (2 * (o % 4));
+    load_vector(result.gradients, dy + at);
+    load_vector(result.values, y + at);
+    result.winners = argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4];
+    if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
     return result;
   }
 
-  // dgrad: the gradient at one position of the convolution.
+  // dgrad: places in the gradient, whose pixel is the sample's first window.
+  __device__ __forceinline__ Place place(int n, int i, int j) const {
+    return {n * (s.out_h >> 1) * (s.out_w >> 1), i, j, 0};
+  }
+  __device__ __forceinline__ Place step(int rows, int columns, int channel) const {
+    return {0, rows, columns, channel};
+  }
   template <int kVector>
-  __device__ __forceinline__ void copy(Ptr<float> to, const Place& at) const {
-    float elements[kVector] = {};
-    if (inside(at, s.out_h, s.out_w)) {
-      const auto v = vector<kVector>(at.pixel + (at.i >> 1) * (s.out_w >> 1) + (at.j >> 1), at.channel);
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) elements[i] = v.at((at.i & 1) * 2 + (at.j & 1), i);
-    }
-    store_vector(to, elements);
+  __device__ __forceinline__ auto vector(const Place& at) const {
+    return computed([=, this] {
+      CornerValues<kVector> result{{}, (at.i & 1) * 2 + (at.j & 1)};
+      if (inside(at, s.out_h, s.out_w)) {
+        result.window = read<kVector>(at.pixel + (at.i >> 1) * (s.out_w >> 1) + (at.j >> 1), at.channel);
+      }
+      if constexpr (kVector == 1) {  // too many for a thread to keep what they are computed from
+        return result.window.at(result.corner);
+      } else {
+        return result;
+      }
+    });
   }
 
   // wgrad: positions are counted by windows, so that a slice holds all four of each.
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
 
-  __device__ __forceinline__ Place place(int k) const {
-    const auto at = windows.position(k / 4);
-    return place_in_x(s, at.n, 2 * at.i + k % 4 / 2, 2 * at.j + k % 2);
-  }
+  __device__ __forceinline__ Grid::Position position(int k) const { return position_of(windows, k); }
 
-  template <int kVector, class Tile, class Slice>
-  __device__ __forceinline__ void copy_slice(Slice&& slice, int k, int end, int first_o) const {
-#pragma unroll
-    for (int i = 0; i < ceil_div(Tile::kDepth / 4 * Tile::kColumns, kVector * kConvThreads); ++i) {
-      const int to = (thread_of_block() + i * kConvThreads) * kVector;
-      const int to_k = to / Tile::kColumns * 4;
-      const int to_o = to % Tile::kColumns;
-      if (to_k >= Tile::kDepth) continue;
-      Vector<kVector> v;
-      if (k + to_k < end && first_o + to_o < s.out_channels)
-        v = vector<kVector>((k + to_k) / 4, first_o + to_o);
-#pragma unroll
-      for (int corner = 0; corner < 4; ++corner) {
-        float elements[kVector];
-#pragma unroll
-        for (int c = 0; c < kVector; ++c) elements[c] = v.at(corner, c);
-        store_vector(&slice[to_k + corner][to_o], elements);
-      }
-    }
+  template <int kVector, class Tile>
+  __device__ __forceinline__ auto operand(int end, int first_o) const {
+    using Windows = Turn<Tile, kVector, Tile::kDepth, Tile::kColumns, 4>;
+    return BAUTA_DEVICE::operand<Windows>([=, this](int k) {
+      const int o = first_o + Windows::column();
+      return [=, this](int window) {
+        return computed([=, this] {
+          WindowValues<kVector> result;
+          if (k + 4 * window < end && o < s.out_channels) result = read<kVector>(k / 4 + window, o);
+          return result;
+        });
+      };
+    });
   }
 };
 
@@ -146,13 +199,15 @@ struct PooledGradient {
 /// branch per window and channel for a whole warp, instead of this product. MB of sectors read, mostly from
 /// caches, 245 and 16, and written 9 and 4.3. Bound by fma and the issue of instructions (a third of the
 /// inner loop expands); the argmax of neighbouring windows is not together (2x to 4x its sectors, a seventh
-/// of what is read).
+/// of what is read). In bf16, 315 and 20 MB are moved: a warp takes 619 instructions for a slice of conv2, of
+/// which 16 are mma, since each of its taps reads and expands the same windows again.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, Tile::kParts == 1 ? 3 : 2>)
-    dgrad_kernel(Conv2dShape s, Grid windows, Global<const float> dy, Global<const float> y,
-                 Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
+    dgrad_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> dy,
+                 Global<const float> y, Global<const std::uint8_t> argmax, Global<const float> w,
+                 Global<float> dx) {
   const PooledGradient gradient{dy, y, argmax, s, windows};
-  dgrad_tile<kVector, kOutVector, Tile>(s, gradient, s.out_h / 2 * (s.out_w / 2), w, dx);
+  dgrad_tile<kVector, kOutVector, Tile>(s, by_channels, gradient, w, dx);
 }
 
 /// A block's share of a tile of dw and dbias, over a range of windows. A slice holds the gradients of whole
@@ -161,9 +216,10 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, Tile::kP
 /// the rate of fma, so that nothing would be gained. Study's layers, batch 32: 0.29, 1.4 and 0.17 G fma, in
 /// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 109 and 14, and written 1.8, 7.8
 /// and 7.7 of partial sums. Bound by fma and the issue of instructions. The first layer's x is not in whole
-/// sectors (1.5x), as in forward.
+/// sectors (1.5x), as in forward. In bf16, 73, 117 and 21 MB are moved, in 491, 530 and 440 blocks; bound by
+/// the issue of instructions (376 a warp for a slice of conv2, of which 16 are mma; 966 for conv1's, 8).
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kConvThreads, kConvBlocks<kOutVector, 4>)
+__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
   const PooledGradient gradient{dy, y, argmax, s, windows};
@@ -212,17 +268,16 @@ double odd_columns(const Conv2dShape& s) {
   return double{1} * odd / s.kernel;
 }
 
-// A request is for as many neighbouring pixels as a warp has lanes for; such a run meets half as many
-// windows, and one more where it is odd.
+// A run of pixels that a warp reads at once meets half as many windows, and one more where it is odd.
 template <class Tile>
 Work pooled_dgrad_work(const ConvReluPoolShape& shape, int vector) {
   const Conv2dShape s = convolution(shape);
-  const double pixels = 32.0 * vector / Tile::kDepth;
+  const double pixels = Tile::side_by_side(Tile::kDepth / vector);
   const double windows = pixels / 2 + odd_columns(s);
-  const double requests = pairs_inside(s) * s.out_channels / (32 * vector);
+  const double runs = pairs_inside(s) * s.out_channels / Tile::kDepth / pixels;
   const double stride = std::min(32, shape.argmax_stride());  // bytes, a sector at most
   const double sectors = 1 + (windows - 1) * stride / 32;
-  const double moved = requests * (2 * windows * 4 * Tile::kDepth + 32 * sectors);
+  const double moved = runs * (2 * windows * 4 * Tile::kDepth + 32 * sectors);
   return dgrad_work<Tile>(s, Sizes(shape).gradient_bytes(), moved);
 }
 
@@ -242,15 +297,17 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_forward", s));
   const Sizes sizes(shape);
-  return with_gather_tile(Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
-    return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
-      return launch(
-          context,
-          {"conv_relu_pool_forward", grid, kConvThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
-          forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), global(x, sizes.x),
-          global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
-    });
+  return with_vectors(s, [&]<int kVector, int kOutVector>() {
+    return with_gather_tile<kOutVector>(
+        context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
+          const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
+          return launch(
+              context,
+              {"conv_relu_pool_forward", grid, kProductThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
+              forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
+              Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w), global(bias, s.out_channels),
+              global(y, sizes.y), global(argmax, sizes.argmax));
+        });
   });
 }
 
@@ -259,15 +316,16 @@ Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", s));
   const Sizes sizes(shape);
-  return with_gather_tile(Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
-    return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      return launch(context,
-                    {"conv_relu_pool_dgrad", dgrad_grid<Tile>(s), kConvThreads, 0,
-                     pooled_dgrad_work<Tile>(shape, kOutVector)},
-                    dgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
-                    global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax), global(w, sizes.w),
-                    global(dx, sizes.x));
-    });
+  return with_vectors(s, [&]<int kVector, int kOutVector>() {
+    return with_gather_tile<kOutVector>(
+        context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
+          return launch(context,
+                        {"conv_relu_pool_dgrad", dgrad_grid<Tile>(s), kProductThreads, 0,
+                         pooled_dgrad_work<Tile>(shape, kOutVector)},
+                        dgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
+                        Divisor(s.out_channels), global(dy, sizes.y), global(y, sizes.y),
+                        global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
+        });
   });
 }
 
@@ -278,19 +336,20 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
   BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", s));
   const Sizes sizes(shape);
   auto* partial = reinterpret_cast<float*>(workspace);
-  BAUTA_TRY(with_wgrad_tile(s, [&]<class Tile>() {
+  BAUTA_TRY(with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
-      return launch(context,
-                    {"conv_relu_pool_wgrad", grid, kConvThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
-                    wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), split,
-                    global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
-                    global(partial, partial_sums(s)));
+      return launch(
+          context,
+          {"conv_relu_pool_wgrad", grid, kProductThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
+          wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), split,
+          global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
+          global(partial, partial_sums(context.precision, s)));
     });
   }));
-  return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums", partial_sums_work(s), s, partial, dw,
-                                 dbias);
+  return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums",
+                                 partial_sums_work(context.precision, s), s, partial, dw, dbias);
 }
 
 std::size_t workspace(const ConvReluPoolShape& s, int) { return wgrad_workspace(convolution(s)); }

@@ -44,6 +44,7 @@ Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const floa
                             const std::uint8_t* argmax, const float* w, float* dx);
 
 /// dw[r][s][c][o] and dbias[o]: the gradients for w and bias, n in the one order of summing. Overwrites both.
+/// In bf16 dy is rounded for both.
 Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shards&, const float* x,
                             const float* dy, const float* y, const std::uint8_t* argmax, float* dw,
                             float* dbias);

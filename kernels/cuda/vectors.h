@@ -1,9 +1,9 @@
 #pragma once
 
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/ptx.h"
 
-/// Accesses of kVector neighbouring floats, 1 or 4, for kernels that come in both kinds. The address of four
-/// is a multiple of their size.
+/// Accesses of kVector neighbours, 1 or 4, for kernels that come in both kinds. The address of four is a
+/// multiple of their size.
 namespace bauta::BAUTA_DEVICE {
 
 template <int kVector>
@@ -22,6 +22,16 @@ __device__ __forceinline__ void store_vector(Ptr<float> to, const float (&values
     store(to, make_float4(values[0], values[1], values[2], values[3]));
   } else {
     to[0] = values[0];
+  }
+}
+
+/// Rounds to bf16.
+template <int kVector>
+__device__ __forceinline__ void store_vector(Ptr<bf16> to, const float (&values)[kVector]) {
+  if constexpr (kVector == 4) {
+    store(to, make_uint2(pack_bf16(values[0], values[1]), pack_bf16(values[2], values[3])));
+  } else {
+    to[0] = to_bf16(values[0]);
   }
 }
 

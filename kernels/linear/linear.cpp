@@ -6,28 +6,29 @@
 namespace bauta {
 namespace {
 
-Status check(const LinearShape& s) {
-  return check_sizes("linear",
-                     {{"batch", s.batch}, {"in_features", s.in_features}, {"out_features", s.out_features}});
+Status check(const Context& context, const LinearShape& s) {
+  BAUTA_TRY(check_sizes(
+      "linear", {{"batch", s.batch}, {"in_features", s.in_features}, {"out_features", s.out_features}}));
+  return check_precision("linear", context);
 }
 
 }  // namespace
 
 Status linear_forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                       const float* bias, float* y) {
-  BAUTA_TRY(check(s));
+  BAUTA_TRY(check(context, s));
   return BAUTA_PICK_BACKEND(context, linear_backend).forward(context, s, x, w, bias, y);
 }
 
 Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
                     float* dx) {
-  BAUTA_TRY(check(s));
+  BAUTA_TRY(check(context, s));
   return BAUTA_PICK_BACKEND(context, linear_backend).dgrad(context, s, dy, w, dx);
 }
 
 Status linear_wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x,
                     const float* dy, float* dw, float* dbias) {
-  BAUTA_TRY(check(s));
+  BAUTA_TRY(check(context, s));
   BAUTA_TRY(check_shards("linear_wgrad", shards, s.batch));
   return BAUTA_PICK_BACKEND(context, linear_backend).wgrad(context, s, shards, x, dy, dw, dbias);
 }

@@ -21,7 +21,7 @@ Status linear_forward(const Context&, const LinearShape&, const float* x, const 
 Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
 
 /// dw[o][i] = Σ_n dy[n][o]·x[n][i] and dbias[o] = Σ_n dy[n][o], n in the one order of summing. Overwrites
-/// both.
+/// both. In bf16 dy is rounded for dw alone.
 Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

@@ -35,6 +35,17 @@ TEST(Gpu, OneThatIsTooOldOrThatTheBuildHasNoKernelsForIsNamedWithTheFix) {
   EXPECT_TRUE(check_gpu({"NVIDIA H100", 90, 80 * kGiB}, true, "sm_90").ok());
 }
 
+TEST(Gpu, Bf16TakesTensorCoresAndKernelsThatKnowIt) {
+  EXPECT_TRUE(check_precision({"Tesla T4", 75, 16 * kGiB, 75}, Precision::fp32).ok());
+  EXPECT_EQ(check_precision({"Tesla T4", 75, 16 * kGiB, 75}, Precision::bf16).message(),
+            "Tesla T4 is sm_75, whose tensor cores have no bf16 (--precision bf16): "
+            "use a GPU of the Ampere generation or later, or --precision fp32");
+  EXPECT_EQ(check_precision({"NVIDIA H100", 90, 80 * kGiB, 75}, Precision::bf16).message(),
+            "this build's kernels are for sm_75, which has no bf16 (--precision bf16): "
+            "build with -DCMAKE_CUDA_ARCHITECTURES=90, or use --precision fp32");
+  EXPECT_TRUE(check_precision({"NVIDIA H100", 90, 80 * kGiB, 80}, Precision::bf16).ok());
+}
+
 TEST(Gpu, IsReadyOrSaysWhatToDo) {
   const auto gpu = Gpu::open();
   if (gpu.ok()) {

@@ -1,5 +1,7 @@
 #include "kernels/conv2d/conv2d.h"
 
+#include <array>
+
 #include "kernels/conv2d/conv2d_cases.h"
 #include "tests/kernels/op_test.h"
 
@@ -67,18 +69,24 @@ class Conv2dTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, Conv2dTest, ::testing::ValuesIn(machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Gpus, Conv2dTest, ::testing::ValuesIn(gpu_machines()), machine_name);
 
+void expect_equal(const Outputs& actual, const Outputs& expected, double tolerance) {
+  expect_close(actual.y, expected.y, tolerance);
+  expect_close(actual.dx, expected.dx, tolerance);
+  expect_close(actual.dw, expected.dw, 2 * tolerance);
+  expect_close(actual.dbias, expected.dbias, 2 * tolerance);
+}
+
+std::string words(const Conv2dShape& s) {
+  return ::testing::PrintToString(
+      std::array{s.in_h, s.in_w, s.in_channels, s.out_h, s.out_w, s.out_channels});
+}
+
 TEST_P(Conv2dTest, EqualsTheReference) {
   for (std::size_t i = 0; i < kConv2dCases.size(); ++i) {
     const Conv2dShape& s = kConv2dCases.at(i);
     if (GetParam().backend == Backend::simt && multiply_adds(s) > 40'000'000) continue;  // seconds
-    SCOPED_TRACE(::testing::Message() << s.in_h << "x" << s.in_w << "x" << s.in_channels << " to " << s.out_h
-                                      << "x" << s.out_w << "x" << s.out_channels);
-    const Outputs& expected = reference_outputs()[i];
-    const Outputs actual = run(runner_for(GetParam(), s).context(), Problem(s));
-    expect_close(actual.y, expected.y, 2e-6);
-    expect_close(actual.dx, expected.dx, 2e-6);
-    expect_close(actual.dw, expected.dw, 4e-6);
-    expect_close(actual.dbias, expected.dbias, 4e-6);
+    SCOPED_TRACE(words(s));
+    expect_equal(run(runner_for(GetParam(), s).context(), Problem(s)), reference_outputs()[i], 2e-6);
   }
 }
 
@@ -145,6 +153,26 @@ TEST_P(Conv2dTest, OneHotGradientGivesAKernelAndAPatch) {
   }
 }
 
+class Conv2dBf16Test : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dBf16Test);
+INSTANTIATE_TEST_SUITE_P(Machines, Conv2dBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+
+// What is summed are fp32 products of the rounded factors, without further loss. dbias is a row of wgrad's
+// product.
+TEST_P(Conv2dBf16Test, EqualsTheReferenceOnRoundedFactors) {
+  for (const Conv2dShape& s : kConv2dCases) {
+    if (multiply_adds(s) > 40'000'000) continue;  // seconds under simt
+    SCOPED_TRACE(words(s));
+    const Problem p(s);
+    Problem rounded(s);
+    rounded.x = rounded_to_bf16(p.x);
+    rounded.w = rounded_to_bf16(p.w);
+    rounded.dy = rounded_to_bf16(p.dy);
+    expect_equal(run(runner_for(GetParam(), s).context(), p), run(reference_context(), rounded),
+                 kTensorCoreTolerance);
+  }
+}
+
 TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {
   for (const Conv2dShape& s : {Conv2dShape{3, 7, 9, 5, 7, 3, 1, 1, 7, 9}, {1, 10, 12, 4, 6, 4, 3, 2, 4, 5}}) {
     Problem p(s);
@@ -181,6 +209,10 @@ TEST(Conv2dTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
   EXPECT_FALSE(conv2d_wgrad(reference_context(), {4, 1, 1, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value, &value,
                             &value, &value)
                    .ok());
+  Context bf16;
+  bf16.precision = Precision::bf16;
+  EXPECT_EQ(conv2d_dgrad(bf16, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).message(),
+            "conv2d: the CPU computes in fp32 alone (precision bf16): use precision fp32, or a GPU");
   EXPECT_FALSE(
       conv2d_dgrad({}, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).ok());  // no workspace
 }

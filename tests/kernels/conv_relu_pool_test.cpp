@@ -110,7 +110,7 @@ double convolution(const Problem& p, std::size_t i, int at) {
 }
 
 // The same winners, but where two values of a window differ by less than rounding; unused bits are zero.
-void expect_same_winners(const Problem& p, const Forward& actual, const Forward& expected) {
+void expect_same_winners(const Problem& p, const Forward& actual, const Forward& expected, double tolerance) {
   actual.argmax.check();
   double largest = 0;
   for (std::size_t i = 0; i < expected.y.size(); ++i) largest = std::fmax(largest, std::fabs(expected.y[i]));
@@ -118,7 +118,8 @@ void expect_same_winners(const Problem& p, const Forward& actual, const Forward&
     const int a = winner(p.s, actual.argmax, i);
     const int e = winner(p.s, expected.argmax, i);
     if (a != e) {
-      ASSERT_NEAR(convolution(p, i, a), convolution(p, i, e), 2e-6 * std::fmax(largest, 1.0)) << "at " << i;
+      ASSERT_NEAR(convolution(p, i, a), convolution(p, i, e), tolerance * std::fmax(largest, 1.0))
+          << "at " << i;
     }
   }
   const int used = p.s.out_channels % 4;
@@ -128,22 +129,27 @@ void expect_same_winners(const Problem& p, const Forward& actual, const Forward&
   }
 }
 
-// Holds a machine's three passes against the reference's; both backward passes are given the reference's y
-// and argmax.
-void expect_equals_reference(const Machine& machine, const Problem& p) {
+// Holds a machine's three passes on p against the reference's on `factors`, which are p's; both backward
+// passes are given the reference's y and argmax.
+void expect_equals_reference(const Machine& machine, const Problem& p, const Problem& factors,
+                             double tolerance) {
   SCOPED_TRACE(::testing::Message() << p.s.batch << "x" << p.s.in_h << "x" << p.s.in_w << "x"
                                     << p.s.in_channels << " to " << p.s.out_channels << ", kernel "
                                     << p.s.kernel << ", stride " << p.s.stride << ", pad " << p.s.pad);
   const Runner runner = runner_for(machine, p.s);
-  const Forward expected = forward(reference_context(), p);
+  const Forward expected = forward(reference_context(), factors);
   const Forward actual = forward(runner.context(), p);
-  expect_close(actual.y, expected.y, 2e-6);
-  expect_same_winners(p, actual, expected);
-  const Gradients expected_gradients = backward(reference_context(), p, expected);
+  expect_close(actual.y, expected.y, tolerance);
+  expect_same_winners(factors, actual, expected, tolerance);
+  const Gradients expected_gradients = backward(reference_context(), factors, expected);
   const Gradients actual_gradients = backward(runner.context(), p, expected);
-  expect_close(actual_gradients.dx, expected_gradients.dx, 2e-6);
-  expect_close(actual_gradients.dw, expected_gradients.dw, 4e-6);
-  expect_close(actual_gradients.dbias, expected_gradients.dbias, 4e-6);
+  expect_close(actual_gradients.dx, expected_gradients.dx, tolerance);
+  expect_close(actual_gradients.dw, expected_gradients.dw, 2 * tolerance);
+  expect_close(actual_gradients.dbias, expected_gradients.dbias, 2 * tolerance);
+}
+
+void expect_equals_reference(const Machine& machine, const Problem& p) {
+  expect_equals_reference(machine, p, p, 2e-6);
 }
 
 void expect_same_bits(const Forward& a, const Forward& b) {
@@ -230,6 +236,37 @@ TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
       ASSERT_EQ(winner(p.s, actual.argmax, i), winner(p.s, expected.argmax, i)) << "at " << i;
     }
   }
+}
+
+class ConvReluPoolBf16Test : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolBf16Test);
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+
+// What is summed are fp32 products of the rounded factors, without further loss. dbias is a row of wgrad's
+// product.
+TEST_P(ConvReluPoolBf16Test, EqualsTheReferenceOnRoundedFactors) {
+  for (const ConvReluPoolShape& s : cases(Backend::simt)) {
+    const Problem p(s);
+    Problem rounded(s);
+    rounded.x = rounded_to_bf16(p.x);
+    rounded.w = rounded_to_bf16(p.w);
+    rounded.dy = rounded_to_bf16(p.dy);
+    expect_equals_reference(GetParam(), p, rounded, kTensorCoreTolerance);
+  }
+}
+
+TEST_P(ConvReluPoolBf16Test, BitsOfASampleDoNotDependOnItsBatch) {
+  const Problem p({3, 8, 9, 17, 37, 3, 1, 1, 3, 4});
+  ConvReluPoolShape one = p.s;
+  one.batch = 1;
+  const Runner runner = runner_for(GetParam(), p.s);
+  const Forward all = forward(runner.context(), p);
+  const std::size_t y_size = all.y.size() / 3;
+  Guarded<float> y(y_size);
+  ASSERT_TRUE(conv_relu_pool_forward(runner.context(), one, p.x.data() + 2 * (p.x.size() / 3), p.w.data(),
+                                     p.bias.data(), y.data(), nullptr)
+                  .ok());
+  EXPECT_EQ(std::memcmp(y.data(), all.y.data() + 2 * y_size, y_size * sizeof(float)), 0);
 }
 
 class ConvReluPoolCpuTest : public ::testing::TestWithParam<Machine> {};
@@ -379,6 +416,12 @@ TEST(ConvReluPoolTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
   EXPECT_FALSE(conv_relu_pool_wgrad(reference_context(), {4, 2, 2, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value,
                                     &value, &value, &bits, &value, &value)
                    .ok());
+  Context bf16;
+  bf16.precision = Precision::bf16;
+  EXPECT_EQ(
+      conv_relu_pool_forward(bf16, {1, 2, 2, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value, &value, &bits)
+          .message(),
+      "conv_relu_pool: the CPU computes in fp32 alone (precision bf16): use precision fp32, or a GPU");
   EXPECT_FALSE(
       conv_relu_pool_forward({}, {1, 2, 2, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value, &value, &bits).ok());
 }

@@ -36,11 +36,11 @@ Outputs run(const Context& context, const Problem& p) {
   return out;
 }
 
-void expect_equal(const Outputs& actual, const Outputs& expected) {
-  expect_close(actual.y, expected.y, 2e-6);
-  expect_close(actual.dx, expected.dx, 2e-6);
-  expect_close(actual.dw, expected.dw, 2e-6);
-  expect_close(actual.dbias, expected.dbias, 2e-6);
+void expect_equal(const Outputs& actual, const Outputs& expected, double tolerance = 2e-6) {
+  expect_close(actual.y, expected.y, tolerance);
+  expect_close(actual.dx, expected.dx, tolerance);
+  expect_close(actual.dw, expected.dw, tolerance);
+  expect_close(actual.dbias, expected.dbias, tolerance);
 }
 
 class LinearTest : public ::testing::TestWithParam<Machine> {};
@@ -107,6 +107,30 @@ TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
   expect_same_bits(one.dbias, many.dbias);
 }
 
+class LinearBf16Test : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearBf16Test);
+INSTANTIATE_TEST_SUITE_P(Machines, LinearBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+
+// What is summed are fp32 products of the rounded factors, without further loss; dbias has no factors.
+TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
+  std::vector<LinearShape> cases(kLinearCases.begin(), kLinearCases.end());
+  cases.push_back({150, 72, 136});  // a batch of several tiles
+  for (const LinearShape& s : cases) {
+    SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
+    if (Index{s.batch} * s.in_features * s.out_features > 3'000'000) continue;  // seconds under simt
+    const Problem p(s);
+    Problem rounded(s);
+    rounded.x = rounded_to_bf16(p.x);
+    rounded.w = rounded_to_bf16(p.w);
+    rounded.dy = rounded_to_bf16(p.dy);
+    Outputs expected = run(reference_context(), rounded);
+    ASSERT_TRUE(linear_wgrad(reference_context(), s, p.shards, p.x.data(), p.dy.data(),
+                             Guarded<float>(p.w.size()).data(), expected.dbias.data())
+                    .ok());
+    expect_equal(run(Runner(GetParam()).context(), p), expected, kTensorCoreTolerance);
+  }
+}
+
 TEST(LinearReference, GradientsAgreeWithFiniteDifferences) {
   Problem p({3, 5, 7});
   const Context context = reference_context();
@@ -129,6 +153,10 @@ TEST(LinearTest, RefusesShapesAndShardsThatMakeNoSense) {
   float value = 0;
   EXPECT_EQ(linear_forward({}, {0, 1, 1}, &value, &value, &value, &value).message(),
             "linear: batch is 0: every size of a shape must be at least 1");
+  Context bf16;
+  bf16.precision = Precision::bf16;
+  EXPECT_EQ(linear_forward(bf16, {1, 1, 1}, &value, &value, &value, &value).message(),
+            "linear: the CPU computes in fp32 alone (precision bf16): use precision fp32, or a GPU");
   EXPECT_FALSE(linear_wgrad({}, {4, 1, 1}, Shards{5}, &value, &value, &value, &value).ok());
   EXPECT_FALSE(linear_wgrad({}, {4, 1, 1}, Shards{4, 0, 3}, &value, &value, &value, &value).ok());
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -21,12 +22,13 @@
 /// differences.
 namespace bauta::testing {
 
-/// A way to compute on this machine: backend, ISA and threads.
+/// A way to compute on this machine: backend, ISA, threads and precision.
 struct Machine {
   std::string name;  ///< "avx2_3threads"
   Isa isa;
   int threads;
   Backend backend = Backend::cpu;
+  Precision precision = Precision::fp32;
 
   friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
 };
@@ -53,7 +55,19 @@ inline std::vector<Machine> gpu_machines() {
   return all;
 }
 
-/// All of the above.
+/// What computes in bf16: simt, and a GPU where there is one whose tensor cores can.
+inline std::vector<Machine> bf16_machines() {
+  std::vector<Machine> all;
+#if defined(BAUTA_HAS_SIMT)
+  all.push_back({"simt_bf16", Isa::portable, 3, Backend::simt, Precision::bf16});
+#endif
+  if (const auto gpu = Gpu::open(); gpu.ok() && check_precision(gpu->info(), Precision::bf16).ok()) {
+    all.push_back({"cuda_bf16", Isa::portable, 1, Backend::cuda, Precision::bf16});
+  }
+  return all;
+}
+
+/// Those that compute in fp32.
 inline std::vector<Machine> all_machines() {
   std::vector<Machine> all = machines();
   for (const Machine& machine : gpu_machines()) all.push_back(machine);
@@ -67,6 +81,7 @@ class Runner {
       : pool_(machine.threads), workspace_(workspace_bytes) {
     context_.backend = machine.backend;
     context_.isa = machine.isa;
+    context_.precision = machine.precision;
     context_.pool = &pool_;
     if (machine.backend == Backend::cuda) {
       gpu_ = std::move(*Gpu::open());
@@ -123,6 +138,20 @@ inline Buffer<float> random_floats(std::size_t size, std::uint64_t seed) {
   Rng rng(seed, RngStream::init);
   for (float& value : values.span()) value = rng.uniform(-1.0F, 1.0F);
   return values;
+}
+
+/// Of products whose factors are bf16, against those of the rounded factors: products are exact and sums are
+/// fp32, but a tensor core cuts off what a sum has no bits for where fma rounds it.
+inline constexpr double kTensorCoreTolerance = 1e-5;
+
+/// Each rounded to bf16, to nearest and ties to even; none is a NaN.
+inline Buffer<float> rounded_to_bf16(const Buffer<float>& values) {
+  Buffer<float> rounded(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(values[i]);
+    rounded[i] = std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
+  }
+  return rounded;
 }
 
 /// Every |actual - expected| is at most `tolerance` times the largest |expected|; NaN equals NaN alone.

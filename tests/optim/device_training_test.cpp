@@ -19,6 +19,12 @@ constexpr int kBatch = 6;
 constexpr int kSteps = 8;
 constexpr int kSide = 12;
 
+Model convolutional_network() {
+  Model model("small", {kSide, kSide, 3}, {"a", "b", "c"});
+  model.conv2d("one", 8, 3, 1, 1).relu().maxpool(2).conv2d("two", 12, 3, 1, 1).relu().linear("three", 3);
+  return model;
+}
+
 Model network() {
   Model model("small", {kSide, kSide, 3}, {"a", "b", "c"});
   model.maxpool(2).linear("one", 20).relu().linear("two", 3);
@@ -45,13 +51,14 @@ Dataset pictures() {
 
 /// A network in training on one device.
 struct Training {
-  explicit Training(const Machine& machine, const OptimizerOptions& options = {})
+  explicit Training(const Machine& machine, const OptimizerOptions& options = {},
+                    const Model& model = network())
       : runner(machine),
-        step(make_step(runner.context(), options)),
+        step(make_step(runner.context(), options, model)),
         batch(runner.context(), data.all_pixels(), data.labels()) {}
 
-  static TrainingStep make_step(const Context& context, const OptimizerOptions& options) {
-    auto graph = Graph::create(context, network(), kBatch, GraphMode::training);
+  static TrainingStep make_step(const Context& context, const OptimizerOptions& options, const Model& model) {
+    auto graph = Graph::create(context, model, kBatch, GraphMode::training);
     std::vector<float> values(graph->parameter_values().size());
     initialize(graph->parameters(), 1, values);
     EXPECT_TRUE(copy_to_device<float>(context, values, graph->parameter_values()).ok());
@@ -135,6 +142,37 @@ TEST_P(DeviceTrainingTest, ALossThatIsNoNumberNamesTheLayer) {
   EXPECT_TRUE(
       result.status().message().starts_with("the loss is not a number at step 1, first in one.weight:"))
       << result.status().message();
+}
+
+class Bf16TrainingTest : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Bf16TrainingTest);
+INSTANTIATE_TEST_SUITE_P(Machines, Bf16TrainingTest, ::testing::ValuesIn(bf16_machines()), machine_name);
+
+// A factor is rounded by 2^-9 of itself at most, and the roundings of a sum are not all in one direction.
+TEST_P(Bf16TrainingTest, TheLossesAreNearThoseOfFp32) {
+  Training expected(kCpu, {}, convolutional_network());
+  Training actual(GetParam(), {}, convolutional_network());
+  const double first = expected.run(1, 1e-3F);
+  EXPECT_NEAR(actual.run(1, 1e-3F), first, 0x1p-8 * first);
+  double loss = first;
+  for (int step = 2; step <= 20; ++step) {
+    loss = expected.run(1, 1e-3F);
+    EXPECT_NEAR(actual.run(1, 1e-3F), loss, 0x1p-6 * first) << "step " << step;
+  }
+  EXPECT_LT(loss, 0.8 * first);
+}
+
+TEST_P(Bf16TrainingTest, ACheckpointGoesOnInFp32) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "last.safetensors";
+  Training first(GetParam());
+  first.run(3, 1e-3F);
+  ASSERT_TRUE(save_checkpoint(path, first.step, {}, "{}").ok());
+  Training second(kCpu);
+  ASSERT_TRUE(restore(*open_checkpoint(path), second.step).ok());
+  second.steps_done = 3;
+  const double loss = first.run(1, 1e-3F);
+  EXPECT_NEAR(second.run(1, 1e-3F), loss, 0x1p-8 * loss);
 }
 
 }  // namespace

@@ -65,22 +65,42 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
   expect_what_was_said(log);
 }
 
-// One step of training of the study's whole network: its convolutions' share of it.
-TEST(SimtWork, simt_TheStudysConvolutionsMoveWhatTheySay) {
-  constexpr int kImages = 4;
+/// The launches of one step of training of the study's whole network that are convolutions' and linear
+/// layers'.
+std::vector<LaunchCounts> products_of_a_step(int images, Precision precision) {
   Log log;
   const Counting counting;
-  const Context context = counting.context(log);
-  auto graph = Graph::create(context, *zoo_model("study"), kImages, GraphMode::training);
+  Context context = counting.context(log);
+  context.precision = precision;
+  auto graph = Graph::create(context, *zoo_model("study"), images, GraphMode::training);
   auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
   auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
-  const std::vector<std::uint8_t> pixels(kImages * 100 * 100 * 3);
-  const std::vector<std::int32_t> labels(kImages);
+  const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(images) * 100 * 100 * 3);
+  const std::vector<std::int32_t> labels(static_cast<std::size_t>(images));
   const auto loss = step->run(testing::WholeBatch(context, pixels, labels).get(), 1, 1e-5F);
-  ASSERT_TRUE(loss.ok()) << loss.status().message();
-  std::erase_if(log.launches, [](const LaunchCounts& launch) { return !launch.kernel.starts_with("conv"); });
-  EXPECT_EQ(log.launches.size(), 3U + 2U + 3U + 3U);
-  for (const LaunchCounts& launch : log.launches) expect_counts(launch);
+  EXPECT_TRUE(loss.ok()) << loss.status().message();
+  std::erase_if(log.launches, [](const LaunchCounts& launch) {
+    return !launch.kernel.starts_with("conv") && !launch.kernel.starts_with("linear");
+  });
+  EXPECT_EQ(log.launches.size(), 3U + 2U + 3U + 3U + 2U * 4U);
+  return log.launches;
+}
+
+TEST(SimtWork, simt_TheStudysProductsMoveWhatTheySay) {
+  for (const LaunchCounts& launch : products_of_a_step(4, Precision::fp32)) {
+    expect_counts(launch);
+    EXPECT_EQ(launch.mma, 0U);
+  }
+}
+
+TEST(SimtWork, simt_TheStudysProductsInBf16MoveWhatTheySay) {
+  for (const LaunchCounts& launch : products_of_a_step(2, Precision::bf16)) {
+    expect_counts(launch);
+    const bool sum = launch.kernel.ends_with("_sums") || launch.kernel == "linear_bias_gradient";
+    EXPECT_EQ(launch.mma == 0, sum);
+    // An mma has 2048 products; those that lie outside of the matrices come on top.
+    EXPECT_GE(2048 * static_cast<double>(launch.mma), launch.work.multiply_adds);
+  }
 }
 
 TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {

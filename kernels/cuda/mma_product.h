@@ -1,0 +1,186 @@
+#pragma once
+
+#include "kernels/cuda/product.h"
+
+/// The product on tensor cores (see product.h). A warp computes kWarpRows x kWarpColumns of its tile by
+/// products of 16x8 with 16 k (mma.sync), whose fragments it takes from the slices with ldmatrix: for 64x32,
+/// and 16 k, 6 ldmatrix feed 16 mma. The next slice is read into registers while the present one is
+/// multiplied, and rounded and stored when that is done, so that a slice costs one barrier. Rows of a slice
+/// are 8 elements apart from their length, an odd number of 16 bytes, so that the eight rows of an ldmatrix
+/// lie in different banks, and so do those that half a warp writes at once. Before sm_80, whose tensor cores
+/// have no bf16, these kernels are not to be launched (check_precision).
+namespace bauta::BAUTA_DEVICE {
+
+/// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines
+/// by 8 k follow one another by lines first; for its b they do by k, so that fragments 0 and 1 are the first
+/// eight lines' and 2 and 3 the others'.
+template <Lying kLying, bool kOfB, class Slice>
+__device__ __forceinline__ void load_lines(unsigned (&fragments)[4], Slice&& slice, int line, int k,
+                                           int lane) {
+  const int low = lane / 8 % 2 * 8;
+  const int high = lane / 16 * 8;
+  const int first_line = line + (kOfB ? high : low);
+  const int first_k = k + (kOfB ? low : high);
+  if constexpr (kLying == Lying::along_k) {
+    load_matrices(fragments, &slice[first_line + lane % 8][first_k]);
+  } else {
+    load_matrices<true>(fragments, &slice[first_k + lane % 8][first_line]);
+  }
+}
+
+/// Adds the part's share of Σ_k a[row][k]·b[k][column] over one slice to the warp's sums, as mma has them.
+template <Lying kA, Lying kB, class Tile, class A, class B>
+__device__ __forceinline__ void multiply_slice(A&& a, B&& b, const typename Tile::Thread& thread,
+                                               typename Tile::Sums& sums) {
+  constexpr int kShare = Tile::kDepth / Tile::kParts;
+#pragma unroll
+  for (int i = 0; i < kShare; i += 16) {
+    const int k = thread.part * kShare + i;
+    unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r)
+      load_lines<kA, false>(as[r], a, thread.warp_row + 16 * r, k, thread.lane);
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; f += 2)
+      load_lines<kB, true>(bs[f / 2], b, thread.warp_column + 8 * f, k, thread.lane);
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r) {
+#pragma unroll
+      for (int f = 0; f < Tile::kSumFours; ++f) {
+        const unsigned of_f[2] = {bs[f / 2][f % 2 * 2], bs[f / 2][f % 2 * 2 + 1]};
+        mma_bf16(sums[r][f], as[r], of_f);
+      }
+    }
+  }
+}
+
+/// From an mma's sums, two columns of two rows, to four columns of one row: lanes side by side exchange
+/// halves.
+template <class Tile>
+__device__ __forceinline__ void gather_fours(int lane, typename Tile::Sums& sums) {
+  const bool odd = lane % 2 == 1;
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; ++r) {
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) {
+      float(&c)[4] = sums[r][f];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const float other = __shfl_xor_sync(~0U, odd ? c[i] : c[2 + i], 1);
+        c[2 + i] = odd ? c[2 + i] : other;
+        c[i] = odd ? other : c[i];
+      }
+    }
+  }
+}
+
+/// A thread's vectors of an operand, between memory and shared memory.
+template <class Operand>
+class Staged {
+ public:
+  __device__ __forceinline__ explicit Staged(const Operand& operand) : operand_(operand) {}
+
+  __device__ __forceinline__ void fetch(int k) {
+    if (!operand_.moves) return;
+    const auto from = operand_.from(k);
+#pragma unroll
+    for (int i = 0; i < Turn::kCount; ++i) vectors_[i] = from(Turn::row(i)).fetch();
+  }
+  template <class Slice>
+  __device__ __forceinline__ void put(Slice&& slice) const {
+    if (!operand_.moves) return;
+#pragma unroll
+    for (int i = 0; i < Turn::kCount; ++i) vectors_[i].put(slice, Turn::row(i), Turn::column());
+  }
+
+ private:
+  using Turn = typename Operand::Turn;
+  using Vector = decltype(std::declval<Operand>().from(0)(0).fetch());
+
+  const Operand& operand_;
+  Vector vectors_[Turn::kCount];
+};
+
+template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_>
+struct MmaTile {
+  static constexpr int kRows = kRows_;
+  static constexpr int kColumns = kColumns_;
+  static constexpr int kDepth = kDepth_;  // of a slice
+  static constexpr int kWarpRows = kWarpRows_;
+  static constexpr int kWarpColumns = kWarpColumns_;
+  static constexpr int kAcross = kColumns / kWarpColumns;
+  static constexpr int kPartThreads = kRows / kWarpRows * kAcross * 32;
+  static constexpr int kParts = kProductThreads / kPartThreads;
+  static constexpr int kSumRows = kWarpRows / 16;
+  static constexpr int kSumFours = kWarpColumns / 8;
+  /// Of a thread's registers, those with vectors on their way and with sums.
+  static constexpr int kRegisters = (kRows + kColumns) * kDepth / kProductThreads + kSumRows * kSumFours * 4;
+  static constexpr bool kTakesMore = kRegisters >= 80;
+  static_assert(kDepth % (16 * kParts) == 0 && kWarpRows % 16 == 0 && kWarpColumns % 16 == 0);
+
+  using Sums = float[kSumRows][kSumFours][4];
+
+  static constexpr int kPad = 8;
+  template <Lying kLying>
+  using A = Shared<bf16, 2, kLying == Lying::along_k ? kRows : kDepth,
+                   (kLying == Lying::along_k ? kDepth : kRows) + kPad>;
+  template <Lying kLying>
+  using B = Shared<bf16, 2, kLying == Lying::along_k ? kColumns : kDepth,
+                   (kLying == Lying::along_k ? kDepth : kColumns) + kPad>;
+
+  /// A thread's first row of a slice whose rows are written by kLanes threads each. Those that half a warp
+  /// writes at once are as far apart, of eight, as can be.
+  template <int kLanes>
+  __device__ __forceinline__ static int first_row(int row) {
+    constexpr int kAtOnce = at_once(kLanes);
+    return row / 8 * 8 + row % kAtOnce * (8 / kAtOnce) + row % 8 / kAtOnce;
+  }
+  static constexpr int at_once(int lanes) { return lanes < 16 ? 16 / lanes : 1; }
+  /// Rows of a slice, neighbours, that a warp moves at once, `lanes` threads each.
+  static constexpr int side_by_side(int lanes) { return lanes < 32 ? 32 / lanes / at_once(lanes) : 1; }
+
+  /// The tile's rows in the order in which the four of a thread are neighbours.
+  __device__ __forceinline__ static int in_fours(int row) {
+    static_assert(kSumRows == 4);
+    return row / 64 * 64 + row % 16 * 4 + row % 64 / 16;
+  }
+
+  struct Thread {
+    int part = thread_of_block() / kPartThreads;
+    int of_part = thread_of_block() % kPartThreads;
+    int lane = thread_of_block() % 32;
+    int warp_row = of_part / 32 / kAcross * kWarpRows;
+    int warp_column = of_part / 32 % kAcross * kWarpColumns;
+
+    __device__ __forceinline__ int row(int r) const { return warp_row + r * 16 + lane % 2 * 8 + lane / 4; }
+    __device__ __forceinline__ int column(int f) const { return warp_column + f * 8 + lane % 4 / 2 * 4; }
+  };
+
+  /// The tile's product over k in [begin, end).
+  template <Lying kA, Lying kB, class ASlices, class BSlices, class OfA, class OfB>
+  __device__ __forceinline__ static void multiply(ASlices&& a_slices, BSlices&& b_slices, int begin, int end,
+                                                  const OfA& of_a, const OfB& of_b, const Thread& thread,
+                                                  Sums& sums) {
+    Staged a(of_a);
+    Staged b(of_b);
+    int stage = 0;
+    if (begin < end) {
+      a.fetch(begin), b.fetch(begin);
+      a.put(a_slices[stage]), b.put(b_slices[stage]);
+      __syncthreads();
+    }
+#pragma unroll 1
+    for (int k = begin; k < end; k += kDepth) {
+      const bool more = k + kDepth < end;
+      if (more) a.fetch(k + kDepth), b.fetch(k + kDepth);
+      multiply_slice<kA, kB, MmaTile>(a_slices[stage], b_slices[stage], thread, sums);
+      stage ^= 1;
+      if (more) a.put(a_slices[stage]), b.put(b_slices[stage]);
+      __syncthreads();
+    }
+    gather_fours<MmaTile>(thread.lane, sums);
+    add_parts<MmaTile>(thread, sums);
+  }
+};
+
+}  // namespace bauta::BAUTA_DEVICE

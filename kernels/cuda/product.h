@@ -1,0 +1,205 @@
+#pragma once
+
+#include "kernels/cuda/vectors.h"
+
+/// What the kernels share that compute a product of matrices, c[m][n] = Σ_k a[m][k]·b[k][n], by tiles of c.
+/// A block of 128 threads computes a tile. Slices of a and b, some k deep, pass through shared memory, two in
+/// flight. What the tile's type says: the rows and columns of c, the depth of a slice, how slices lie in
+/// shared memory (A, B), and who has which sums (Thread, Sums):
+///
+///   FmaTile (conv2d_product.h)  fp32: slices are copied as they are (cp.async), products are fma
+///   MmaTile (mma_product.h)     bf16: slices are rounded on their way, products are the tensor cores'
+///
+/// Of c, a thread has fours of neighbouring columns: sums[r][f] is at row(r), from column(f) on. Where there
+/// are few sums for 128 threads, the block's parts take their share of every slice, and are added up at the
+/// end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
+namespace bauta::BAUTA_DEVICE {
+
+inline constexpr int kProductThreads = 128;  // of a block
+
+__device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
+
+/// How a slice of a matrix lies in shared memory: as rows along k, one for each line (row or column) of the
+/// tile, or as rows across k.
+enum class Lying { along_k, across_k };
+
+/// The vectors that a thread moves of a slice that is kRows rows of kColumns: kCount, one each of its rows,
+/// all at the same column. A vector may be put into kEach rows; then rows are counted by so many.
+template <class Tile, int kVector, int kRows, int kColumns, int kEach = 1>
+struct Turn {
+  static constexpr int kLanes = kColumns / kVector;
+  static constexpr int kStep = kProductThreads / kLanes;
+  static constexpr int kCount = ceil_div(kRows / kEach, kStep);
+
+  __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * kVector; }
+  __device__ __forceinline__ static int row(int i) {
+    const int row = thread_of_block() / kLanes;
+    return (kEach == 1 ? Tile::template first_row<kLanes>(row) : row) + i * kStep;
+  }
+  /// Whether there is a row(0), for this thread.
+  __device__ __forceinline__ static bool any() { return kStep <= kRows / kEach || row(0) < kRows / kEach; }
+};
+
+/// A matrix of the product, as a thread moves it to shared memory: for the slice at k, from(k)(row) is the
+/// vector that goes to this row of its turn.
+template <class Turn_, class From>
+struct Operand {
+  using Turn = Turn_;
+  From from;
+  bool moves;  ///< false: this thread leaves its part of the slices as it is
+};
+template <class Turn, class From>
+__device__ __forceinline__ Operand<Turn, From> operand(const From& from, bool moves = Turn::any()) {
+  return {from, moves};
+}
+
+/// A vector of an operand that has been read.
+template <int kVector>
+struct Values {
+  float values[kVector] = {};
+
+  template <class Slice>
+  __device__ __forceinline__ void put(Slice&& slice, int row, int column) const {
+    store_vector(&slice[row][column], values);
+  }
+};
+
+/// A vector of an operand that lies in memory; or zeros, where it is not valid.
+template <int kVector>
+struct Address {
+  Ptr<const float> array;
+  Index offset;  ///< of the vector in the array, if it is valid
+  bool valid;
+
+  /// Starts copying it.
+  template <class Slice>
+  __device__ __forceinline__ void copy(Slice&& slice, int row, int column) const {
+    cp_async<4 * kVector>(&slice[row][column], array + (valid ? offset : 0), valid ? 4 * kVector : 0);
+  }
+  __device__ __forceinline__ Values<kVector> fetch() const {
+    Values<kVector> result;
+    if (valid) load_vector(result.values, array + offset);
+    return result;
+  }
+};
+
+/// The operand that is a matrix [depth][lines], from line `first` on; zeros outside of it. Whole vectors need
+/// lines that are a multiple of kVector.
+template <class Tile, int kVector, int kTileLines>
+__device__ __forceinline__ auto across_operand(Ptr<const float> matrix, int depth, int lines, int first) {
+  using Rows = Turn<Tile, kVector, Tile::kDepth, kTileLines>;
+  const int line = first + Rows::column();
+  return operand<Rows>([=](int k) {
+    return [=](int row) {
+      return Address<kVector>{matrix, Index{k + row} * lines + line, k + row < depth && line < lines};
+    };
+  });
+}
+
+/// The same of a matrix [lines][depth], along its depth.
+template <class Tile, int kVector, int kTileLines>
+__device__ __forceinline__ auto along_operand(Ptr<const float> matrix, int depth, int lines, int first) {
+  using Rows = Turn<Tile, kVector, kTileLines, Tile::kDepth>;
+  return operand<Rows>([=](int k) {
+    const int from_k = k + Rows::column();
+    return [=](int row) {
+      const int line = first + row;
+      return Address<kVector>{matrix, Index{line} * depth + from_k, line < lines && from_k < depth};
+    };
+  });
+}
+
+/// Adds the sums of a tile's parts to those of part 0, in order.
+template <class Tile>
+__device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+  if constexpr (Tile::kParts > 1) {
+    constexpr int kFours = Tile::kSumFours;
+    constexpr int kCount = Tile::kSumRows * kFours * 4;
+    __shared__ Shared<float, kCount, Tile::kPartThreads> shares;
+#pragma unroll 1
+    for (int part = 1; part < Tile::kParts; ++part) {
+      if (thread.part == part) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i)
+          shares[i][thread.of_part] = sums[i / 4 / kFours][i / 4 % kFours][i % 4];
+      }
+      __syncthreads();
+      if (thread.part == 0) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i)
+          sums[i / 4 / kFours][i / 4 % kFours][i % 4] += shares[i][thread.of_part];
+      }
+      __syncthreads();
+    }
+  }
+}
+
+/// Reads four neighbouring channels, or the first `left` of them if they are no whole vector, and zeros.
+template <int kVector>
+__device__ __forceinline__ void load_channels(float (&to)[4], Ptr<const float> from, int left) {
+  if constexpr (kVector == 4) {
+    load_vector(to, from);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) to[i] = i < left ? from[i] : 0.0F;
+  }
+}
+
+/// Writes four neighbouring channels, or the first `left` of them if they are no whole vector.
+template <int kVector>
+__device__ __forceinline__ void store_channels(Ptr<float> to, const float (&values)[4], int left) {
+  if constexpr (kVector == 4) {
+    store_vector(to, values);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (i < left) to[i] = values[i];
+    }
+  }
+}
+
+/// Adds to each of the thread's sums the bias of its column; bias may be null, and counts as zeros.
+template <int kVector, class Tile>
+__device__ __forceinline__ void add_biases(const typename Tile::Thread& thread, typename Tile::Sums& sums,
+                                           int first_n, int columns, Ptr<const float> bias) {
+  if (!bias) return;
+#pragma unroll
+  for (int f = 0; f < Tile::kSumFours; ++f) {
+    const int n = first_n + thread.column(f);
+    if (n >= columns) continue;
+    float biases[4];
+    load_channels<kVector>(biases, bias + n, columns - n);
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[r][f][i] += biases[i];
+    }
+  }
+}
+
+/// Writes the tile's sums, four neighbouring columns or the `columns` - n that are left: those of row m to
+/// to[offset(m)] and on, nowhere where that is negative. Part 0 has them all.
+template <int kVector, class Tile, class Offset>
+__device__ __forceinline__ void store_sums(const typename Tile::Thread& thread,
+                                           const typename Tile::Sums& sums, int first_n, int columns,
+                                           Ptr<float> to, const Offset& offset) {
+  if (thread.part != 0) return;
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; ++r) {
+    const Index row = offset(thread.row(r));
+    if (row < 0) continue;
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) {
+      const int n = first_n + thread.column(f);
+      if (n < columns) store_channels<kVector>(to + (row + n), sums[r][f], columns - n);
+    }
+  }
+}
+
+template <class Tile>
+dim3 tiles_of(int rows, int columns, int depth) {
+  return dim3(static_cast<unsigned>(ceil_div(rows, Tile::kRows)),
+              static_cast<unsigned>(ceil_div(columns, Tile::kColumns)), static_cast<unsigned>(depth));
+}
+
+}  // namespace bauta::BAUTA_DEVICE
