@@ -54,7 +54,7 @@ const char* remedy(const std::string& key) {
 
 }  // namespace
 
-std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o) {
+std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o, Precision precision) {
   Json config{{"model", model.name()},
               {"graph", graph_to_json(model)},
               {"classes", model.classes()},
@@ -70,7 +70,8 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"optimizer", optimizer_json(o.optimizer)},
               {"shuffle", o.shuffle},
               {"init", o.init},
-              {"max-steps", o.max_steps}};
+              {"max-steps", o.max_steps},
+              {"precision", precision_name(precision)}};
   return config.dump();
 }
 
@@ -105,7 +106,7 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
   for (const auto& [key, value] : wanted.items()) {
     const auto found = kept.find(key);
     const Json before = found == kept.end() ? Json() : *found;
-    if (before == value) continue;
+    if (before == value || key == "precision") continue;
     const bool grows = key == "epochs" && before.is_number_integer() && before.get<int>() < value.get<int>();
     if (!grows || wanted.at("schedule") == "cosine") return refuse(key, before, value, path);
   }

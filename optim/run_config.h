@@ -13,11 +13,11 @@ namespace bauta {
 /// Everything that a run's result depends on, as one line of JSON: the options, the network's graph and
 /// classes, and the data set's fingerprint. What may change between a run and its resumption (threads,
 /// save_every) is left out.
-std::string run_config(const Model&, const Dataset&, const TrainOptions&);
+std::string run_config(const Model&, const Dataset&, const TrainOptions&, Precision);
 
 /// Fails, naming the option and both values, where the run that `kept` describes cannot go on as `wanted`:
-/// everything must be equal but `epochs`, which may grow, though not under a cosine schedule, which it would
-/// bend. `path` is where `kept` was read.
+/// everything must be equal but `precision`, since checkpoints are fp32 in each, and `epochs`, which may
+/// grow, though not under a cosine schedule, which it would bend. `path` is where `kept` was read.
 Status check_resumable(const std::string& kept, const std::string& wanted, const std::string& path);
 
 /// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks run

@@ -417,7 +417,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
       TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights), communicator);
   if (!step.ok()) return step.status();
 
-  const std::string config = run_config(named, data, options);
+  const std::string config = run_config(named, data, options, context.precision);
   BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
   auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
   if (!start.ok()) return start.status();

@@ -133,6 +133,7 @@ Result<int> run_bench(const BenchArguments& arguments) {
     Json json = {{"model", model->name()},
                  {"batch", arguments.batch},
                  {"device", machine->description()},
+                 {"precision", precision_name(machine->context().precision)},
                  {"threads", machine->threads()},
                  {"isa", isa_name(machine->context().isa)},
                  {"rounds", kRounds},

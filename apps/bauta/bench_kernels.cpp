@@ -19,6 +19,8 @@ constexpr const char* kExamples = R"(Examples:
       What each CUDA kernel of one training step of the study's network asks of memory, counted under simt.
   bauta bench kernels --batch 1 --gpu a100
       One image, which takes a second instead of half a minute; microseconds of another GPU.
+  bauta bench kernels --precision bf16
+      The kernels that use tensor cores; mma counts their products of 16x8 with 16.
   bauta bench kernels --json | jq '.[] | select(.moved > 1.1 * .said)'
 
 A row is a launch. asked: bytes that its threads ask of global memory. moved: bytes in the 32-byte sectors that its warps'
@@ -33,13 +35,14 @@ struct GpuPeak {
   double memory;         ///< B/s, of the data sheet
   double cache;          ///< B/s of the second-level cache
   double multiply_adds;  ///< fp32, per second: half the data sheet's FLOP/s
+  double tensor;         ///< the same in bf16 on tensor cores, dense
 };
 
 // Caches: A100, 5120 bytes a clock at 1.41 GHz (NVIDIA's A100 whitepaper); H100, as Chips and Cheese measured
 // a PCIe card.
 constexpr std::array kPeaks = {
-    GpuPeak{"h100", 3.35e12, 5.5e12, 33.5e12},   // SXM5
-    GpuPeak{"a100", 2.039e12, 7.2e12, 9.75e12},  // SXM4, 80 GB
+    GpuPeak{"h100", 3.35e12, 5.5e12, 33.5e12, 495e12},   // SXM5
+    GpuPeak{"a100", 2.039e12, 7.2e12, 9.75e12, 156e12},  // SXM4, 80 GB
 };
 
 struct KernelsArguments {
@@ -52,7 +55,8 @@ struct KernelsArguments {
 double microseconds(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
   const double again = std::max(0.0, launch.moved_bytes() - launch.work.floor);
   const double memory = launch.work.floor / gpu.memory + again / gpu.cache;
-  return 1e6 * std::max(memory, launch.work.multiply_adds / gpu.multiply_adds);
+  const double per_second = launch.mma > 0 ? gpu.tensor : gpu.multiply_adds;
+  return 1e6 * std::max(memory, launch.work.multiply_adds / per_second);
 }
 
 double asked_bytes(const simt::LaunchCounts& launch) {

@@ -152,9 +152,15 @@ Json machine_json(const Machine& machine) {
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
   Json features = Json::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
-  return {{"version", kVersion}, {"devices", devices_json()}, {"isa", isa_name(machine.context().isa)},
-          {"isas", isas},        {"precision", "fp32"},       {"threads", machine.threads()},
-          {"ranks", 1},          {"compiler", kCompiler},     {"build_type", kBuildType},
+  return {{"version", kVersion},
+          {"devices", devices_json()},
+          {"isa", isa_name(machine.context().isa)},
+          {"isas", isas},
+          {"precision", precision_name(machine.context().precision)},
+          {"threads", machine.threads()},
+          {"ranks", 1},
+          {"compiler", kCompiler},
+          {"build_type", kBuildType},
           {"features", features}};
 }
 

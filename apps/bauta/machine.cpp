@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "apps/bauta/command.h"
+
 namespace bauta {
 namespace {
 
@@ -18,6 +20,13 @@ Status check_simt() {
   return Status::error("this build has no simt", "--device simt",
                        "build with -DBAUTA_SIMT=ON, or use --device cpu");
 #endif
+}
+
+// Why a CPU was taken is empty, or auto's reason.
+Status refuse_bf16_on_cpu(const std::string& why) {
+  return Status::usage("the CPU computes in fp32 alone",
+                       "--precision bf16" + (why.empty() ? "" : ", where auto took the CPU: " + why),
+                       "use --precision fp32, or --device cuda on a machine with a GPU");
 }
 
 }  // namespace
@@ -46,6 +55,9 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda", "simt", "auto"}))
       ->type_name("NAME")
       ->capture_default_str();
+  add_choice<Precision>(app, "--precision", options.precision,
+                        {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
+                        "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
   app.add_option("--threads", options.threads,
                  "threads that compute (default: the cores this process may use)")
       ->check(CLI::Range(1, kMaxThreads))
@@ -70,8 +82,10 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   machine.pool_ = std::make_unique<ThreadPool>(
       options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks_on_host));
   machine.context_.isa = *isa;
+  machine.context_.precision = options.precision;
   machine.context_.pool = machine.pool_.get();
   std::string device = fmt::format("cpu, ISA {}", isa_name(*isa));
+  std::string why_cpu;
   if (options.device == "simt") {
     BAUTA_TRY(check_simt());
     machine.context_.backend = Backend::simt;
@@ -79,16 +93,20 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   } else if (options.device != "cpu") {
     const Status opened = machine.open_gpu(options.rank_on_host);
     if (opened.ok()) {
+      BAUTA_TRY(check_precision(machine.gpu_->info(), options.precision));
       device = fmt::format("cuda ({})", gpu_words(machine.gpu_->info()));
     } else if (options.device == "auto") {
-      device = fmt::format("cpu (auto: {}), ISA {}", why_no_gpu(opened), isa_name(*isa));
+      why_cpu = why_no_gpu(opened);
+      device = fmt::format("cpu (auto: {}), ISA {}", why_cpu, isa_name(*isa));
     } else {
       return opened;
     }
   }
-  machine.description_ =
-      fmt::format("device {}, precision fp32, {} thread{}, {} rank{}", device, machine.threads(),
-                  machine.threads() == 1 ? "" : "s", options.ranks, options.ranks == 1 ? "" : "s");
+  if (options.precision == Precision::bf16 && machine.context_.backend == Backend::cpu)
+    return refuse_bf16_on_cpu(why_cpu);
+  machine.description_ = fmt::format(
+      "device {}, precision {}, {} thread{}, {} rank{}", device, precision_name(options.precision),
+      machine.threads(), machine.threads() == 1 ? "" : "s", options.ranks, options.ranks == 1 ? "" : "s");
   return machine;
 }
 

@@ -10,9 +10,10 @@
 
 namespace bauta {
 
-/// --device and --threads.
+/// --device, --precision and --threads.
 struct DeviceOptions {
   std::string device = "auto";
+  Precision precision = Precision::fp32;
   int threads = 0;        ///< 0: the cores that this process may use, shared among the ranks on this host
   int ranks = 1;          ///< processes of the run
   int ranks_on_host = 1;  ///< those on this host
@@ -24,9 +25,9 @@ void add_device_options(CLI::App&, DeviceOptions&);
 /// Who computes: the device and the threads that were asked for.
 class Machine {
  public:
-  /// Fails where the device or the ISA that BAUTA_ISA names cannot be had. `auto` is the GPU where there is
-  /// one, else the CPU. Of several GPUs a rank takes the one with its number on the host; a single one is
-  /// taken for the rank's own, as launchers may let each see.
+  /// Fails where the device or the ISA that BAUTA_ISA names cannot be had, or the device has not the
+  /// precision. `auto` is the GPU where there is one, else the CPU. Of several GPUs a rank takes the one with
+  /// its number on the host; a single one is taken for the rank's own, as launchers may let each see.
   static Result<Machine> open(const DeviceOptions&);
 
   /// Valid while the machine lives.

@@ -72,6 +72,17 @@ class Devices(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \(--device cuda\): [^\n]+, or use --device cpu\n$")
 
+    def test_bf16_on_a_cpu_is_an_error_naming_the_fix(self):
+        result = run("info", "--device", "cpu", "--precision", "bf16")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr, "bauta: error: the CPU computes in fp32 alone (--precision bf16): "
+                                        "use --precision fp32, or --device cuda on a machine with a GPU\n")
+        result = run("info", "--precision", "bf16")
+        if result.returncode == 0:
+            self.assertRegex(result.stdout, r"runs on +device cuda \([^\n]+, precision bf16, ")
+        else:
+            self.assertRegex(result.stderr, r"\(--precision bf16(, where auto took the CPU: [^\n]+)?\): [^\n]+\n$")
+
     def test_an_instruction_set_that_there_is_not_is_an_error(self):
         result = run("info", env={"BAUTA_ISA": "avx1024"})
         self.assertEqual(result.returncode, 2)

@@ -10,6 +10,7 @@
 #include "engine/core/rng.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
+#include "optim/run_config.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/kernels/op_test.h"
 
@@ -200,6 +201,16 @@ TEST_F(TrainerTest, EpochsMayGrow) {
   must_run(o);
   must_run(options("whole"));
   expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST(CheckResumable, ThePrecisionMayChange) {
+  const std::string kept = R"({"lr":0.1,"precision":"fp32","schedule":"constant"})";
+  EXPECT_TRUE(
+      check_resumable(kept, R"({"lr":0.1,"precision":"bf16","schedule":"constant"})", "last.safetensors")
+          .ok());
+  EXPECT_FALSE(
+      check_resumable(kept, R"({"lr":0.2,"precision":"bf16","schedule":"constant"})", "last.safetensors")
+          .ok());
 }
 
 TEST_F(TrainerTest, RefusesToResumeAnotherRun) {
