@@ -1,3 +1,4 @@
+#include "kernels/conv2d/conv2d_backends.h"
 #include "kernels/conv2d/conv2d_work.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
 
@@ -104,18 +105,6 @@ struct WindowValues {
   }
 };
 
-// dgrad: one corner of them.
-template <int kVector>
-struct CornerValues {
-  WindowValues<kVector> window;
-  int corner;
-
-  template <class Slice>
-  __device__ __forceinline__ void put(Slice&& slice, int row, int column) const {
-    window.at(corner).put(slice, row, column);
-  }
-};
-
 // A vector of an operand that is computed from what is read; `read` makes it.
 template <class Read>
 struct Computed {
@@ -132,7 +121,7 @@ __device__ __forceinline__ Computed<Read> computed(const Read& read) {
   return {read};
 }
 
-// The gradient of the convolution's output, which is never stored.
+// The gradient of the convolution's output, in its pooled form.
 struct PooledGradient {
   Ptr<const float> dy, y;
   Ptr<const std::uint8_t> argmax;
@@ -148,28 +137,6 @@ struct PooledGradient {
     result.winners = argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4];
     if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
     return result;
-  }
-
-  // dgrad: places in the gradient, whose pixel is the sample's first window.
-  __device__ __forceinline__ Place place(int n, int i, int j) const {
-    return {n * (s.out_h >> 1) * (s.out_w >> 1), i, j, 0};
-  }
-  __device__ __forceinline__ Place step(int rows, int columns, int channel) const {
-    return {0, rows, columns, channel};
-  }
-  template <int kVector>
-  __device__ __forceinline__ auto vector(const Place& at) const {
-    return computed([=, this] {
-      CornerValues<kVector> result{{}, (at.i & 1) * 2 + (at.j & 1)};
-      if (inside(at, s.out_h, s.out_w)) {
-        result.window = read<kVector>(at.pixel + (at.i >> 1) * (s.out_w >> 1) + (at.j >> 1), at.channel);
-      }
-      if constexpr (kVector == 1) {  // too many for a thread to keep what they are computed from
-        return result.window.at(result.corner);
-      } else {
-        return result;
-      }
-    });
   }
 
   // wgrad: positions are counted by windows, so that a slice holds all four of each.
@@ -193,21 +160,30 @@ struct PooledGradient {
   }
 };
 
-/// A tile of dx, of one phase. The gradient is expanded as it is copied to shared memory, its zeros are
-/// multiplied: 1.3 and 0.15 G fma for the study's second and third layer, batch 32. To skip the zeros would
-/// leave a quarter, but which sums of a tile an element belongs to would depend on its channel: that takes a
-/// branch per window and channel for a whole warp, instead of this product. MB of sectors read, mostly from
-/// caches, 245 and 16, and written 9 and 4.3. Bound by fma and the issue of instructions (a third of the
-/// inner loop expands); the argmax of neighbouring windows is not together (2x to 4x its sectors, a seventh
-/// of what is read). In bf16, 315 and 20 MB are moved: a warp takes 619 instructions for a slice of conv2, of
-/// which 16 are mma, since each of its taps reads and expands the same windows again.
-template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
-    dgrad_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> dy,
-                 Global<const float> y, Global<const std::uint8_t> argmax, Global<const float> w,
-                 Global<float> dx) {
-  const PooledGradient gradient{dy, y, argmax, s, windows};
-  dgrad_tile<kVector, kOutVector, Tile>(s, by_channels, gradient, w, dx);
+constexpr int kExpandThreads = 256;  // of a block
+
+/// dgrad's first half: a thread writes a window's neighbouring channels at its four positions of the
+/// convolution, for conv2d's dgrad to read. Reads dy, y and argmax once and writes four times y: 26 and 1.6
+/// MB for the study's second and third layer, batch 32: bound by memory, or by the second-level cache that
+/// holds them. With it conv2d's dgrad moves 183 MB for the second layer (in bf16 204); to expand each tap's
+/// gradients on their way to shared memory moved 253 (315), and was a third of the inner loop's instructions
+/// (nine in ten). The zeros are multiplied: to skip them would leave a quarter, but which sums of a tile an
+/// element belongs to would depend on its channel.
+template <int kVector>
+__global__ void __launch_bounds__(kExpandThreads)
+    expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, Global<const float> dy,
+                    Global<const float> y, Global<const std::uint8_t> argmax, Global<float> dz) {
+  const int i = static_cast<int>(blockIdx.x) * kExpandThreads + thread_of_block();
+  if (i >= vectors) return;
+  const auto place = by_vectors.divide(i);
+  const int o = place.remainder * kVector;
+  const auto window = PooledGradient{dy, y, argmax, s, windows}.template read<kVector>(place.quotient, o);
+  const auto at = windows.position(place.quotient);
+#pragma unroll
+  for (int corner = 0; corner < 4; ++corner) {
+    const Index pixel = (Index{at.n} * s.out_h + 2 * at.i + corner / 2) * s.out_w + 2 * at.j + corner % 2;
+    store_vector(dz + (pixel * s.out_channels + o), window.at(corner).values);
+  }
 }
 
 /// A block's share of a tile of dw and dbias, over a range of windows. A slice holds the gradients of whole
@@ -258,29 +234,6 @@ Work pooled_forward_work(const ConvReluPoolShape& shape, int vector) {
                             sizes.y_bytes() + argmax_moved);
 }
 
-// Of a kernel's columns, the part that meets runs of pixels an odd number of positions from where they begin.
-double odd_columns(const Conv2dShape& s) {
-  int odd = 0;
-  for (int column = 0; column < s.kernel; ++column) {
-    const int phase = (column - s.pad + s.kernel * s.stride) % s.stride;
-    odd += (column - s.pad - phase) / s.stride % 2 != 0 ? 1 : 0;
-  }
-  return double{1} * odd / s.kernel;
-}
-
-// A run of pixels that a warp reads at once meets half as many windows, and one more where it is odd.
-template <class Tile>
-Work pooled_dgrad_work(const ConvReluPoolShape& shape, int vector) {
-  const Conv2dShape s = convolution(shape);
-  const double pixels = Tile::side_by_side(Tile::kDepth / vector);
-  const double windows = pixels / 2 + odd_columns(s);
-  const double runs = pairs_inside(s) * s.out_channels / Tile::kDepth / pixels;
-  const double stride = std::min(32, shape.argmax_stride());  // bytes, a sector at most
-  const double sectors = 1 + (windows - 1) * stride / 32;
-  const double moved = runs * (2 * windows * 4 * Tile::kDepth + 32 * sectors);
-  return dgrad_work<Tile>(s, Sizes(shape).gradient_bytes(), moved);
-}
-
 template <class Tile>
 Work pooled_wgrad_work(const ConvReluPoolShape& shape, int vector) {
   const Conv2dShape s = convolution(shape);
@@ -311,22 +264,26 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
   });
 }
 
-Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
-             const std::uint8_t* argmax, const float* w, float* dx, std::byte*) {
-  const Conv2dShape s = convolution(shape);
-  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", s));
+template <int kVector>
+Status expand(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
+              const std::uint8_t* argmax, float* dz) {
   const Sizes sizes(shape);
-  return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<kOutVector>(
-        context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
-          return launch(context,
-                        {"conv_relu_pool_dgrad", dgrad_grid<Tile>(s), kProductThreads, 0,
-                         pooled_dgrad_work<Tile>(shape, kOutVector)},
-                        dgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
-                        Divisor(s.out_channels), global(dy, sizes.y), global(y, sizes.y),
-                        global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
-        });
-  });
+  const Index vectors = sizes.y / kVector;
+  const auto blocks = static_cast<unsigned>((vectors + kExpandThreads - 1) / kExpandThreads);
+  const double bytes = sizes.gradient_bytes() + 4 * sizes.y_bytes();
+  return launch(context, {"conv_relu_pool_expand", blocks, kExpandThreads, 0, {bytes, bytes}},
+                expand_gradient<kVector>, static_cast<int>(vectors), Divisor(shape.out_channels / kVector),
+                convolution(shape), Grid(shape.out_h, shape.out_w), global(dy, sizes.y), global(y, sizes.y),
+                global(argmax, sizes.argmax), global(dz, 4 * sizes.y));
+}
+
+Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
+             const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
+  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", convolution(shape)));
+  auto* dz = reinterpret_cast<float*>(workspace);
+  BAUTA_TRY(shape.out_channels % 4 == 0 ? expand<4>(context, shape, dy, y, argmax, dz)
+                                        : expand<1>(context, shape, dy, y, argmax, dz));
+  return conv2d_backend.dgrad(context, convolution(shape), dz, w, dx);
 }
 
 Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shards&, const float* x,
@@ -352,7 +309,9 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
                                  partial_sums_work(context.precision, s), s, partial, dw, dbias);
 }
 
-std::size_t workspace(const ConvReluPoolShape& s, int) { return wgrad_workspace(convolution(s)); }
+std::size_t workspace(const ConvReluPoolShape& s, int) {
+  return std::max(wgrad_workspace(convolution(s)), 4 * static_cast<std::size_t>(Sizes(s).y) * sizeof(float));
+}
 
 }  // namespace
 
