@@ -185,9 +185,7 @@ std::vector<Command> bench_commands(CLI::App& app) {
   train->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*train, arguments->device);
   std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }}};
-#if defined(BAUTA_HAS_SIMT)
   commands.push_back(bench_kernels_command(*bench));
-#endif
   return commands;
 }
 

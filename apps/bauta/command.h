@@ -24,7 +24,6 @@ Command classify_command(CLI::App& app);
 Command info_command(CLI::App& app);
 std::vector<Command> data_commands(CLI::App& app);
 std::vector<Command> bench_commands(CLI::App& app);
-/// Where the build has simt.
 Command bench_kernels_command(CLI::App& bench);
 
 /// Exit code of a run that a signal stopped, as shells have it for Ctrl-C.

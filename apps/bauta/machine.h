@@ -33,6 +33,8 @@ class Machine {
   /// Valid while the machine lives.
   const Context& context() const { return context_; }
   int threads() const { return pool_->size(); }
+  /// The GPU that computes; null where none does.
+  const GpuInfo* gpu() const { return gpu_ ? &gpu_->info() : nullptr; }
   /// What a run says first: "device cpu, ISA avx2, precision fp32, 2 threads, 1 rank".
   const std::string& description() const { return description_; }
 

@@ -1,0 +1,94 @@
+#include "apps/bauta/kernel_counts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/bauta/bench_step.h"
+#include "apps/bauta/terminal.h"
+#include "kernels/simt/log.h"
+#include "layers/zoo.h"
+
+namespace bauta {
+namespace {
+
+double microseconds(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
+  const double again = std::max(0.0, launch.moved_bytes() - launch.work.floor);
+  const double memory = launch.work.floor / gpu.memory + again / gpu.cache;
+  const double per_second = launch.mma > 0 ? gpu.tensor : gpu.multiply_adds;
+  return 1e6 * std::max(memory, launch.work.multiply_adds / per_second);
+}
+
+double asked_bytes(const simt::LaunchCounts& launch) {
+  double bytes = 0;
+  for (const simt::SiteCount& site : launch.sites) {
+    if (site.space == simt::Space::global) bytes += static_cast<double>(site.bytes);
+  }
+  return bytes;
+}
+
+std::string size_text(const simt::dim3& size) { return fmt::format("{}x{}x{}", size.x, size.y, size.z); }
+
+Json launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
+  Json json = {{"kernel", launch.kernel},
+               {"grid", size_text(launch.grid)},
+               {"block", size_text(launch.block)},
+               {"asked", asked_bytes(launch)},
+               {"moved", launch.moved_bytes()},
+               {"bank_conflict_degree", launch.bank_conflict_degree()},
+               {"mma", launch.mma},
+               {"barriers", launch.barriers}};
+  if (launch.work.moved > 0) {
+    json["said"] = launch.work.moved;
+    json["floor"] = launch.work.floor;
+    json["multiply_adds"] = launch.work.multiply_adds;
+    json["microseconds"] = microseconds(launch, gpu);
+  }
+  return json;
+}
+
+std::vector<std::string> launch_row(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
+  const auto megabytes = [](double bytes) { return fmt::format("{:.3f}", bytes / 1e6); };
+  const auto if_said = [&](std::string text) { return launch.work.moved > 0 ? std::move(text) : "-"; };
+  return {launch.kernel,
+          size_text(launch.grid),
+          size_text(launch.block),
+          megabytes(asked_bytes(launch)),
+          megabytes(launch.moved_bytes()),
+          if_said(megabytes(launch.work.moved)),
+          if_said(megabytes(launch.work.floor)),
+          fmt::format("{:.2f}", launch.bank_conflict_degree()),
+          std::to_string(launch.mma),
+          std::to_string(launch.barriers),
+          if_said(fmt::format("{:.2f}", microseconds(launch, gpu)))};
+}
+
+}  // namespace
+
+Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu, bool json) {
+  const auto model = zoo_model(zoo_names().front());
+  if (!model.ok()) return model.status();
+  simt::Log log;
+  Context context = machine.context();
+  context.simt_log = &log;
+  auto step = make_bench_step(context, *model, batch);
+  if (!step.ok()) return step.status();
+  const auto data = RandomBatch::create(context, *model, batch);
+  if (!data.ok()) return data.status();
+  if (const auto loss = step->run(data->step_batch(), 1, 1e-5F); !loss.ok()) return loss.status();
+
+  if (json) {
+    Json rows = Json::array();
+    for (const auto& launch : log.launches) rows.push_back(launch_json(launch, gpu));
+    print_json(rows);
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "asked MB", "moved MB", "said MB",
+                                                 "floor MB", "banks", "mma", "barriers",
+                                                 fmt::format("us on {}", gpu.name)}};
+  for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
+  fmt::print("one training step of the {} network, batch {}\n{}", model->name(), batch, table(rows));
+  return 0;
+}
+
+}  // namespace bauta

@@ -1,0 +1,144 @@
+#include "apps/bauta/kernel_times.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "apps/bauta/bench_step.h"
+#include "apps/bauta/terminal.h"
+#include "kernels/cuda/launch_times.h"
+#include "kernels/peak/gpu_peak.h"
+#include "layers/zoo.h"
+
+namespace bauta {
+namespace {
+
+constexpr int kTensorCores = 80;  // the capability that has them for bf16
+
+/// What the GPU was measured to do at most, per second.
+struct Ceilings {
+  double memory = 0;         ///< bytes
+  double cache = 0;          ///< bytes, of the second-level cache
+  double multiply_adds = 0;  ///< fp32
+  double products = 0;       ///< multiply-adds in bf16 on tensor cores; 0: it has none
+};
+
+Result<Ceilings> measure_ceilings(Context context, int capability) {
+  auto memory = DeviceBuffer<float>::create(context, kPeakFloats);
+  if (!memory.ok()) return memory.status();
+  LaunchTimes times;
+  context.launch_times = &times;
+  BAUTA_TRY(launch_peak_kernels(context, memory->span(), capability >= kTensorCores));
+  Ceilings ceilings;
+  for (const LaunchTime& time : times.launches) {
+    if (time.kernel == "peak_fma") ceilings.multiply_adds = time.work.multiply_adds / time.seconds;
+    if (time.kernel == "peak_mma") ceilings.products = time.work.multiply_adds / time.seconds;
+    if (time.kernel == "peak_memory") ceilings.memory = time.work.moved / time.seconds;
+    if (time.kernel == "peak_cache") ceilings.cache = time.work.moved / time.seconds;
+  }
+  return ceilings;
+}
+
+Result<std::vector<LaunchTime>> time_step(Context context, int batch) {
+  LaunchTimes times;
+  context.launch_times = &times;
+  const auto model = zoo_model(zoo_names().front());
+  if (!model.ok()) return model.status();
+  auto step = make_bench_step(context, *model, batch);
+  if (!step.ok()) return step.status();
+  const auto data = RandomBatch::create(context, *model, batch);
+  if (!data.ok()) return data.status();
+  // Parameters change by every repeat of the optimiser's kernel: their values do not matter.
+  BAUTA_TRY(step->start(data->step_batch(), 1, 1e-5F));
+  BAUTA_TRY(step->finish().status());
+  return times.launches;
+}
+
+/// The shortest time that the ceilings leave a launch: its floor from memory and what else it moves from the
+/// second-level cache, or its multiply-adds, whichever takes longer.
+struct Roof {
+  double seconds;
+  const char* bound;
+};
+
+Roof roof_of(const LaunchTime& time, const Ceilings& ceilings, bool tensor) {
+  const double again = std::max(0.0, time.work.moved - time.work.floor);
+  const double moving = time.work.floor / ceilings.memory + again / ceilings.cache;
+  const double computing = time.work.multiply_adds / (tensor ? ceilings.products : ceilings.multiply_adds);
+  if (computing > moving) return {computing, tensor ? "tensor cores" : "fma"};
+  return {moving, 2 * time.work.floor / ceilings.memory > moving ? "memory" : "cache"};
+}
+
+std::string size_text(const std::array<unsigned, 3>& size) {
+  return fmt::format("{}x{}x{}", size[0], size[1], size[2]);
+}
+
+Json launch_json(const LaunchTime& time, const Roof& roof) {
+  return {{"kernel", time.kernel},
+          {"grid", size_text(time.grid)},
+          {"block", size_text(time.block)},
+          {"microseconds", time.seconds * 1e6},
+          {"moved", time.work.moved},
+          {"floor", time.work.floor},
+          {"multiply_adds", time.work.multiply_adds},
+          {"roof_microseconds", roof.seconds * 1e6},
+          {"bound_by", roof.bound}};
+}
+
+std::vector<std::string> launch_row(const LaunchTime& time, const Roof& roof) {
+  const auto per_second = [&](double amount) { return fmt::format("{:.0f}", amount / time.seconds / 1e9); };
+  return {time.kernel,
+          size_text(time.grid),
+          size_text(time.block),
+          fmt::format("{:.2f}", time.seconds * 1e6),
+          per_second(2 * time.work.multiply_adds),
+          per_second(time.work.moved),
+          per_second(time.work.floor),
+          fmt::format("{:.2f}", roof.seconds * 1e6),
+          fmt::format("{:.0f} %", 100 * roof.seconds / time.seconds),
+          roof.bound};
+}
+
+}  // namespace
+
+Result<int> time_kernels(const Machine& machine, int batch, bool json) {
+  const auto ceilings = measure_ceilings(machine.context(), machine.gpu()->capability);
+  if (!ceilings.ok()) return ceilings.status();
+  const auto launches = time_step(machine.context(), batch);
+  if (!launches.ok()) return launches.status();
+  Json all = Json::array();
+  std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "us", "GFLOP/s", "moved GB/s",
+                                                 "floor GB/s", "roof us", "of roof", "bound by"}};
+  double seconds = 0;
+  for (const LaunchTime& time : *launches) {
+    const bool tensor = machine.context().precision == Precision::bf16;
+    const Roof roof = roof_of(time, *ceilings, tensor);
+    all.push_back(launch_json(time, roof));
+    rows.push_back(launch_row(time, roof));
+    seconds += time.seconds;
+  }
+  if (json) {
+    print_json({{"device", machine.description()},
+                {"batch", batch},
+                {"ceilings",
+                 {{"memory", ceilings->memory},
+                  {"cache", ceilings->cache},
+                  {"multiply_adds", ceilings->multiply_adds},
+                  {"products", ceilings->products}}},
+                {"launches", all}});
+    return 0;
+  }
+  fmt::print(
+      "measured: memory {:.0f} GB/s, second-level cache {:.0f} GB/s, fp32 {:.1f} TFLOP/s, bf16 by mma {:.1f} "
+      "TFLOP/s\n",
+      ceilings->memory / 1e9, ceilings->cache / 1e9, 2 * ceilings->multiply_adds / 1e12,
+      2 * ceilings->products / 1e12);
+  fmt::print("one training step of batch {}: {:.1f} us in its kernels\n{}", batch, seconds * 1e6,
+             table(rows));
+  return 0;
+}
+
+}  // namespace bauta
