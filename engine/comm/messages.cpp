@@ -105,39 +105,46 @@ class MessageCommunicator final : public Communicator {
     if (status_.ok()) messages_->close();
   }
 
-  // Recursive doubling: with a partner 1, 2, 4 ... ranks away each rank exchanges what it has and adds it up,
-  // so that after the last exchange all have the sum of one binary tree over the ranks. Ranks beyond the
-  // largest power of two first hand theirs over and get the sum back at the end. Both partners add the same
-  // two numbers, which has the same bits in either order.
+  // Ranks beyond the largest power of two first hand theirs over and get the sum back at the end.
   template <class T>
   Status sum(std::span<T> values) {
+    const int paired = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
     std::vector<T> theirs(std::min(kChunkBytes / sizeof(T), values.size()));
-    return for_each_chunk(
-        values, [&](std::span<T> chunk) { return sum_chunk(chunk, std::span(theirs).first(chunk.size())); });
+    return for_each_chunk(values, [&](std::span<T> chunk) -> Status {
+      const auto bytes = std::as_writable_bytes(chunk);
+      if (rank() >= paired) {
+        BAUTA_TRY(messages_->exchange(rank() - paired, bytes, {}));
+        return messages_->exchange(rank() - paired, {}, bytes);
+      }
+      const bool has_extra = rank() + paired < size();
+      if (has_extra) BAUTA_TRY(add_from(rank() + paired, {}, chunk, std::span(theirs)));
+      BAUTA_TRY(sum_among(paired, 1, chunk, std::span(theirs)));
+      return has_extra ? messages_->exchange(rank() + paired, bytes, {}) : Status();
+    });
   }
 
+  // Recursive halving and doubling: with a partner `distance` ranks away each rank keeps one half of what it
+  // has, gives the other and adds what it gets; the sums of that half over all pairs of pairs made, the
+  // partners give each other theirs. Every number is the sum of one binary tree over the ranks: neighbours,
+  // then pairs of neighbours, and so on. Which partner adds two numbers does not change their sum's bits.
   template <class T>
-  Status sum_chunk(std::span<T> values, std::span<T> theirs) {
-    const auto mine = std::as_writable_bytes(values);
-    const auto from_partner = std::as_writable_bytes(theirs);
-    const auto add = [&] {
-      for (std::size_t i = 0; i < values.size(); ++i) values[i] += theirs[i];
-    };
-    const int paired = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
-    if (rank() >= paired) {
-      BAUTA_TRY(messages_->exchange(rank() - paired, mine, {}));
-      return messages_->exchange(rank() - paired, {}, mine);
-    }
-    const bool has_extra = rank() + paired < size();
-    if (has_extra) {
-      BAUTA_TRY(messages_->exchange(rank() + paired, {}, from_partner));
-      add();
-    }
-    for (int distance = 1; distance < paired; distance *= 2) {
-      BAUTA_TRY(messages_->exchange(rank() ^ distance, mine, from_partner));
-      add();
-    }
-    return has_extra ? messages_->exchange(rank() + paired, mine, {}) : Status();
+  Status sum_among(int ranks, int distance, std::span<T> values, std::span<T> theirs) {
+    if (distance == ranks) return {};
+    const int partner = rank() ^ distance;
+    std::span<T> kept = values.first(values.size() / 2);
+    std::span<T> given = values.subspan(values.size() / 2);
+    if (partner < rank()) std::swap(kept, given);
+    BAUTA_TRY(add_from(partner, std::as_bytes(given), kept, theirs));
+    BAUTA_TRY(sum_among(ranks, 2 * distance, kept, theirs));
+    return messages_->exchange(partner, std::as_bytes(kept), std::as_writable_bytes(given));
+  }
+
+  // Sends `out` and adds what the partner sends to `values`; `theirs` is room for it.
+  template <class T>
+  Status add_from(int partner, std::span<const std::byte> out, std::span<T> values, std::span<T> theirs) {
+    BAUTA_TRY(messages_->exchange(partner, out, std::as_writable_bytes(theirs.first(values.size()))));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += theirs[i];
+    return {};
   }
 
   // From rank 0: 1, 2, 4 ... ranks have the bytes and hand them to as many more.

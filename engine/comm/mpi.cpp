@@ -2,6 +2,7 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <thread>
@@ -11,9 +12,10 @@
 namespace bauta {
 namespace {
 
-// Between two looks at a message that is under way: as good as at once beside a training step, and the core
-// stays free to compute.
-constexpr std::chrono::microseconds kNap{20};
+// Between two looks at a message that is under way. The first is as good as at once beside a training step;
+// the longer a partner is late, the longer the core is left to compute.
+constexpr std::chrono::microseconds kShortestNap{20};
+constexpr std::chrono::microseconds kLongestNap{320};
 
 Status check(int code, const char* call) {
   if (code == MPI_SUCCESS) return {};
@@ -47,10 +49,11 @@ class MpiMessages final : public Messages {
     if (!out.empty()) {
       BAUTA_MPI(MPI_Isend, out.data(), count(out), MPI_BYTE, partner, 0, MPI_COMM_WORLD, &requests[1]);
     }
-    for (int done = 0;;) {
+    int done = 0;
+    for (auto nap = kShortestNap;; nap = std::min(2 * nap, kLongestNap)) {
       BAUTA_MPI(MPI_Testall, 2, requests.data(), &done, MPI_STATUSES_IGNORE);
       if (done != 0) return {};
-      std::this_thread::sleep_for(kNap);
+      std::this_thread::sleep_for(nap);
     }
   }
 
