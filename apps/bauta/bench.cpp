@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <numeric>
 
@@ -37,10 +36,6 @@ struct BenchArguments {
   DeviceOptions device;
 };
 
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 /// Multiplications and additions of one image's training step when every layer is computed densely: forward,
 /// weight gradient and data gradient cost the same, and the first layer has no data gradient.
 Result<double> dense_flop(const Model& model) {
@@ -69,21 +64,13 @@ class Bench {
   /// Seconds per step, the mean over `steps` steps.
   Result<double> round(int steps) {
     const double start = seconds_now();
-    for (int i = 0; i < steps; ++i) {
-      BAUTA_TRY(step_.start(data_.step_batch(), ++steps_done_, kLr));
-      BAUTA_TRY(finish_steps(step_.most_unfinished() - 1));
-    }
-    BAUTA_TRY(finish_steps(0));
+    for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(step_, data_.step_batch(), ++steps_done_, kLr));
+    BAUTA_TRY(finish_steps(step_, 0));
     return (seconds_now() - start) / steps;
   }
 
  private:
   static constexpr float kLr = 1e-5F;
-
-  Status finish_steps(int left) {
-    while (step_.unfinished() > left) BAUTA_TRY(step_.finish().status());
-    return {};
-  }
 
   TrainingStep step_;
   RandomBatch data_;
@@ -174,7 +161,9 @@ Result<int> run_bench(const BenchArguments& arguments) {
 std::vector<Command> bench_commands(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measures speed");
   bench->require_subcommand(1);
-  bench->footer("Examples:\n  bauta bench train\n  bauta bench train --json | jq .images_per_second");
+  bench->footer(
+      "Examples:\n  bauta bench train\n  bauta bench train --json | jq .images_per_second\n  bauta bench "
+      "epoch");
   CLI::App* train = bench->add_subcommand("train", "Measures how fast the study's network trains");
   train->footer(kExamples);
   auto arguments = std::make_shared<BenchArguments>();
@@ -184,7 +173,8 @@ std::vector<Command> bench_commands(CLI::App& app) {
       ->capture_default_str();
   train->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*train, arguments->device);
-  std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }}};
+  std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }},
+                                   bench_epoch_command(*bench)};
   commands.push_back(bench_kernels_command(*bench));
   return commands;
 }

@@ -1,23 +1,31 @@
 #include "apps/bauta/bench_step.h"
 
+#include <chrono>
+#include <numeric>
+
 #include "engine/core/rng.h"
 
 namespace bauta {
 
-Result<RandomBatch> RandomBatch::create(const Context& context, const Model& model, int batch) {
+RandomImages random_images(const Model& model, int count) {
   Rng rng(0, RngStream::augment);
-  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(batch) *
-                                   static_cast<std::size_t>(model.input().count()));
-  for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
-  RandomBatch result;
+  RandomImages images;
+  images.pixels.resize(static_cast<std::size_t>(count) * static_cast<std::size_t>(model.input().count()));
+  for (std::uint8_t& byte : images.pixels) byte = static_cast<std::uint8_t>(rng.below(256));
   const auto classes = static_cast<std::uint32_t>(model.classes().size());
-  for (int n = 0; n < batch; ++n) {
-    result.labels_.push_back(static_cast<std::int32_t>(rng.below(classes)));
-    result.places_.push_back(n);
-  }
-  auto images = DeviceBuffer<std::uint8_t>::create(context, pixels.size());
+  for (int n = 0; n < count; ++n) images.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
+  return images;
+}
+
+Result<RandomBatch> RandomBatch::create(const Context& context, const Model& model, int batch) {
+  RandomImages random = random_images(model, batch);
+  RandomBatch result;
+  result.labels_ = std::move(random.labels);
+  result.places_.resize(result.labels_.size());
+  std::iota(result.places_.begin(), result.places_.end(), 0);
+  auto images = DeviceBuffer<std::uint8_t>::create(context, random.pixels.size());
   if (!images.ok()) return images.status();
-  BAUTA_TRY(copy_to_device<std::uint8_t>(context, pixels, images->span()));
+  BAUTA_TRY(copy_to_device<std::uint8_t>(context, random.pixels, images->span()));
   result.images_ = std::move(*images);
   return result;
 }
@@ -32,7 +40,8 @@ DeviceBatch RandomBatch::step_batch() const {
   return batch;
 }
 
-Result<TrainingStep> make_bench_step(const Context& context, const Model& model, int batch) {
+Result<TrainingStep> make_bench_step(const Context& context, const Model& model, int batch,
+                                     Communicator& communicator) {
   auto graph = Graph::create(context, model, batch, GraphMode::training);
   if (!graph.ok()) return graph.status();
   std::vector<float> values(graph->parameter_values().size());
@@ -41,7 +50,21 @@ Result<TrainingStep> make_bench_step(const Context& context, const Model& model,
   auto optimizer = make_optimizer(context, {}, values.size());
   if (!optimizer.ok()) return optimizer.status();
   return TrainingStep::create(std::move(*graph), std::move(*optimizer),
-                              std::vector<float>(model.classes().size(), 1.0F));
+                              std::vector<float>(model.classes().size(), 1.0F), communicator);
+}
+
+Status start_step(TrainingStep& training, const DeviceBatch& batch, int step, float lr) {
+  BAUTA_TRY(training.start(batch, step, lr));
+  return finish_steps(training, training.most_unfinished() - 1);
+}
+
+Status finish_steps(TrainingStep& training, int left) {
+  while (training.unfinished() > left) BAUTA_TRY(training.finish().status());
+  return {};
+}
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace bauta

@@ -7,6 +7,13 @@
 
 namespace bauta {
 
+/// Random images and labels.
+struct RandomImages {
+  std::vector<std::uint8_t> pixels;  ///< [N, height, width, channels]
+  std::vector<std::int32_t> labels;  ///< [N]
+};
+RandomImages random_images(const Model&, int count);
+
 /// Random images and labels, as many as one batch, on a device.
 class RandomBatch {
  public:
@@ -20,7 +27,16 @@ class RandomBatch {
   std::vector<std::int32_t> places_;
 };
 
-/// Training of a network from random weights by Adam, every class weighing alike.
-Result<TrainingStep> make_bench_step(const Context&, const Model&, int batch);
+/// Training of a network from random weights by Adam, every class weighing alike; `batch` images of each
+/// rank.
+Result<TrainingStep> make_bench_step(const Context&, const Model&, int batch, Communicator& = alone());
+
+/// Starts a step, and finishes earlier ones until no more are unfinished than a device needs.
+Status start_step(TrainingStep&, const DeviceBatch&, int step, float lr);
+/// Finishes steps until no more than `left` are unfinished.
+Status finish_steps(TrainingStep&, int left);
+
+/// A clock that only goes forward.
+double seconds_now();
 
 }  // namespace bauta

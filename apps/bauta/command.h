@@ -24,6 +24,7 @@ Command classify_command(CLI::App& app);
 Command info_command(CLI::App& app);
 std::vector<Command> data_commands(CLI::App& app);
 std::vector<Command> bench_commands(CLI::App& app);
+Command bench_epoch_command(CLI::App& bench);
 Command bench_kernels_command(CLI::App& bench);
 
 /// Exit code of a run that a signal stopped, as shells have it for Ctrl-C.

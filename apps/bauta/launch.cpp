@@ -116,6 +116,7 @@ Status start_ranks(int ranks, std::vector<std::string> line) {
     }
     children[rank] = *pid;
   }
+  ::unsetenv(kPeersVariable);
   return {};
 }
 
@@ -162,9 +163,11 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
   BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, words) : start_ranks(ranks, words));
-  std::signal(SIGINT, pass_on);
-  std::signal(SIGTERM, pass_on);
+  const auto on_interrupt = std::signal(SIGINT, pass_on);
+  const auto on_terminate = std::signal(SIGTERM, pass_on);
   const int code = wait_for_children();
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_terminate);
   if (code != 0) (*watch)->wait_for_the_others();
   if (code != 0 && !(*watch)->anyone_joined()) {
     return Status::error(std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +

@@ -1,4 +1,5 @@
 """bauta train on several processes: the same run as on one, faults, and what is refused."""
+import json
 import math
 import os
 import re
@@ -7,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, run
@@ -317,6 +319,39 @@ class Refusals(RanksTest):
         (self.work / "run/thesis.txt").write_text("years")
         self.refused(self.command(self.work / "run", "--devices", 2), self.work / "run", code=2)
         self.assertEqual([p.name for p in (self.work / "run").iterdir()], ["thesis.txt"])
+
+
+class BenchEpoch(unittest.TestCase):
+    def test_the_parts_of_an_epoch_add_up_and_ranks_are_set_against_one_and_the_model(self):
+        result = run("bench", "epoch", "--devices", "cpu,cpu:2,cuda:8", "--steps", 5, "--threads", 1, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = json.loads(result.stdout)
+        one, two, eight = found["rows"]
+        for row in found["rows"]:
+            self.assertAlmostEqual(row["train_seconds"] + row["val_seconds"], row["epoch_seconds"])
+            self.assertAlmostEqual(row["images_per_second"] * row["epoch_seconds"], 95000)
+            self.assertIsNone(row["val_acc"])
+        self.assertIsNone(one["efficiency"])
+        self.assertAlmostEqual(two["efficiency"], one["epoch_seconds"] / 2 / two["epoch_seconds"])
+        self.assertEqual([row["how"] for row in [one, two]], ["measured, 5 of 2,672 steps"] * 2)
+        self.assertGreater(two["sums_ms"], 0)
+        self.assertGreaterEqual(two["waited_ms"], 0)
+        self.assertEqual([(s["ranks"], s["threads"]) for s in found["scaling"]], [(1, 1), (2, 1)])
+        self.assertTrue(0 < found["scaling"][1]["speed_up"] < 100 and found["scaling"][1]["fma_speed_up"] > 0)
+
+    def test_gpus_that_are_not_at_hand_are_marked_as_projected_with_what_was_assumed(self):
+        if run("info", "--device", "cuda").returncode == 0:
+            return
+        result = run("bench", "epoch", "--devices", "cuda:8", "--steps", 5)
+        self.assertRegex(result.stdout, r"\ncuda:8 .* PROJECTED, not measured: 8 x this cpu\n")
+        self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
+        self.assertIn("study, best epoch", result.stdout)
+
+    def test_what_is_no_list_of_devices(self):
+        for devices, batch in [("gpu", 32), ("cpu:9", 32), ("cpu:x", 32), ("cpu:3", 2)]:
+            result = run("bench", "epoch", "--devices", devices, "--batch", batch)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertRegex(result.stderr, r"^bauta: error: [^\n]+: use [^\n]+\n$")
 
 
 # What mpirun starts a host's daemon with, in place of ssh: the host's name is its address.

@@ -1,0 +1,258 @@
+#include "apps/bauta/measure_epoch.h"
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "apps/bauta/bench_step.h"
+#include "apps/bauta/terminal.h"
+#include "engine/data/image_feed.h"
+#include "layers/zoo.h"
+#include "optim/predict.h"
+
+namespace bauta {
+namespace {
+
+constexpr int kImages = 1024;  // that differ: more than caches hold
+constexpr int kWarmUpSteps = 5;
+constexpr int kRounds = 15;
+constexpr double kSeconds = 10;     // of training that are measured
+constexpr double kPartSeconds = 1;  // of a part's steps without sums
+constexpr int kSums = 20;
+constexpr float kLr = 1e-5F;
+
+/// A communicator that keeps the time of another's sums.
+class TimedSums final : public Communicator {
+ public:
+  explicit TimedSums(Communicator& inner) : Communicator(inner.rank(), inner.hosts()), inner_(inner) {}
+
+  bool sums_on_gpus() const override { return inner_.sums_on_gpus(); }
+  void start_sum(std::span<float> values) override {
+    if (!started_) started_ = seconds_now();
+    last_bytes = values.size_bytes();
+    inner_.start_sum(values);
+  }
+  void start_sum(std::span<double> values) override { inner_.start_sum(values); }
+  Status finish() override {
+    const double begin = seconds_now();
+    if (started_) window += begin - *started_;
+    started_.reset();
+    const Status status = inner_.finish();
+    waited += seconds_now() - begin;
+    return status;
+  }
+  Status broadcast(std::span<std::byte> bytes) override { return inner_.broadcast(bytes); }
+  Result<std::vector<std::string>> gather(const std::string& mine) override { return inner_.gather(mine); }
+
+  double waited = 0;           ///< seconds within finish()
+  double window = 0;           ///< seconds from the first start of a sum of floats to finish()
+  std::size_t last_bytes = 0;  ///< of the last sum of floats
+
+ private:
+  Communicator& inner_;
+  std::optional<double> started_;
+};
+
+Dataset random_dataset(const Model& model) {
+  Dataset::Parts parts;
+  parts.size = {model.input().height, model.input().width, model.input().channels};
+  parts.classes = model.classes();
+  auto images = random_images(model, kImages);
+  const auto pixels = std::make_shared<const std::vector<std::uint8_t>>(std::move(images.pixels));
+  parts.pixels = *pixels;
+  parts.storage = pixels;
+  parts.labels = std::move(images.labels);
+  parts.names.resize(kImages);
+  return Dataset(std::move(parts));
+}
+
+// So many samples, over and over.
+std::vector<int> samples(int count) {
+  std::vector<int> order(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i % kImages;
+  return order;
+}
+
+// All ranks begin together.
+Status meet(Communicator& communicator) { return communicator.gather({}).status(); }
+
+// Waits for all that the device was given to do.
+Status wait_for_device(const Context& context, std::span<const float> array) {
+  return on_host(context, array.first(1)).status();
+}
+
+/// One rank at work.
+class EpochBench {
+ public:
+  EpochBench(const Context& context, Communicator& communicator, const EpochPlan& plan, Model model)
+      : context_(context),
+        sums_(communicator),
+        plan_(plan),
+        model_(std::move(model)),
+        data_(random_dataset(model_)) {}
+
+  Result<EpochMeasurement> run() {
+    const int ranks = sums_.size();
+    auto step = make_bench_step(context_, model_, (plan_.batch + ranks - 1) / ranks, sums_);
+    if (!step.ok()) return step.status();
+    step_.emplace(std::move(*step));
+    auto feed = ImageFeed::create(context_, data_, step_->graph().max_batch());
+    if (!feed.ok()) return feed.status();
+    feed_.emplace(std::move(*feed));
+    result_.ranks = ranks;
+    result_.threads = thread_count(context_);
+    BAUTA_TRY(measure_training());
+    BAUTA_TRY(measure_validation());
+    if (ranks > 1) BAUTA_TRY(measure_sums());
+    for (const int part : plan_.parts) BAUTA_TRY(measure_compute(part));
+    // Where the GPU's stream waits for the sums, the host does not.
+    if (sums_.sums_on_gpus())
+      result_.waited = std::max(0.0, result_.step - result_.compute.at(plan_.parts.front()));
+    return result_;
+  }
+
+ private:
+  int train_steps() const { return (plan_.train_images + plan_.batch - 1) / plan_.batch; }
+
+  // Seconds of a step, the mean of the steps on these samples.
+  Result<double> train(std::vector<int> order) {
+    LoaderOptions loading;
+    loading.batch = plan_.batch;
+    loading.rank = sums_.rank();
+    loading.ranks = sums_.size();
+    const auto loader = feed_->load(std::move(order), loading);
+    if (!loader.ok()) return loader.status();
+    BAUTA_TRY(meet(sums_));
+    const double begin = seconds_now();
+    for (int i = 0; i < (*loader)->batches(); ++i) {
+      const auto batch = feed_->next(**loader);
+      if (!batch.ok()) return batch.status();
+      BAUTA_TRY(start_step(*step_, **batch, ++steps_done_, kLr));
+      BAUTA_TRY(ask_for_stop());
+    }
+    BAUTA_TRY(finish_steps(*step_, 0));
+    return (seconds_now() - begin) / (*loader)->batches();
+  }
+
+  // Ranks ask each other at each step whether one was told to stop.
+  Status ask_for_stop() {
+    double asked = 0;
+    sums_.start_sum(std::span(&asked, 1));
+    return sums_.finish();
+  }
+
+  // Rank 0's choice.
+  Result<int> steps_to_measure(double seconds_of_a_step) {
+    int steps = plan_.steps > 0 ? plan_.steps : static_cast<int>(kSeconds / seconds_of_a_step);
+    steps = plan_.full ? train_steps() : std::clamp(steps, 1, train_steps());
+    BAUTA_TRY(broadcast(sums_, std::span(&steps, 1)));
+    return steps;
+  }
+
+  // In rounds, whose median counts where they stand for more than themselves.
+  Status measure_training() {
+    const auto warm_up = train(samples(kWarmUpSteps * plan_.batch));
+    if (!warm_up.ok()) return warm_up.status();
+    const auto steps = steps_to_measure(*warm_up);
+    if (!steps.ok()) return steps.status();
+    result_.steps = *steps;
+    sums_.waited = sums_.window = 0;
+    const int count = std::min(kRounds, *steps);
+    std::vector<double> rounds;
+    Progress bar("training", count);
+    for (int round = 0; round < count; ++round) {
+      const int round_steps = *steps * (round + 1) / count - *steps * round / count;
+      const auto seconds = train(samples(round_steps * plan_.batch));
+      if (!seconds.ok()) return seconds.status();
+      rounds.push_back(*seconds);
+      bar.update(round + 1);
+    }
+    std::ranges::sort(rounds);
+    result_.step = plan_.full ? std::reduce(rounds.begin(), rounds.end()) / count : rounds[rounds.size() / 2];
+    result_.fastest_step = rounds.front();
+    result_.waited = sums_.waited / *steps;
+    result_.window = sums_.window / *steps;
+    result_.gradient_bytes = step_->graph().gradients_to_share().size_bytes();
+    result_.last_bytes = sums_.last_bytes;
+    return {};
+  }
+
+  Status measure_validation() {
+    result_.val_images =
+        plan_.full ? plan_.val_images : std::min(plan_.val_images, result_.steps * plan_.batch);
+    const std::vector<int> order = samples(result_.val_images);
+    BAUTA_TRY(meet(sums_));
+    const double begin = seconds_now();
+    Progress bar("validation", result_.val_images);
+    BAUTA_TRY(
+        predict(
+            step_->graph(), *feed_, order, step_->class_weights(), [&](int done) { bar.update(done); }, sums_)
+            .status());
+    result_.val_image = (seconds_now() - begin) / result_.val_images;
+    return {};
+  }
+
+  // By themselves, with nothing to compute.
+  Status measure_sums() {
+    const auto array = DeviceBuffer<float>::create(context_, step_->graph().gradients_to_share().size());
+    if (!array.ok()) return array.status();
+    for (auto [seconds, size] :
+         {std::pair(&result_.hop, std::size_t{1}), std::pair(&result_.sum, array->size())}) {
+      double begin = 0;
+      for (int i = -1; i < kSums; ++i) {  // the first warms up
+        if (i == 0) BAUTA_TRY(meet(sums_));
+        if (i == 0) begin = seconds_now();
+        sums_.start_sum(array->span().first(size));
+        BAUTA_TRY(sums_.finish());
+      }
+      BAUTA_TRY(wait_for_device(context_, array->span()));
+      *seconds = (seconds_now() - begin) / kSums;
+    }
+    return {};
+  }
+
+  Status measure_compute(int images) {
+    auto step = make_bench_step(context_, model_, images);
+    if (!step.ok()) return step.status();
+    const auto batch = RandomBatch::create(context_, model_, images);
+    if (!batch.ok()) return batch.status();
+    int done = 0;
+    const auto round = [&](int steps) -> Result<double> {
+      const double begin = seconds_now();
+      for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(*step, batch->step_batch(), ++done, kLr));
+      BAUTA_TRY(finish_steps(*step, 0));
+      return (seconds_now() - begin) / steps;
+    };
+    const auto warm_up = round(kWarmUpSteps);
+    if (!warm_up.ok()) return warm_up.status();
+    BAUTA_TRY(meet(sums_));
+    const auto seconds = round(std::max(1, static_cast<int>(kPartSeconds / *warm_up)));
+    if (!seconds.ok()) return seconds.status();
+    result_.compute[images] = *seconds;
+    return {};
+  }
+
+  const Context& context_;
+  TimedSums sums_;
+  const EpochPlan& plan_;
+  const Model model_;
+  const Dataset data_;
+  std::optional<TrainingStep> step_;
+  std::optional<ImageFeed> feed_;
+  int steps_done_ = 0;
+  EpochMeasurement result_;
+};
+
+}  // namespace
+
+Result<EpochMeasurement> measure_epoch(const Machine& machine, Communicator& communicator,
+                                       const EpochPlan& plan) {
+  auto model = zoo_model(zoo_names().front());
+  if (!model.ok()) return model.status();
+  auto result = EpochBench(machine.context(), communicator, plan, std::move(*model)).run();
+  if (result.ok()) result->device = machine.description();
+  return result;
+}
+
+}  // namespace bauta
