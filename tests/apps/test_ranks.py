@@ -150,8 +150,9 @@ def rank_of(folder, rank, seconds=60):
             continue
         if words[0] == BAUTA.encode() and str(folder).encode() in words:
             environment = environment_of(pid)
-            number = environment.get(b"OMPI_COMM_WORLD_RANK") or environment.get(b"BAUTA_PEERS", b"").split(b" ")[0]
-            if number == str(rank).encode():
+            numbers = [environment.get(name, b"").split(b" ")[0]
+                       for name in [b"OMPI_COMM_WORLD_RANK", b"SLURM_PROCID", b"BAUTA_PEERS"]]
+            if str(rank).encode() in numbers:
                 return int(pid)
     raise AssertionError(f"no rank {rank}")
 
