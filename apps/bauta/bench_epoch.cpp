@@ -47,6 +47,7 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 struct EpochArguments {
   std::vector<std::string> devices = {"cpu"};
   EpochPlan plan;
+  Precision precision = Precision::fp32;
   int threads = 0;
   bool json = false;
   std::string measurement;  // where rank 0 of several leaves what it measured
@@ -105,8 +106,8 @@ Result<int> measure_as_rank(const EpochArguments& arguments, const Devices& devi
   if (!ranks.ok()) return ranks.status();
   const auto measure = [&]() -> Status {
     const Communicator& world = (*ranks)->communicator();
-    const DeviceOptions options{devices.device, arguments.threads, world.size(), (*ranks)->on_this_host(),
-                                (*ranks)->before_on_this_host()};
+    const DeviceOptions options{devices.device, arguments.precision,      arguments.threads,
+                                world.size(),   (*ranks)->on_this_host(), (*ranks)->before_on_this_host()};
     const auto machine = Machine::open(options);
     if (!machine.ok()) return machine.status();
     BAUTA_TRY((*ranks)->connect_devices(machine->context()));
@@ -232,7 +233,7 @@ class EpochTable {
   }
 
   Result<EpochMeasurement> measure_here(const std::string& device, int threads) const {
-    const auto machine = Machine::open({device, threads});
+    const auto machine = Machine::open({device, arguments_.precision, threads});
     if (!machine.ok()) return machine.status();
     EpochPlan plan = arguments_.plan;
     plan.parts = {plan.batch};
@@ -248,6 +249,8 @@ class EpochTable {
                                       "epoch",
                                       "--devices",
                                       fmt::format("{}:{}", device, ranks),
+                                      "--precision",
+                                      precision_name(arguments_.precision),
                                       "--threads",
                                       std::to_string(threads),
                                       "--batch",
@@ -388,6 +391,7 @@ Command bench_epoch_command(CLI::App& bench) {
       ->type_name("N")
       ->capture_default_str();
   epoch->add_flag("--full", plan.full, "run all of the epoch");
+  add_precision_option(*epoch, arguments->precision);
   epoch
       ->add_option("--threads", arguments->threads,
                    "threads of each rank (default: the cores, shared among them)")

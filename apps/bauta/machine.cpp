@@ -48,6 +48,11 @@ int usable_cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+void add_precision_option(CLI::App& app, Precision& precision) {
+  add_choice<Precision>(app, "--precision", precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
+                        "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
+}
+
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
          "--device", options.device,
@@ -55,9 +60,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda", "simt", "auto"}))
       ->type_name("NAME")
       ->capture_default_str();
-  add_choice<Precision>(app, "--precision", options.precision,
-                        {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
-                        "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
+  add_precision_option(app, options.precision);
   app.add_option("--threads", options.threads,
                  "threads that compute (default: the cores this process may use)")
       ->check(CLI::Range(1, kMaxThreads))

@@ -21,6 +21,8 @@ struct DeviceOptions {
 };
 
 void add_device_options(CLI::App&, DeviceOptions&);
+/// --precision alone, for commands with a way of their own to name devices.
+void add_precision_option(CLI::App&, Precision&);
 
 /// Who computes: the device and the threads that were asked for.
 class Machine {
