@@ -30,7 +30,10 @@ struct Gradient {
 
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
 
-  __device__ __forceinline__ Grid::Position position(int k) const { return grid.position(k); }
+  __device__ __forceinline__ Place place(const Images& x, int k, int row) const {
+    const auto at = grid.position(k + row);
+    return x.place(at.n, at.i * s.stride - s.pad, at.j * s.stride - s.pad);
+  }
 
   template <int kVector, class Tile>
   __device__ __forceinline__ auto operand(int end, int first_o) const {

@@ -273,9 +273,9 @@ struct Split {
   int depth;  ///< positions of each block but the last
 };
 
-/// A block's share of a tile of dw and dbias, to partial [blocks][rows][O]. `dy` tells the output position of
-/// a k, and makes an operand of the gradient. kVector and kDyVector channels are moved at once
-/// from x and dy.
+/// A block's share of a tile of dw and dbias, to partial [blocks][rows][O]. `dy` tells the place in x that
+/// a row of the slice at k begins to read at, and makes an operand of the gradient. kVector and kDyVector
+/// channels are moved at once from x and dy.
 template <int kVector, int kDyVector, class Tile, class Gradient>
 __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x, const Gradient& dy,
                                            const Split& split, Ptr<float> partial) {
@@ -287,7 +287,7 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
   const int end = min(begin + split.depth, dy.positions());
 
   // The bias's row is the same in every slice.
-  using Rows = Turn<Tile, kVector, Tile::kDepth, Tile::kRows>;
+  using Rows = PositionsTurn<Tile, kVector, Tile::kDepth, Tile::kRows>;
   const int m = first_m + Rows::column();
   const bool of_bias = m == wgrad_rows(s) - 1;
   if (of_bias) {
@@ -303,9 +303,9 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
   const auto a = operand<Rows>(
       [&](int k) {
         return [&, k](int row) {
-          const auto at = dy.position(k + row);
-          const Place from = x.place(at.n, at.i * s.stride - s.pad, at.j * s.stride - s.pad);
-          return x.vector<kVector>((k + row < end ? from : nowhere()) + step);
+          auto vector = x.vector<kVector>(dy.place(x, k, row) + step);
+          vector.valid = vector.valid && k + row < end;
+          return vector;
         };
       },
       !of_bias);

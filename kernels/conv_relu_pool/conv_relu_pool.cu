@@ -142,11 +142,16 @@ struct PooledGradient {
   // wgrad: positions are counted by windows, so that a slice holds all four of each.
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
 
-  __device__ __forceinline__ Grid::Position position(int k) const { return position_of(windows, k); }
+  // k is a slice's, a multiple of four.
+  __device__ __forceinline__ Place place(const Images& x, int k, int row) const {
+    const auto at = windows.position(k / 4 + row / 4);
+    return x.place(at.n, 2 * at.i * s.stride - s.pad, 2 * at.j * s.stride - s.pad) +
+           x.step(row % 4 / 2 * s.stride, row % 2 * s.stride, 0);
+  }
 
   template <int kVector, class Tile>
   __device__ __forceinline__ auto operand(int end, int first_o) const {
-    using Windows = Turn<Tile, kVector, Tile::kDepth, Tile::kColumns, 4>;
+    using Windows = WindowsTurn<Tile, kVector, Tile::kDepth / 4, Tile::kColumns>;
     return BAUTA_DEVICE::operand<Windows>([=, this](int k) {
       const int o = first_o + Windows::column();
       return [=, this](int window) {
@@ -193,7 +198,7 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 109 and 14, and written 1.8, 7.8
 /// and 7.7 of partial sums. Bound by fma and the issue of instructions. The first layer's x is not in whole
 /// sectors (1.5x), as in forward. In bf16, 73, 117 and 21 MB are moved, in 491, 530 and 440 blocks; bound by
-/// the issue of instructions (376 a warp for a slice of conv2, of which 16 are mma; 966 for conv1's, 8).
+/// the issue of instructions (319 a warp for a slice of conv2, of which 16 are mma; 797 for conv1's, 8).
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,

@@ -24,20 +24,43 @@ __device__ __forceinline__ int thread_of_block() { return static_cast<int>(threa
 enum class Lying { along_k, across_k };
 
 /// The vectors that a thread moves of a slice that is kRows rows of kColumns: kCount, one each of its rows,
-/// all at the same column. A vector may be put into kEach rows; then rows are counted by so many.
-template <class Tile, int kVector, int kRows, int kColumns, int kEach = 1>
+/// all at the same column.
+template <class Tile, int kVector, int kRows, int kColumns>
 struct Turn {
   static constexpr int kLanes = kColumns / kVector;
   static constexpr int kStep = kProductThreads / kLanes;
-  static constexpr int kCount = ceil_div(kRows / kEach, kStep);
+  static constexpr int kCount = ceil_div(kRows, kStep);
 
   __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * kVector; }
   __device__ __forceinline__ static int row(int i) {
-    const int row = thread_of_block() / kLanes;
-    return (kEach == 1 ? Tile::template first_row<kLanes>(row) : row) + i * kStep;
+    return Tile::template first_row<kLanes>(thread_of_block() / kLanes) + i * kStep;
   }
   /// Whether there is a row(0), for this thread.
-  __device__ __forceinline__ static bool any() { return kStep <= kRows / kEach || row(0) < kRows / kEach; }
+  __device__ __forceinline__ static bool any() { return kStep <= kRows || row(0) < kRows; }
+};
+
+/// The same, of a slice that is kRows positions of kColumns: a thread's follow one another, up to four, so
+/// that it finds once where the four of a window begin.
+template <class Tile, int kVector, int kRows, int kColumns>
+struct PositionsTurn : Turn<Tile, kVector, kRows, kColumns> {
+  using Base = Turn<Tile, kVector, kRows, kColumns>;
+  static constexpr int kRun = Base::kCount < 4 ? Base::kCount : 4;
+
+  __device__ __forceinline__ static int row(int i) {
+    const auto run = static_cast<unsigned>(thread_of_block() / Base::kLanes + i / kRun * Base::kStep);
+    return static_cast<int>(run * kRun + static_cast<unsigned>(i % kRun));
+  }
+};
+
+/// The same, of windows: kRows of them, whose vectors are put into four rows each.
+template <class Tile, int kVector, int kRows, int kColumns>
+struct WindowsTurn : Turn<Tile, kVector, kRows, kColumns> {
+  using Base = Turn<Tile, kVector, kRows, kColumns>;
+
+  __device__ __forceinline__ static int row(int i) {
+    return thread_of_block() / Base::kLanes + i * Base::kStep;
+  }
+  __device__ __forceinline__ static bool any() { return Base::kStep <= kRows || row(0) < kRows; }
 };
 
 /// A matrix of the product, as a thread moves it to shared memory: for the slice at k, from(k)(row) is the
