@@ -30,8 +30,8 @@ enum class Backend {
 /// Everything in memory is fp32, and so is whatever is no product.
 enum class Precision {
   fp32,
-  /// Each factor is rounded to bfloat16 (8 bits of mantissa, to nearest, ties to even) as it is read; products
-  /// and their sums are fp32, on tensor cores. On a GPU from sm_80 on and under simt; nowhere else.
+  /// Each factor is rounded to bfloat16 (8 bits of mantissa, to nearest, ties to even) as it is read;
+  /// products and their sums are fp32, on tensor cores. On a GPU from sm_80 on and under simt; nowhere else.
   bf16,
 };
 
@@ -44,9 +44,9 @@ struct Context {
   Backend backend = Backend::cpu;
   Isa isa = available_isas().back();  ///< one of available_isas()
   Precision precision = Precision::fp32;
-  ThreadPool* pool = nullptr;         ///< null: the calling thread alone
-  std::span<std::byte> workspace;     ///< scratch, 64-byte aligned; an op says how much it needs
-  void* stream = nullptr;             ///< cuda: the cudaStream_t that kernels are put into
+  ThreadPool* pool = nullptr;           ///< null: the calling thread alone
+  std::span<std::byte> workspace;       ///< scratch, 64-byte aligned; an op says how much it needs
+  void* stream = nullptr;               ///< cuda: the cudaStream_t that kernels are put into
   LaunchTimes* launch_times = nullptr;  ///< cuda: where launches leave their times; null: they take none
   simt::Log* simt_log = nullptr;  ///< simt: where launches leave counts and faults; null: they count nothing
 };
