@@ -65,6 +65,21 @@ if(BAUTA_HAS_CUDA)
   target_link_libraries(bauta_gpu INTERFACE $<LINK_LIBRARY:WHOLE_ARCHIVE,bauta_cuda>)
 endif()
 
+# What loads cuDNN and cuBLASLt, and the module that is loaded.
+add_library(bauta_vendor STATIC)
+target_link_libraries(bauta_vendor PUBLIC bauta_core PRIVATE ${CMAKE_DL_LIBS})
+target_link_libraries(bauta_gpu INTERFACE bauta_vendor)
+if(BAUTA_HAS_VENDOR)
+  add_library(bauta_vendor_module MODULE)
+  set_target_properties(bauta_vendor_module PROPERTIES
+    PREFIX "" OUTPUT_NAME bauta_vendor LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  target_include_directories(bauta_vendor_module SYSTEM PRIVATE ${BAUTA_CUDNN_INCLUDE} ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(bauta_vendor_module PRIVATE bauta_flags ${BAUTA_CUDNN_LIBRARY} CUDA::cublasLt)
+  target_compile_definitions(bauta_vendor INTERFACE BAUTA_HAS_VENDOR)
+  install(TARGETS bauta_vendor_module LIBRARY DESTINATION lib)
+endif()
+
 # The instruction sets that the CPU kernels are compiled for. `portable` is the compiler's baseline.
 set(BAUTA_ISAS portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -88,14 +103,14 @@ function(bauta_kernel name)
   endforeach()
 endfunction()
 
-# bauta_cuda_kernels(NAME): kernels/NAME/NAME.cu, for what this build has to run it on.
-function(bauta_cuda_kernels name)
+# bauta_cuda_kernels(FOLDER NAME): kernels/FOLDER/NAME.cu, for what this build has to run it on.
+function(bauta_cuda_kernels folder name)
   if(BAUTA_HAS_SIMT)  # a file's language is the same for all targets of a folder: so C++ gets a file that includes it
-    file(CONFIGURE OUTPUT ${name}_simt.cpp CONTENT "#include \"kernels/${name}/${name}.cu\"\n")
+    file(CONFIGURE OUTPUT ${name}_simt.cpp CONTENT "#include \"kernels/${folder}/${name}.cu\"\n")
     target_sources(bauta_simt PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/${name}_simt.cpp)
   endif()
   if(BAUTA_HAS_CUDA)
-    target_sources(bauta_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}.cu)
+    target_sources(bauta_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/${name}.cu)
   endif()
 endfunction()
 
@@ -103,7 +118,7 @@ endfunction()
 function(bauta_op name)
   bauta_kernel(${name})
   target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
-  bauta_cuda_kernels(${name})
+  bauta_cuda_kernels(${name} ${name})
 endfunction()
 
 # bauta_test(NAME SOURCES... [LIBS ...]): a GoogleTest program; each of its tests is one of CTest's.
@@ -111,5 +126,9 @@ function(bauta_test name)
   cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE bauta_test_support ${arg_LIBS})
+  if(BAUTA_HAS_VENDOR)
+    add_dependencies(${name} bauta_vendor_module)
+    set_target_properties(${name} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/lib)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
 endfunction()

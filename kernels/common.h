@@ -10,6 +10,7 @@
 
 namespace bauta {
 
+class VendorLibraries;
 namespace simt {
 struct Log;
 }
@@ -48,6 +49,8 @@ struct Context {
   std::span<std::byte> workspace;       ///< scratch, 64-byte aligned; an op says how much it needs
   void* stream = nullptr;               ///< cuda: the cudaStream_t that kernels are put into
   LaunchTimes* launch_times = nullptr;  ///< cuda: where launches leave their times; null: they take none
+  /// cuda and simt: who multiplies in convolutions and linear layers; null: our kernels. Null elsewhere.
+  VendorLibraries* vendor = nullptr;
   simt::Log* simt_log = nullptr;  ///< simt: where launches leave counts and faults; null: they count nothing
 };
 
@@ -118,28 +121,32 @@ constexpr Table missing_table() {
 }
 
 /// Declares `extern const Table name` in the namespace of every backend; each backend's source file defines
-/// its own. A Table holds an op's entry points as function pointers. Those of the GPU are weak, null in a
-/// program that is linked without them; `name_missing` then takes their place.
-#define BAUTA_DECLARE_BACKENDS(Table, name)    \
-  namespace reference {                        \
-  extern const Table name;                     \
-  }                                            \
-  namespace portable {                         \
-  extern const Table name;                     \
-  }                                            \
-  namespace avx2 {                             \
-  extern const Table name;                     \
-  }                                            \
-  namespace avx512 {                           \
-  extern const Table name;                     \
-  }                                            \
-  namespace cuda {                             \
-  [[gnu::weak]] extern const Table name;       \
-  }                                            \
-  namespace simt {                             \
-  [[gnu::weak]] extern const Table name;       \
-  }                                            \
-  inline constexpr char name##_name[] = #name; \
+/// its own. A Table holds an op's entry points as function pointers.
+#define BAUTA_DECLARE_BACKENDS(Table, name) \
+  namespace reference {                     \
+  extern const Table name;                  \
+  }                                         \
+  namespace portable {                      \
+  extern const Table name;                  \
+  }                                         \
+  namespace avx2 {                          \
+  extern const Table name;                  \
+  }                                         \
+  namespace avx512 {                        \
+  extern const Table name;                  \
+  }                                         \
+  BAUTA_DECLARE_GPU_BACKENDS(Table, name)
+
+/// The same for those of a GPU alone. They are weak, null in a program that is linked without them;
+/// `name_missing` then takes their place.
+#define BAUTA_DECLARE_GPU_BACKENDS(Table, name) \
+  namespace cuda {                              \
+  [[gnu::weak]] extern const Table name;        \
+  }                                             \
+  namespace simt {                              \
+  [[gnu::weak]] extern const Table name;        \
+  }                                             \
+  inline constexpr char name##_name[] = #name;  \
   inline constexpr Table name##_missing = missing_table<Table, name##_name>();
 
 /// *table, or `missing` when the program is linked without it.
@@ -158,11 +165,16 @@ const Table& linked_or(const Table* table, const Table& missing) {
 #define BAUTA_PICK_ISA(context, name) ::bauta::portable::name
 #endif
 
+/// The table `name` of simt, where the context asks for it, or of a GPU.
+#define BAUTA_PICK_GPU(context, name)                                                            \
+  ::bauta::linked_or(                                                                            \
+      (context).backend == ::bauta::Backend::simt ? &::bauta::simt::name : &::bauta::cuda::name, \
+      name##_missing)
+
 /// The table `name` of the backend that the context asks for.
-#define BAUTA_PICK_BACKEND(context, name)                                                                      \
-  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name                                 \
-   : (context).backend == ::bauta::Backend::cuda    ? ::bauta::linked_or(&::bauta::cuda::name, name##_missing) \
-   : (context).backend == ::bauta::Backend::simt    ? ::bauta::linked_or(&::bauta::simt::name, name##_missing) \
-                                                    : BAUTA_PICK_ISA(context, name))
+#define BAUTA_PICK_BACKEND(context, name)                                           \
+  ((context).backend == ::bauta::Backend::reference ? ::bauta::reference::name      \
+   : (context).backend == ::bauta::Backend::cpu     ? BAUTA_PICK_ISA(context, name) \
+                                                    : BAUTA_PICK_GPU(context, name))
 
 }  // namespace bauta

@@ -6,6 +6,11 @@
 namespace bauta {
 namespace {
 
+const Conv2dBackend& backend(const Context& context) {
+  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, conv2d_vendor_backend)
+                                   : BAUTA_PICK_BACKEND(context, conv2d_backend);
+}
+
 Status check_shape(const Conv2dShape& s) {
   BAUTA_TRY(check_sizes("conv2d", {{"batch", s.batch},
                                    {"in_h", s.in_h},
@@ -39,24 +44,24 @@ Status check(const Context& context, const Conv2dShape& s) {
 Status conv2d_forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                       const float* bias, float* y) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, conv2d_backend).forward(context, s, x, w, bias, y);
+  return backend(context).forward(context, s, x, w, bias, y);
 }
 
 Status conv2d_dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
                     float* dx) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, conv2d_backend).dgrad(context, s, dy, w, dx);
+  return backend(context).dgrad(context, s, dy, w, dx);
 }
 
 Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const Shards& shards, const float* x,
                     const float* dy, float* dw, float* dbias) {
   BAUTA_TRY(check(context, s));
   BAUTA_TRY(check_shards("conv2d_wgrad", shards, s.batch));
-  return BAUTA_PICK_BACKEND(context, conv2d_backend).wgrad(context, s, shards, x, dy, dw, dbias);
+  return backend(context).wgrad(context, s, shards, x, dy, dw, dbias);
 }
 
 std::size_t conv2d_workspace(const Context& context, const Conv2dShape& s) {
-  return BAUTA_PICK_BACKEND(context, conv2d_backend).workspace(s);
+  return backend(context).workspace(s);
 }
 
 }  // namespace bauta

@@ -14,5 +14,6 @@ struct Conv2dBackend {
   std::size_t (*workspace)(const Conv2dShape&);  ///< bytes
 };
 BAUTA_DECLARE_BACKENDS(Conv2dBackend, conv2d_backend)
+BAUTA_DECLARE_GPU_BACKENDS(Conv2dBackend, conv2d_vendor_backend)
 
 }  // namespace bauta

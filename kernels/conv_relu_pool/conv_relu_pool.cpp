@@ -6,6 +6,11 @@
 namespace bauta {
 namespace {
 
+const ConvReluPoolBackend& backend(const Context& context) {
+  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, conv_relu_pool_vendor_backend)
+                                   : BAUTA_PICK_BACKEND(context, conv_relu_pool_backend);
+}
+
 // Rows (or columns) of a convolution over `in` rows, by the usual formula.
 Index conv_rows(const ConvReluPoolShape& s, int in) {
   const Index room = Index{in} + 2 * Index{s.pad} - s.kernel;
@@ -45,15 +50,13 @@ Status check(const Context& context, const ConvReluPoolShape& s) {
 Status conv_relu_pool_forward(const Context& context, const ConvReluPoolShape& s, const float* x,
                               const float* w, const float* bias, float* y, std::uint8_t* argmax) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
-      .forward(context, s, x, w, bias, y, argmax, context.workspace.data());
+  return backend(context).forward(context, s, x, w, bias, y, argmax, context.workspace.data());
 }
 
 Status conv_relu_pool_dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy,
                             const float* y, const std::uint8_t* argmax, const float* w, float* dx) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
-      .dgrad(context, s, dy, y, argmax, w, dx, context.workspace.data());
+  return backend(context).dgrad(context, s, dy, y, argmax, w, dx, context.workspace.data());
 }
 
 Status conv_relu_pool_wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards,
@@ -61,12 +64,11 @@ Status conv_relu_pool_wgrad(const Context& context, const ConvReluPoolShape& s, 
                             float* dw, float* dbias) {
   BAUTA_TRY(check(context, s));
   BAUTA_TRY(check_shards("conv_relu_pool_wgrad", shards, s.batch));
-  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend)
-      .wgrad(context, s, shards, x, dy, y, argmax, dw, dbias, context.workspace.data());
+  return backend(context).wgrad(context, s, shards, x, dy, y, argmax, dw, dbias, context.workspace.data());
 }
 
 std::size_t conv_relu_pool_workspace(const Context& context, const ConvReluPoolShape& s) {
-  return BAUTA_PICK_BACKEND(context, conv_relu_pool_backend).workspace(s, thread_count(context));
+  return backend(context).workspace(s, thread_count(context));
 }
 
 }  // namespace bauta

@@ -1,34 +1,15 @@
 #include "kernels/conv2d/conv2d_backends.h"
 #include "kernels/conv2d/conv2d_work.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_window.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
-
-// The convolution alone, all of whose rows and columns are pooled.
-Conv2dShape convolution(const ConvReluPoolShape& s) {
-  return {s.batch,  s.in_h,   s.in_w, s.in_channels, s.out_channels,
-          s.kernel, s.stride, s.pad,  2 * s.out_h,   2 * s.out_w};
-}
 
 // The convolution's positions, counted by windows, the four of each one after the other.
 __device__ __forceinline__ Grid::Position position_of(const Grid& windows, int index) {
   const auto at = windows.position(index / 4);
   return {at.n, 2 * at.i + index % 4 / 2, 2 * at.j + index % 2};
-}
-
-// The position in its window, 2·row + column, of the first among the largest; a NaN wins over everything.
-__device__ __forceinline__ unsigned winner(const float (&window)[4], float& largest) {
-  unsigned at = 0;
-  largest = window[0];
-#pragma unroll
-  for (unsigned i = 1; i < 4; ++i) {
-    if (!(window[i] <= largest) && largest == largest) {
-      largest = window[i];
-      at = i;
-    }
-  }
-  return at;
 }
 
 /// A tile of positions by channels (conv2d_tiles.h). Positions are in an order that gives a thread the sums
@@ -168,25 +149,33 @@ struct PooledGradient {
 constexpr int kExpandThreads = 256;  // of a block
 
 /// dgrad's first half: a thread writes a window's neighbouring channels at its four positions of the
-/// convolution, for conv2d's dgrad to read. Reads dy, y and argmax once and writes four times y: 26 and 1.6
-/// MB for the study's second and third layer, batch 32: bound by memory, or by the second-level cache that
-/// holds them. With it conv2d's dgrad moves 183 MB for the second layer (in bf16 204); to expand each tap's
-/// gradients on their way to shared memory moved 253 (315), and was a third of the inner loop's instructions
-/// (nine in ten). The zeros are multiplied: to skip them would leave a quarter, but which sums of a tile an
-/// element belongs to would depend on its channel.
+/// convolution, for conv2d's dgrad to read, and zeros beyond the pooled ones, if there are any. Reads dy, y
+/// and argmax once and writes four times y: 26 and 1.6 MB for the study's second and third layer, batch 32:
+/// bound by memory, or by the second-level cache that holds them. With it conv2d's dgrad moves 183 MB for the
+/// second layer (in bf16 204); to expand each tap's gradients on their way to shared memory moved 253 (315),
+/// and was a third of the inner loop's instructions (nine in ten). The zeros are multiplied: to skip them
+/// would leave a quarter, but which sums of a tile an element belongs to would depend on its channel.
 template <int kVector>
 __global__ void __launch_bounds__(kExpandThreads)
-    expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, Global<const float> dy,
-                    Global<const float> y, Global<const std::uint8_t> argmax, Global<float> dz) {
+    expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, int pooled_h, int pooled_w,
+                    Global<const float> dy, Global<const float> y, Global<const std::uint8_t> argmax,
+                    Global<float> dz) {
   const int i = static_cast<int>(blockIdx.x) * kExpandThreads + thread_of_block();
   if (i >= vectors) return;
   const auto place = by_vectors.divide(i);
   const int o = place.remainder * kVector;
-  const auto window = PooledGradient{dy, y, argmax, s, windows}.template read<kVector>(place.quotient, o);
   const auto at = windows.position(place.quotient);
+  WindowValues<kVector> window;
+  if (at.i < pooled_h && at.j < pooled_w) {
+    const int index = (at.n * pooled_h + at.i) * pooled_w + at.j;
+    window = PooledGradient{dy, y, argmax, s, windows}.template read<kVector>(index, o);
+  }
 #pragma unroll
   for (int corner = 0; corner < 4; ++corner) {
-    const Index pixel = (Index{at.n} * s.out_h + 2 * at.i + corner / 2) * s.out_w + 2 * at.j + corner % 2;
+    const int row = 2 * at.i + corner / 2;
+    const int column = 2 * at.j + corner % 2;
+    if (row >= s.out_h || column >= s.out_w) continue;
+    const Index pixel = (Index{at.n} * s.out_h + row) * s.out_w + column;
     store_vector(dz + (pixel * s.out_channels + o), window.at(corner).values);
   }
 }
@@ -270,24 +259,26 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
 }
 
 template <int kVector>
-Status expand(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
-              const std::uint8_t* argmax, float* dz) {
+Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv2dShape& z, const float* dy,
+              const float* y, const std::uint8_t* argmax, float* dz) {
   const Sizes sizes(shape);
-  const Index vectors = sizes.y / kVector;
+  const Grid windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
+  const int vectors_of_window = z.out_channels / kVector;
+  const Index vectors = Index{z.batch} * ceil_div(z.out_h, 2) * ceil_div(z.out_w, 2) * vectors_of_window;
   const auto blocks = static_cast<unsigned>((vectors + kExpandThreads - 1) / kExpandThreads);
-  const double bytes = sizes.gradient_bytes() + 4 * sizes.y_bytes();
+  const Index dz_size = Index{z.batch} * z.out_h * z.out_w * z.out_channels;
+  const double bytes = sizes.gradient_bytes() + 4 * static_cast<double>(dz_size);
   return launch(context, {"conv_relu_pool_expand", blocks, kExpandThreads, 0, {bytes, bytes}},
-                expand_gradient<kVector>, static_cast<int>(vectors), Divisor(shape.out_channels / kVector),
-                convolution(shape), Grid(shape.out_h, shape.out_w), global(dy, sizes.y), global(y, sizes.y),
-                global(argmax, sizes.argmax), global(dz, 4 * sizes.y));
+                expand_gradient<kVector>, static_cast<int>(vectors), Divisor(vectors_of_window), z, windows,
+                shape.out_h, shape.out_w, global(dy, sizes.y), global(y, sizes.y),
+                global(argmax, sizes.argmax), global(dz, dz_size));
 }
 
 Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
              const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
   BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", convolution(shape)));
   auto* dz = reinterpret_cast<float*>(workspace);
-  BAUTA_TRY(shape.out_channels % 4 == 0 ? expand<4>(context, shape, dy, y, argmax, dz)
-                                        : expand<1>(context, shape, dy, y, argmax, dz));
+  BAUTA_TRY(launch_expand(context, shape, convolution(shape), dy, y, argmax, dz));
   return conv2d_backend.dgrad(context, convolution(shape), dz, w, dx);
 }
 
@@ -319,6 +310,12 @@ std::size_t workspace(const ConvReluPoolShape& s, int) {
 }
 
 }  // namespace
+
+Status launch_expand(const Context& context, const ConvReluPoolShape& shape, const Conv2dShape& z,
+                     const float* dy, const float* y, const std::uint8_t* argmax, float* dz) {
+  return shape.out_channels % 4 == 0 ? expand<4>(context, shape, z, dy, y, argmax, dz)
+                                     : expand<1>(context, shape, z, dy, y, argmax, dz);
+}
 
 const ConvReluPoolBackend conv_relu_pool_backend = {forward, dgrad, wgrad, workspace};
 

@@ -17,5 +17,6 @@ struct ConvReluPoolBackend {
   std::size_t (*workspace)(const ConvReluPoolShape&, int threads);
 };
 BAUTA_DECLARE_BACKENDS(ConvReluPoolBackend, conv_relu_pool_backend)
+BAUTA_DECLARE_GPU_BACKENDS(ConvReluPoolBackend, conv_relu_pool_vendor_backend)
 
 }  // namespace bauta

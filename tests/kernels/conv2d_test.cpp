@@ -39,6 +39,7 @@ Runner runner_for(const Machine& machine, const Conv2dShape& s) {
   Context context;
   context.backend = machine.backend;
   context.isa = machine.isa;
+  context.vendor = machine.vendor;
   return Runner(machine, conv2d_workspace(context, s));
 }
 
@@ -68,6 +69,7 @@ const std::vector<Outputs>& reference_outputs() {
 class Conv2dTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, Conv2dTest, ::testing::ValuesIn(machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Gpus, Conv2dTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dTest, ::testing::ValuesIn(vendor_machines()), machine_name);
 
 void expect_equal(const Outputs& actual, const Outputs& expected, double tolerance) {
   expect_close(actual.y, expected.y, tolerance);
@@ -92,8 +94,8 @@ TEST_P(Conv2dTest, EqualsTheReference) {
 
 TEST_P(Conv2dTest, BitsDoNotDependOnThreads) {
   const Problem p(kUneven);
-  const Outputs one = run(runner_for({"", GetParam().isa, 1, GetParam().backend}, p.s).context(), p);
-  const Outputs many = run(runner_for({"", GetParam().isa, 8, GetParam().backend}, p.s).context(), p);
+  const Outputs one = run(runner_for(with_threads(GetParam(), 1), p.s).context(), p);
+  const Outputs many = run(runner_for(with_threads(GetParam(), 8), p.s).context(), p);
   expect_same_bits(one.y, many.y);
   expect_same_bits(one.dx, many.dx);
   expect_same_bits(one.dw, many.dw);
@@ -213,6 +215,11 @@ TEST(Conv2dTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
   bf16.precision = Precision::bf16;
   EXPECT_EQ(conv2d_dgrad(bf16, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).message(),
             "conv2d: the CPU computes in fp32 alone (precision bf16): use precision fp32, or a GPU");
+  ReferenceVendor vendor;
+  bf16.vendor = &vendor;
+  EXPECT_EQ(
+      conv2d_dgrad(bf16, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).message(),
+      "conv2d: a vendor's products are in fp32 alone (precision bf16): use precision fp32, or our kernels");
   EXPECT_FALSE(
       conv2d_dgrad({}, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).ok());  // no workspace
 }

@@ -87,6 +87,7 @@ TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
 class LinearGpuTest : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearGpuTest);
 INSTANTIATE_TEST_SUITE_P(Machines, LinearGpuTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, LinearGpuTest, ::testing::ValuesIn(vendor_machines()), machine_name);
 
 TEST_P(LinearGpuTest, EqualsTheReferenceOnSmallShapes) {
   for (const LinearShape& s : kLinearCases) {
@@ -99,8 +100,8 @@ TEST_P(LinearGpuTest, EqualsTheReferenceOnSmallShapes) {
 
 TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
   const Problem p({13, 40, 26});
-  const Outputs one = run(Runner({"", Isa::portable, 1, GetParam().backend}).context(), p);
-  const Outputs many = run(Runner({"", Isa::portable, 8, GetParam().backend}).context(), p);
+  const Outputs one = run(Runner(with_threads(GetParam(), 1)).context(), p);
+  const Outputs many = run(Runner(with_threads(GetParam(), 8)).context(), p);
   expect_same_bits(one.y, many.y);
   expect_same_bits(one.dx, many.dx);
   expect_same_bits(one.dw, many.dw);

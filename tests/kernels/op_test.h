@@ -15,20 +15,23 @@
 #include "engine/core/buffer.h"
 #include "engine/core/device.h"
 #include "engine/core/rng.h"
+#include "engine/core/vendor.h"
 #include "kernels/common.h"
+#include "tests/kernels/reference_vendor.h"
 
 /// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and
 /// each backend compares forward, dgrad and wgrad with the reference, and the reference with finite
 /// differences.
 namespace bauta::testing {
 
-/// A way to compute on this machine: backend, ISA, threads and precision.
+/// A way to compute on this machine: backend, ISA, threads, precision and whose products.
 struct Machine {
   std::string name;  ///< "avx2_3threads"
   Isa isa;
   int threads;
   Backend backend = Backend::cpu;
   Precision precision = Precision::fp32;
+  VendorLibraries* vendor = nullptr;  ///< of all machines with the same name the same
 
   friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
 };
@@ -67,7 +70,27 @@ inline std::vector<Machine> bf16_machines() {
   return all;
 }
 
-/// Those that compute in fp32.
+/// A GPU with the vendor's products, where both can be had; and simt with the reference's in their place, so
+/// that what is around them is tested in any case.
+inline std::vector<Machine> vendor_machines() {
+  std::vector<Machine> all;
+#if defined(BAUTA_HAS_SIMT)
+  static ReferenceVendor reference;
+  all.push_back({"simt_vendor", Isa::portable, 3, Backend::simt, Precision::fp32, &reference});
+#endif
+  if (!Gpu::open().ok()) return all;
+  static const auto vendor = Vendor::open(context_on(Backend::cuda));
+  if (vendor.ok())
+    all.push_back({"cuda_vendor", Isa::portable, 1, Backend::cuda, Precision::fp32, &vendor->libraries()});
+  return all;
+}
+
+inline Machine with_threads(Machine machine, int threads) {
+  machine.threads = threads;
+  return machine;
+}
+
+/// Those that compute in fp32 by our kernels.
 inline std::vector<Machine> all_machines() {
   std::vector<Machine> all = machines();
   for (const Machine& machine : gpu_machines()) all.push_back(machine);
@@ -83,6 +106,7 @@ class Runner {
     context_.isa = machine.isa;
     context_.precision = machine.precision;
     context_.pool = &pool_;
+    context_.vendor = machine.vendor;
     if (machine.backend == Backend::cuda) {
       gpu_ = std::move(*Gpu::open());
       context_.stream = gpu_->stream();
@@ -100,11 +124,7 @@ class Runner {
   Context context_;
 };
 
-inline Context reference_context() {
-  Context context;
-  context.backend = Backend::reference;
-  return context;
-}
+inline Context reference_context() { return context_on(Backend::reference); }
 
 /// An output array between two fences. It starts out poisoned, so that a value never written shows, and
 /// check() fails if anything outside of it was written.

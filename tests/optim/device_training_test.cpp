@@ -89,6 +89,7 @@ const Machine kCpu = {"cpu", Isa::portable, 1};
 class DeviceTrainingTest : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceTrainingTest);
 INSTANTIATE_TEST_SUITE_P(Machines, DeviceTrainingTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, DeviceTrainingTest, ::testing::ValuesIn(vendor_machines()), machine_name);
 
 TEST_P(DeviceTrainingTest, TheLossesAreTheCpus) {
   for (const OptimizerKind kind : {OptimizerKind::adam, OptimizerKind::sgd}) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "kernels/maxpool/maxpool.h"
 #include "kernels/peak/gpu_peak.h"
 #include "kernels/simt/log.h"
@@ -101,6 +103,32 @@ TEST(SimtWork, simt_TheStudysProductsInBf16MoveWhatTheySay) {
     // An mma has 2048 products; those that lie outside of the matrices come on top.
     EXPECT_GE(2048 * static_cast<double>(launch.mma), launch.work.multiply_adds);
   }
+}
+
+// The kernels around a vendor's products, on the study's second layer and, for what crops and widens, a part
+// of it.
+TEST(SimtWork, simt_WhatIsAroundAVendorsProductsMovesWhatItSays) {
+  const ConvReluPoolShape pooled = {1, 47, 47, 32, 64, 3, 1, 1, 23, 23};
+  const Conv2dShape part = {1, 47, 47, 32, 64, 3, 1, 1, 31, 31};
+  Log log;
+  testing::ReferenceVendor vendor;
+  const Counting counting;
+  Context context = counting.context(log);
+  context.vendor = &vendor;
+  Buffer<std::byte> workspace(
+      std::max(conv_relu_pool_workspace(context, pooled), conv2d_workspace(context, part)));
+  context.workspace = workspace.span();
+  Buffer<float> x(47 * 47 * 32), w(9 * 32 * 64), bias(64), y(31 * 31 * 64);
+  Buffer<std::uint8_t> argmax(23 * 23 * 16);
+  ASSERT_TRUE(
+      conv_relu_pool_forward(context, pooled, x.data(), w.data(), bias.data(), y.data(), argmax.data()).ok());
+  ASSERT_TRUE(conv_relu_pool_wgrad(context, pooled, Shards{1}, x.data(), y.data(), y.data(), argmax.data(),
+                                   w.data(), bias.data())
+                  .ok());
+  ASSERT_TRUE(conv2d_forward(context, part, x.data(), w.data(), bias.data(), y.data()).ok());
+  ASSERT_TRUE(conv2d_dgrad(context, part, y.data(), w.data(), x.data()).ok());
+  EXPECT_EQ(log.launches.size(), 2U + 4U + 3U + 3U);
+  expect_what_was_said(log);
 }
 
 TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {

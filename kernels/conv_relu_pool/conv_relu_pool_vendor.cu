@@ -1,0 +1,108 @@
+#include <algorithm>
+
+#include "kernels/conv2d/conv2d_tiles.h"
+#include "kernels/conv2d/conv2d_vendor.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_window.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+constexpr int kThreads = 256;
+
+/// One block pools two rows of a convolution z, whose extent may be more than is pooled: a thread takes four
+/// channels of a window in turn, adds the bias, and writes y and a byte of argmax. The vendor could add the
+/// bias and take ReLU with its products; here they come with the reading of z, which pooling has to do in any
+/// case. Reads z once and writes y once, in whole sectors where the channels are a multiple of 8: bound by
+/// memory.
+template <int kVector>
+__global__ void __launch_bounds__(kThreads)
+    pool(ConvReluPoolShape s, Extent z_extent, Global<const float> z, Global<const float> bias,
+         Global<float> y, Global<std::uint8_t> argmax) {
+  const auto row = static_cast<int>(blockIdx.x);
+  const int n = row / s.out_h;
+  const int p = row % s.out_h;
+  const int fours = ceil_div(s.out_channels, 4);
+  for (int item = static_cast<int>(threadIdx.x); item < s.out_w * fours; item += kThreads) {
+    const int q = item / fours;
+    const int o = item % fours * 4;
+    const int channels = s.out_channels - o;
+    float biases[4], values[4][4], largest[4];
+    load_channels<kVector>(biases, bias + o, channels);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const Index at = (Index{n} * z_extent.height + 2 * p + k / 2) * z_extent.width + 2 * q + k % 2;
+      load_channels<kVector>(values[k], z + (at * s.out_channels + o), channels);
+    }
+    unsigned winners = 0;
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const float window[4] = {values[0][c] + biases[c], values[1][c] + biases[c], values[2][c] + biases[c],
+                               values[3][c] + biases[c]};
+      const unsigned at = winner(window, largest[c]);
+      if (largest[c] <= 0) largest[c] = 0;
+      if (c < channels) winners |= at << (2 * c);
+    }
+    const Index window = Index{row} * s.out_w + q;
+    store_channels<kVector>(y + (window * s.out_channels + o), largest, channels);
+    if (argmax) argmax[window * fours + o / 4] = static_cast<std::uint8_t>(winners);
+  }
+}
+
+Index z_size(const Conv2dShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
+Index y_size(const ConvReluPoolShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
+Index argmax_size(const ConvReluPoolShape& s) {
+  return Index{s.batch} * s.out_h * s.out_w * s.argmax_stride();
+}
+
+Status launch_pool(const Context& context, const ConvReluPoolShape& s, const VendorConvolution& z,
+                   const float* bias, float* y, std::uint8_t* argmax) {
+  const auto y_elements = static_cast<double>(y_size(s));
+  const double argmax_bytes = argmax == nullptr ? 0 : static_cast<double>(argmax_size(s));
+  const double floor = 5 * 4 * y_elements + argmax_bytes;
+  // A warp reads the biases of the channels that it has.
+  const double again = y_elements / 128 * std::min(4 * s.out_channels, 512);
+  const Launch shape = {"conv_relu_pool_vendor_pool",
+                        static_cast<unsigned>(s.batch * s.out_h),
+                        kThreads,
+                        0,
+                        {floor + again, floor}};
+  return launch(context, shape, s.out_channels % 4 == 0 ? pool<4> : pool<1>, s, z.out(),
+                global(z.y(), z_size(z.shape())), global(bias, s.out_channels), global(y, y_size(s)),
+                global(argmax, argmax_size(s)));
+}
+
+Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,
+               const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
+  const VendorConvolution z(context, convolution(s));
+  BAUTA_TRY(check_pixels("conv_relu_pool_forward", z.shape()));
+  BAUTA_TRY(z.forward(x, w));
+  return launch_pool(context, s, z, bias, y, argmax);
+}
+
+Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
+             const std::uint8_t* argmax, const float* w, float* dx, std::byte*) {
+  const VendorConvolution z(context, convolution(s));
+  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", z.shape()));
+  BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.y()));
+  return z.dgrad(z.y(), w, dx);
+}
+
+Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards&, const float* x,
+             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
+             std::byte*) {
+  const VendorConvolution z(context, convolution(s));
+  BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", z.shape()));
+  BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.y()));
+  return z.wgrad(x, z.y(), dw, dbias);
+}
+
+std::size_t workspace(const ConvReluPoolShape& s, int) {
+  return VendorConvolution::workspace(convolution(s));
+}
+
+}  // namespace
+
+const ConvReluPoolBackend conv_relu_pool_vendor_backend = {forward, dgrad, wgrad, workspace};
+
+}  // namespace bauta::BAUTA_DEVICE

@@ -1,0 +1,142 @@
+#include "kernels/vendor/cudnn.h"
+
+#include <bit>
+
+namespace bauta::vendor {
+namespace {
+
+constexpr float kOne = 1;
+constexpr float kZero = 0;
+constexpr int kMostAlgorithms = 16;  // that cuDNN is asked for; it has half as many
+
+Status check(cudnnStatus_t status, const char* call) {
+  if (status == CUDNN_STATUS_SUCCESS) return {};
+  return Status::error(std::string("cuDNN: ") + cudnnGetErrorString(status), call,
+                       "CUDNN_LOGLEVEL_DBG=1 CUDNN_LOGDEST_DBG=stderr says more, or use --kernels hand");
+}
+
+#define BAUTA_CUDNN(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))
+
+Status make(CudnnTensor& tensor, int n, int height, int width, int channels) {
+  cudnnTensorDescriptor_t made = nullptr;
+  BAUTA_CUDNN(cudnnCreateTensorDescriptor, &made);
+  tensor.reset(made);
+  return check(
+      cudnnSetTensor4dDescriptor(made, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, n, channels, height, width),
+      "cudnnSetTensor4dDescriptor");
+}
+
+}  // namespace
+
+Result<Cudnn> Cudnn::open(std::span<std::byte> scratch) {
+  cudnnHandle_t made = nullptr;
+  BAUTA_CUDNN(cudnnCreate, &made);
+  Cudnn cudnn;
+  cudnn.handle_.reset(made);
+  cudnn.scratch_ = scratch;
+  return cudnn;
+}
+
+std::string Cudnn::version() const {
+  const std::size_t number = cudnnGetVersion();  // major * 10000 + minor * 100 + patch
+  return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+         std::to_string(number % 100);
+}
+
+Status Cudnn::describe(const Conv2dShape& s, Problem& problem) {
+  BAUTA_TRY(make(problem.x, s.batch, s.in_h, s.in_w, s.in_channels));
+  BAUTA_TRY(make(problem.y, s.batch, s.out_h, s.out_w, s.out_channels));
+  cudnnFilterDescriptor_t w = nullptr;
+  BAUTA_CUDNN(cudnnCreateFilterDescriptor, &w);
+  problem.w.reset(w);
+  BAUTA_CUDNN(cudnnSetFilter4dDescriptor, w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, s.out_channels,
+              s.in_channels, s.kernel, s.kernel);
+  cudnnConvolutionDescriptor_t convolution = nullptr;
+  BAUTA_CUDNN(cudnnCreateConvolutionDescriptor, &convolution);
+  problem.convolution.reset(convolution);
+  BAUTA_CUDNN(cudnnSetConvolution2dDescriptor, convolution, s.pad, s.pad, s.stride, s.stride, 1, 1,
+              CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
+  return check(cudnnSetConvolutionMathType(convolution, CUDNN_FMA_MATH), "cudnnSetConvolutionMathType");
+}
+
+// The shape's plan for a pass, made when it is first asked for. find(problem, most, &found, results) has
+// cuDNN list algorithms, the best first.
+template <class Perf, class Algorithm, class Find>
+Result<const Cudnn::Plan<Algorithm>*> Cudnn::plan(Plans<Algorithm>& plans, const char* pass,
+                                                  const Conv2dShape& s, const Find& find) {
+  const auto sizes = std::bit_cast<Sizes>(s);
+  if (const auto known = plans.find(sizes); known != plans.end()) return &known->second;
+  Plan<Algorithm> plan;
+  BAUTA_TRY(describe(s, plan.problem));
+  std::array<Perf, kMostAlgorithms> results{};
+  int found = 0;
+  BAUTA_TRY(check(find(plan.problem, kMostAlgorithms, &found, results.data()), pass));
+  for (const Perf& result : std::span(results).first(static_cast<std::size_t>(found))) {
+    if (result.status != CUDNN_STATUS_SUCCESS || result.determinism != CUDNN_DETERMINISTIC ||
+        result.memory > scratch_.size()) {
+      continue;
+    }
+    plan.algorithm = result.algo;
+    return &plans.emplace(sizes, std::move(plan)).first->second;
+  }
+  return Status::error("cuDNN has no deterministic fp32 kernel for a layer that needs at most " +
+                           std::to_string(scratch_.size() >> 20) + " MiB of scratch",
+                       pass, "use another --batch, or --kernels hand");
+}
+
+Status Cudnn::enter(const Context& context) {
+  return check(cudnnSetStream(handle_.get(), static_cast<cudaStream_t>(context.stream)), "cudnnSetStream");
+}
+
+Status Cudnn::forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
+                      float* y) {
+  BAUTA_TRY(enter(context));
+  const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionFwdAlgoPerf_t* results) {
+    return cudnnGetConvolutionForwardAlgorithm_v7(handle_.get(), p.x.get(), p.w.get(), p.convolution.get(),
+                                                  p.y.get(), most, found, results);
+  };
+  const auto found =
+      plan<cudnnConvolutionFwdAlgoPerf_t>(forward_, "cudnnGetConvolutionForwardAlgorithm_v7", s, find);
+  BAUTA_TRY(found.status());
+  const auto& [p, algorithm] = **found;
+  return check(cudnnConvolutionForward(handle_.get(), &kOne, p.x.get(), x, p.w.get(), w, p.convolution.get(),
+                                       algorithm, scratch_.data(), scratch_.size(), &kZero, p.y.get(), y),
+               "cudnnConvolutionForward");
+}
+
+Status Cudnn::dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
+                    float* dx) {
+  BAUTA_TRY(enter(context));
+  const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionBwdDataAlgoPerf_t* results) {
+    return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_.get(), p.w.get(), p.y.get(),
+                                                       p.convolution.get(), p.x.get(), most, found, results);
+  };
+  const auto found =
+      plan<cudnnConvolutionBwdDataAlgoPerf_t>(dgrad_, "cudnnGetConvolutionBackwardDataAlgorithm_v7", s, find);
+  BAUTA_TRY(found.status());
+  const auto& [p, algorithm] = **found;
+  return check(
+      cudnnConvolutionBackwardData(handle_.get(), &kOne, p.w.get(), w, p.y.get(), dy, p.convolution.get(),
+                                   algorithm, scratch_.data(), scratch_.size(), &kZero, p.x.get(), dx),
+      "cudnnConvolutionBackwardData");
+}
+
+Status Cudnn::wgrad(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
+                    float* dw) {
+  BAUTA_TRY(enter(context));
+  const auto find = [&](const Problem& p, int most, int* found,
+                        cudnnConvolutionBwdFilterAlgoPerf_t* results) {
+    return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+        handle_.get(), p.x.get(), p.y.get(), p.convolution.get(), p.w.get(), most, found, results);
+  };
+  const auto found = plan<cudnnConvolutionBwdFilterAlgoPerf_t>(
+      wgrad_, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", s, find);
+  BAUTA_TRY(found.status());
+  const auto& [p, algorithm] = **found;
+  return check(
+      cudnnConvolutionBackwardFilter(handle_.get(), &kOne, p.x.get(), x, p.y.get(), dy, p.convolution.get(),
+                                     algorithm, scratch_.data(), scratch_.size(), &kZero, p.w.get(), dw),
+      "cudnnConvolutionBackwardFilter");
+}
+
+}  // namespace bauta::vendor

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cudnn.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "kernels/conv2d/conv2d.h"
+
+namespace bauta::vendor {
+
+/// Releases what a cudnnCreate... call made.
+template <auto kDestroy>
+struct CudnnRelease {
+  template <class T>
+  void operator()(T* handle) const {
+    static_cast<void>(kDestroy(handle));
+  }
+};
+using CudnnHandle = std::unique_ptr<cudnnContext, CudnnRelease<cudnnDestroy>>;
+using CudnnTensor = std::unique_ptr<cudnnTensorStruct, CudnnRelease<cudnnDestroyTensorDescriptor>>;
+using CudnnFilter = std::unique_ptr<cudnnFilterStruct, CudnnRelease<cudnnDestroyFilterDescriptor>>;
+using CudnnConvolution =
+    std::unique_ptr<cudnnConvolutionStruct, CudnnRelease<cudnnDestroyConvolutionDescriptor>>;
+
+/// cuDNN's convolutions, as kernels/vendor/vendor.h has them. By its classic interface rather than by graphs
+/// of operations: a convolution alone needs no more, and the compiler checks what is passed here. (A graph
+/// could add the bias, too; the pass over the outputs that this would save is there in any case, for
+/// pooling.) For each shape and pass the heuristics choose once, among what is deterministic, multiplies by
+/// fma, and needs no more than the scratch.
+class Cudnn {
+ public:
+  static Result<Cudnn> open(std::span<std::byte> scratch);
+
+  std::string version() const;  ///< "9.19.0"
+  Status forward(const Context&, const Conv2dShape&, const float* x, const float* w, float* y);
+  Status dgrad(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
+  Status wgrad(const Context&, const Conv2dShape&, const float* x, const float* dy, float* dw);
+
+ private:
+  /// What cuDNN needs to know of a convolution.
+  struct Problem {
+    CudnnTensor x, y;
+    CudnnFilter w;
+    CudnnConvolution convolution;
+  };
+  /// A pass of a convolution, and how it is computed.
+  template <class Algorithm>
+  struct Plan {
+    Problem problem;
+    Algorithm algorithm;
+  };
+  using Sizes = std::array<int, 10>;  ///< of a Conv2dShape
+  template <class Algorithm>
+  using Plans = std::map<Sizes, Plan<Algorithm>>;
+
+  static Status describe(const Conv2dShape&, Problem&);
+  template <class Perf, class Algorithm, class Find>
+  Result<const Plan<Algorithm>*> plan(Plans<Algorithm>&, const char* pass, const Conv2dShape&, const Find&);
+  Status enter(const Context&);
+
+  CudnnHandle handle_;
+  std::span<std::byte> scratch_;
+  Plans<cudnnConvolutionFwdAlgo_t> forward_;
+  Plans<cudnnConvolutionBwdDataAlgo_t> dgrad_;
+  Plans<cudnnConvolutionBwdFilterAlgo_t> wgrad_;
+};
+
+}  // namespace bauta::vendor
