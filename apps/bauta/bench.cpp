@@ -120,6 +120,7 @@ Result<int> run_bench(const BenchArguments& arguments) {
     Json json = {{"model", model->name()},
                  {"batch", arguments.batch},
                  {"device", machine->description()},
+                 {"kernels", machine->context().vendor == nullptr ? "hand" : "vendor"},
                  {"precision", precision_name(machine->context().precision)},
                  {"threads", machine->threads()},
                  {"isa", isa_name(machine->context().isa)},

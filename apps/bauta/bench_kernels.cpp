@@ -38,6 +38,10 @@ Result<int> run_kernels(const KernelsArguments& arguments) {
     return Status::usage("kernels are counted under simt, or timed on a GPU",
                          "--device " + arguments.device.device, "use --device simt or --device cuda");
   }
+  if (arguments.device.kernels == Kernels::vendor) {
+    return Status::usage("cuDNN's and cuBLASLt's kernels cannot be counted or timed one by one",
+                         "--kernels vendor", "use --kernels hand, or bauta bench train --kernels vendor");
+  }
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);

@@ -22,10 +22,13 @@ Status check_simt() {
 #endif
 }
 
-// Why a CPU was taken is empty, or auto's reason.
+// Where an option was refused; why a CPU was taken is empty, or auto's reason.
+std::string option_on_cpu(const std::string& option, const std::string& why) {
+  return option + (why.empty() ? "" : ", where auto took the CPU: " + why);
+}
+
 Status refuse_bf16_on_cpu(const std::string& why) {
-  return Status::usage("the CPU computes in fp32 alone",
-                       "--precision bf16" + (why.empty() ? "" : ", where auto took the CPU: " + why),
+  return Status::usage("the CPU computes in fp32 alone", option_on_cpu("--precision bf16", why),
                        "use --precision fp32, or --device cuda on a machine with a GPU");
 }
 
@@ -60,6 +63,9 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda", "simt", "auto"}))
       ->type_name("NAME")
       ->capture_default_str();
+  add_choice<Kernels>(app, "--kernels", options.kernels,
+                      {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
+                      "a GPU's products: bauta's own, or those of cuDNN and cuBLASLt");
   add_precision_option(app, options.precision);
   app.add_option("--threads", options.threads,
                  "threads that compute (default: the cores this process may use)")
@@ -75,6 +81,23 @@ Status Machine::open_gpu(int rank_on_host) {
   gpu_ = std::move(*gpu);
   context_.backend = Backend::cuda;
   context_.stream = gpu_->stream();
+  return {};
+}
+
+Status Machine::open_vendor(const DeviceOptions& options, const std::string& why_cpu) {
+  if (context_.backend != Backend::cuda) {
+    return Status::usage("cuDNN and cuBLASLt compute on a GPU alone",
+                         option_on_cpu("--kernels vendor", why_cpu),
+                         "use --kernels hand, or --device cuda on a machine with a GPU");
+  }
+  if (options.precision != Precision::fp32) {
+    return Status::usage("cuDNN and cuBLASLt are called for fp32 alone", "--kernels vendor",
+                         "use --precision fp32, or --kernels hand");
+  }
+  auto vendor = Vendor::open(context_);
+  if (!vendor.ok()) return vendor.status();
+  vendor_ = std::move(*vendor);
+  context_.vendor = &vendor_->libraries();
   return {};
 }
 
@@ -107,6 +130,10 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   }
   if (options.precision == Precision::bf16 && machine.context_.backend == Backend::cpu)
     return refuse_bf16_on_cpu(why_cpu);
+  if (options.kernels == Kernels::vendor) {
+    BAUTA_TRY(machine.open_vendor(options, why_cpu));
+    device += fmt::format(", kernels vendor ({})", machine.vendor_->libraries().description());
+  }
   machine.description_ = fmt::format(
       "device {}, precision {}, {} thread{}, {} rank{}", device, precision_name(options.precision),
       machine.threads(), machine.threads() == 1 ? "" : "s", options.ranks, options.ranks == 1 ? "" : "s");

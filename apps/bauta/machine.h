@@ -6,11 +6,15 @@
 #include <string>
 
 #include "engine/core/device.h"
+#include "engine/core/vendor.h"
 #include "kernels/common.h"
 
 namespace bauta {
 
-/// --device, --precision and --threads.
+/// Whose products a GPU computes: ours, or those of cuDNN and cuBLASLt.
+enum class Kernels { hand, vendor };
+
+/// --device, --kernels, --precision and --threads.
 struct DeviceOptions {
   std::string device = "auto";
   Precision precision = Precision::fp32;
@@ -18,6 +22,7 @@ struct DeviceOptions {
   int ranks = 1;          ///< processes of the run
   int ranks_on_host = 1;  ///< those on this host
   int rank_on_host = 0;   ///< this one's number among them, and its GPU's
+  Kernels kernels = Kernels::hand;
 };
 
 void add_device_options(CLI::App&, DeviceOptions&);
@@ -27,7 +32,7 @@ void add_precision_option(CLI::App&, Precision&);
 /// Who computes: the device and the threads that were asked for.
 class Machine {
  public:
-  /// Fails where the device or the ISA that BAUTA_ISA names cannot be had, or the device has not the
+  /// Fails where the device, the kernels or the ISA that BAUTA_ISA names cannot be had, or have not the
   /// precision. `auto` is the GPU where there is one, else the CPU. Of several GPUs a rank takes the one with
   /// its number on the host; a single one is taken for the rank's own, as launchers may let each see.
   static Result<Machine> open(const DeviceOptions&);
@@ -42,9 +47,12 @@ class Machine {
 
  private:
   Status open_gpu(int rank_on_host);
+  /// why_cpu: why `auto` took the CPU, if it did.
+  Status open_vendor(const DeviceOptions&, const std::string& why_cpu);
 
   std::unique_ptr<ThreadPool> pool_;
   std::optional<Gpu> gpu_;
+  std::optional<Vendor> vendor_;  // has memory of the GPU's
   Context context_;
   std::string description_;
 };

@@ -196,6 +196,11 @@ class BenchKernels(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("(--device cpu): use --device simt", result.stderr)
 
+    def test_nor_are_a_vendors_kernels(self):
+        result = run("bench", "kernels", "--kernels", "vendor")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("(--kernels vendor): use --kernels hand, or bauta bench train --kernels vendor", result.stderr)
+
 
 class BenchTrain(unittest.TestCase):
     def test_json_has_the_figures_and_they_agree(self):

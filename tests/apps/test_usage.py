@@ -83,6 +83,26 @@ class Devices(unittest.TestCase):
         else:
             self.assertRegex(result.stderr, r"\(--precision bf16(, where auto took the CPU: [^\n]+)?\): [^\n]+\n$")
 
+    def test_a_vendors_kernels_without_a_gpu_are_an_error_naming_the_fix(self):
+        for device in ["cpu", "simt"]:
+            result = run("info", "--device", device, "--kernels", "vendor")
+            if "this build has no simt" in result.stderr:
+                continue
+            self.assertEqual(result.returncode, 2)
+            self.assertEqual(result.stderr, "bauta: error: cuDNN and cuBLASLt compute on a GPU alone (--kernels vendor): "
+                                            "use --kernels hand, or --device cuda on a machine with a GPU\n")
+        result = run("info", "--kernels", "vendor")
+        if result.returncode == 0:
+            self.assertRegex(result.stdout, r"runs on +device cuda \([^\n]+, kernels vendor \(cuDNN 9\.[^\n]+\), precision fp32, ")
+        else:
+            self.assertRegex(result.stderr, r"^bauta: error: [^\n]+\n$")
+            self.assertIn("use --kernels hand", result.stderr)
+
+    def test_a_vendors_kernels_in_bf16_are_an_error_naming_the_fix(self):
+        result = run("info", "--kernels", "vendor", "--precision", "bf16")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \(--(kernels vendor|precision bf16)[^\n]*\): use --precision fp32, or ")
+
     def test_an_instruction_set_that_there_is_not_is_an_error(self):
         result = run("info", env={"BAUTA_ISA": "avx1024"})
         self.assertEqual(result.returncode, 2)
