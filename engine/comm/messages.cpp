@@ -12,8 +12,8 @@
 namespace bauta {
 namespace {
 
-// Bytes that are on their way at a time: small enough to be added up in the cache.
-constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+// Bytes that are on their way at a time: as many as hide what it takes to notice that they have come.
+constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
 
 // Calls body(part) for the chunks of an array, in order, until one fails.
 template <class T, class Body>

@@ -21,7 +21,7 @@ class Messages {
   /// The first call: finds the other ranks.
   virtual Result<Place> open() = 0;
   /// Sends `out` to a rank and receives `in` from it, at once; the partner's call has the same sizes the
-  /// other way round, at most 1 MiB, and either may be empty. Fails where the partner is gone.
+  /// other way round, at most 4 MiB, and either may be empty. Fails where the partner is gone.
   virtual Status exchange(int partner, std::span<const std::byte> out, std::span<std::byte> in) = 0;
   /// The last call, unless one before it failed.
   virtual void close() {}
