@@ -98,19 +98,18 @@ Result<std::vector<T>> on_host(const Context& context, std::span<const T> array)
   return copy;
 }
 
-/// An owned array of trivial T in the device's memory, aligned for any vector (64 bytes) and zeroed. Its
-/// elements are the device's: the host may read them only where the device's memory is the host's.
-template <class T>
-class DeviceBuffer {
+/// An owned array of trivial T, aligned for any vector (64 bytes) and zeroed, in memory that kAllocate gives.
+template <class T, Result<DeviceMemory> (*kAllocate)(const Context&, std::size_t bytes)>
+class OwnedArray {
  public:
-  DeviceBuffer() = default;
-  static Result<DeviceBuffer> create(const Context& context, std::size_t size) {
-    auto memory = allocate_on_device(context, size * sizeof(T));
+  OwnedArray() = default;
+  static Result<OwnedArray> create(const Context& context, std::size_t size) {
+    auto memory = kAllocate(context, size * sizeof(T));
     if (!memory.ok()) return memory.status();
-    DeviceBuffer buffer;
-    buffer.memory_ = std::move(*memory);
-    buffer.size_ = size;
-    return buffer;
+    OwnedArray array;
+    array.memory_ = std::move(*memory);
+    array.size_ = size;
+    return array;
   }
 
   T* data() const { return static_cast<T*>(memory_.get()); }
@@ -122,29 +121,13 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-/// An owned array of trivial T in the host's memory that the device copies to and from while the host goes
-/// on: what start_copy_to_device and its kin take. Zeroed, aligned to 64 bytes.
+/// In the device's memory: the host may read its elements only where the device's memory is the host's.
 template <class T>
-class TransferBuffer {
- public:
-  TransferBuffer() = default;
-  static Result<TransferBuffer> create(const Context& context, std::size_t size) {
-    auto memory = allocate_for_transfers(context, size * sizeof(T));
-    if (!memory.ok()) return memory.status();
-    TransferBuffer buffer;
-    buffer.memory_ = std::move(*memory);
-    buffer.size_ = size;
-    return buffer;
-  }
-
-  T* data() const { return static_cast<T*>(memory_.get()); }
-  std::size_t size() const { return size_; }
-  std::span<T> span() const { return {data(), size_}; }
-
- private:
-  DeviceMemory memory_{nullptr, [](void*) {}};
-  std::size_t size_ = 0;
-};
+using DeviceBuffer = OwnedArray<T, allocate_on_device>;
+/// In the host's memory, for copies that go on while the host does: what start_copy_to_device and its kin
+/// take.
+template <class T>
+using TransferBuffer = OwnedArray<T, allocate_for_transfers>;
 
 /// Copies that the device makes when it comes to them; the host's array is a TransferBuffer's, and left alone
 /// until an Event that is recorded behind has come. `to` is at least as long as `from`.
