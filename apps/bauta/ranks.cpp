@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "apps/bauta/terminal.h"
 #include "engine/comm/nccl.h"
@@ -117,7 +119,12 @@ Status Ranks::fail(const Status& reason) {
 // In the watch's thread, while the others of this process may stand anywhere: nothing is tidied up.
 void Ranks::end(const std::string& line) {
   if (stderr_.get() >= 0) send_words_to(stdout_, stderr_);
-  if (!line.empty()) print_error(line);
+  if (!line.empty()) {
+    print_error(line);
+    // For the last words to be heard: by the other ranks, and by mpirun, which ends a run without reading
+    // what a process that is gone has left.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
   std::_Exit(exit_code_);
 }
 

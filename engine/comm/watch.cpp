@@ -292,8 +292,9 @@ bool Watch::over() {
   const bool speaks = !told_ && fault_ && (lowest || Clock::now() - fault_->since > kGrace);
   if (!told_ && !speaks) return false;
   tell(kEnd);
-  // Who is silent ends last: a launcher that sees a process end ends the others.
-  std::this_thread::sleep_for(speaks ? kDelivery : 3 * kDelivery);
+  // Who speaks does it at once: MPI may end this process when it notices, and a launcher that sees a process
+  // end ends the others. Who is silent ends last.
+  if (!speaks) std::this_thread::sleep_for(3 * kDelivery);
   options_.on_fault(speaks ? fault_->status.message() : "");
   return true;
 }
