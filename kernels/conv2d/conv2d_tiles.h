@@ -137,9 +137,8 @@ struct Tap {
   }
 
   /// What leads from the place of a row to where it meets the tap.
-  template <class Source>
-  __device__ __forceinline__ Place step(const Taps& taps, const Source& source) const {
-    return valid ? source.step(row * taps.direction, column * taps.direction, channel) : nowhere();
+  __device__ __forceinline__ Place step(const Taps& taps, const Images& images) const {
+    return valid ? images.step(row * taps.direction, column * taps.direction, channel) : nowhere();
   }
 };
 
@@ -166,8 +165,8 @@ __device__ __forceinline__ auto weights_operand(const Conv2dShape& s, const Taps
 
 /// sums = Σ_k a[m][k]·b[k][n] over the taps; origin(m) is the place of the tile's row m, without a tap, and b
 /// is w. kVector and kWVector neighbours are moved at once from the images and from w.
-template <Lying kB, int kVector, int kWVector, class Tile, class Source, class Origin>
-__device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, const Source& source,
+template <Lying kB, int kVector, int kWVector, class Tile, class Origin>
+__device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, const Images& images,
                                        Ptr<const float> w, int first_n, const Origin& origin,
                                        const typename Tile::Thread& thread, typename Tile::Sums& sums) {
   alignas(16) __shared__ typename Tile::template A<Lying::along_k> a_slices;
@@ -178,10 +177,10 @@ __device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, c
 
   using Rows = Turn<Tile, kVector, Tile::kRows, Tile::kDepth>;
   const auto a = operand<Rows>([&](int k) {
-    const Place step = Tap(taps, k + Rows::column()).step(taps, source);
+    const Place step = Tap(taps, k + Rows::column()).step(taps, images);
     return [&, step](int m) {
       const Place from = origins[m];
-      return source.template vector<kVector>(from + step);
+      return images.vector<kVector>(from + step);
     };
   });
   const auto b = weights_operand<kB, kWVector, Tile>(s, taps, w, first_n);
@@ -225,9 +224,9 @@ __host__ __device__ constexpr int taps_from(int first, const Conv2dShape& s) {
   return first < s.kernel ? ceil_div(s.kernel - first, s.stride) : 0;
 }
 
-/// A tile of dx, of one phase. `dy` gives vectors of the gradient, kDyVector elements each.
-template <int kVector, int kDyVector, class Tile, class Source>
-__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const Divisor& by_channels, const Source& dy,
+/// A tile of dx, of one phase. The gradient dy is read by kDyVector elements at once.
+template <int kVector, int kDyVector, class Tile>
+__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const Divisor& by_channels, const Images& dy,
                                            Ptr<const float> w, Ptr<float> dx) {
   const Phase phase(s);
   const int pixels = phase.height * phase.width;
