@@ -26,9 +26,7 @@ void step(const Context& context, const AdamStep& adam, const Buffer<float>& g, 
           const float* skip = nullptr) {
   const auto numbers = adam_numbers(adam);
   ASSERT_TRUE(numbers.ok());
-  Buffer<float> in_memory(numbers->size());
-  std::memcpy(in_memory.data(), numbers->data(), sizeof *numbers);
-  ASSERT_TRUE(adam_step(context, in_memory.data(), skip, static_cast<Index>(g.size()), g.data(),
+  ASSERT_TRUE(adam_step(context, buffer_of(*numbers).data(), skip, static_cast<Index>(g.size()), g.data(),
                         state.w.data(), state.m.data(), state.v.data())
                   .ok());
 }

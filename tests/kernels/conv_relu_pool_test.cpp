@@ -240,6 +240,23 @@ TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
   }
 }
 
+// Every sample of a batch has the y that it has by itself.
+void expect_bits_of_samples_alone(const Machine& machine, const Problem& p) {
+  ConvReluPoolShape one = p.s;
+  one.batch = 1;
+  const auto batch = static_cast<std::size_t>(p.s.batch);
+  const Runner runner = runner_for(machine, p.s);
+  const Forward all = forward(runner.context(), p);
+  const std::size_t y_size = all.y.size() / batch;
+  for (std::size_t n = 0; n < batch; ++n) {
+    Guarded<float> y(y_size);
+    const float* x = p.x.data() + n * (p.x.size() / batch);
+    ASSERT_TRUE(
+        conv_relu_pool_forward(runner.context(), one, x, p.w.data(), p.bias.data(), y.data(), nullptr).ok());
+    EXPECT_EQ(std::memcmp(y.data(), all.y.data() + n * y_size, y_size * sizeof(float)), 0) << "sample " << n;
+  }
+}
+
 class ConvReluPoolBf16Test : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolBf16Test);
 INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
@@ -258,17 +275,7 @@ TEST_P(ConvReluPoolBf16Test, EqualsTheReferenceOnRoundedFactors) {
 }
 
 TEST_P(ConvReluPoolBf16Test, BitsOfASampleDoNotDependOnItsBatch) {
-  const Problem p({3, 8, 9, 17, 37, 3, 1, 1, 3, 4});
-  ConvReluPoolShape one = p.s;
-  one.batch = 1;
-  const Runner runner = runner_for(GetParam(), p.s);
-  const Forward all = forward(runner.context(), p);
-  const std::size_t y_size = all.y.size() / 3;
-  Guarded<float> y(y_size);
-  ASSERT_TRUE(conv_relu_pool_forward(runner.context(), one, p.x.data() + 2 * (p.x.size() / 3), p.w.data(),
-                                     p.bias.data(), y.data(), nullptr)
-                  .ok());
-  EXPECT_EQ(std::memcmp(y.data(), all.y.data() + 2 * y_size, y_size * sizeof(float)), 0);
+  expect_bits_of_samples_alone(GetParam(), Problem({3, 8, 9, 17, 37, 3, 1, 1, 3, 4}));
 }
 
 class ConvReluPoolCpuTest : public ::testing::TestWithParam<Machine> {};
@@ -342,19 +349,7 @@ class ConvReluPoolOwnTest : public ConvReluPoolTest {};
 INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolOwnTest, ::testing::ValuesIn(all_machines()), machine_name);
 
 TEST_P(ConvReluPoolOwnTest, BitsOfASampleDoNotDependOnItsBatch) {
-  const Problem p({5, 8, 9, 17, 37, 3, 1, 1, 3, 4});
-  ConvReluPoolShape one = p.s;
-  one.batch = 1;
-  const Runner runner = runner_for(GetParam(), p.s);
-  const Forward all = forward(runner.context(), p);
-  const std::size_t y_size = all.y.size() / 5;
-  for (std::size_t n = 0; n < 5; ++n) {
-    Guarded<float> y(y_size);
-    const float* x = p.x.data() + n * (p.x.size() / 5);
-    ASSERT_TRUE(
-        conv_relu_pool_forward(runner.context(), one, x, p.w.data(), p.bias.data(), y.data(), nullptr).ok());
-    EXPECT_EQ(std::memcmp(y.data(), all.y.data() + n * y_size, y_size * sizeof(float)), 0) << "sample " << n;
-  }
+  expect_bits_of_samples_alone(GetParam(), Problem({5, 8, 9, 17, 37, 3, 1, 1, 3, 4}));
 }
 
 // Ranks hold subtrees: the sum of two halves' gradients is the whole's.

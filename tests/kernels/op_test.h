@@ -152,6 +152,13 @@ class Guarded {
   Buffer<T> memory_;
 };
 
+/// These floats, in memory that kernels read.
+inline Buffer<float> buffer_of(std::span<const float> values) {
+  Buffer<float> buffer(values.size());
+  std::memcpy(buffer.data(), values.data(), values.size_bytes());
+  return buffer;
+}
+
 /// Uniform in [-1, 1).
 inline Buffer<float> random_floats(std::size_t size, std::uint64_t seed) {
   Buffer<float> values(size);

@@ -24,9 +24,7 @@ void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, St
           const float* skip = nullptr) {
   const auto numbers = sgd_numbers(sgd);
   ASSERT_TRUE(numbers.ok());
-  Buffer<float> in_memory(numbers->size());
-  std::memcpy(in_memory.data(), numbers->data(), sizeof *numbers);
-  ASSERT_TRUE(sgd_step(context, in_memory.data(), skip, static_cast<Index>(g.size()), g.data(),
+  ASSERT_TRUE(sgd_step(context, buffer_of(*numbers).data(), skip, static_cast<Index>(g.size()), g.data(),
                        state.w.data(), state.u.data())
                   .ok());
 }
