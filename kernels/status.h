@@ -53,6 +53,13 @@ class [[nodiscard]] Result {
   Status status_;
 };
 
+/// Puts a value where it belongs; where there is none, gives the failure and leaves `to` as it is.
+template <class T>
+Status put_into(T& to, Result<T> from) {
+  if (from.ok()) to = std::move(*from);
+  return from.status();
+}
+
 /// Leaves the calling function with the failure of `expression`, a Status, if it failed.
 #define BAUTA_TRY(expression)                                              \
   do {                                                                     \

@@ -54,9 +54,7 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   const auto bytes_needed = [&](int batch) { return graph.plan(batch).arena_bytes; };
   BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
   graph.places_ = graph.plan(max_batch);
-  auto arena = DeviceBuffer<std::byte>::create(context, graph.places_.arena_bytes);
-  if (!arena.ok()) return arena.status();
-  graph.arena_ = std::move(*arena);
+  BAUTA_TRY(graph.arena_.allocate(context, graph.places_.arena_bytes));
   graph.context_.workspace =
       graph.arena_.span().subspan(graph.places_.workspace, graph.places_.workspace_bytes);
   return graph;

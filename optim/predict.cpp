@@ -50,17 +50,12 @@ struct OnDevice {
 
   static Result<OnDevice> create(const Context& context, std::size_t samples, std::size_t classes) {
     OnDevice arrays;
-    const auto make = [&]<class Buffer>(Buffer& buffer, std::size_t size) {
-      auto made = Buffer::create(context, size);
-      if (made.ok()) buffer = std::move(*made);
-      return made.status();
-    };
-    BAUTA_TRY(make(arrays.class_weights, classes));
-    BAUTA_TRY(make(arrays.labels, samples));
-    BAUTA_TRY(make(arrays.places, samples));
-    BAUTA_TRY(make(arrays.losses, samples));
-    BAUTA_TRY(make(arrays.predicted, samples));
-    BAUTA_TRY(make(arrays.probabilities, samples * classes));
+    BAUTA_TRY(arrays.class_weights.allocate(context, classes));
+    BAUTA_TRY(arrays.labels.allocate(context, samples));
+    BAUTA_TRY(arrays.places.allocate(context, samples));
+    BAUTA_TRY(arrays.losses.allocate(context, samples));
+    BAUTA_TRY(arrays.predicted.allocate(context, samples));
+    BAUTA_TRY(arrays.probabilities.allocate(context, samples * classes));
     return arrays;
   }
 };

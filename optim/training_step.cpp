@@ -48,20 +48,13 @@ Status TrainingStep::allocate() {
   const Context& context = graph_.context();
   const auto batch = static_cast<std::size_t>(graph_.max_batch());
   const std::size_t words = Inputs::words(batch, true);
-  const auto make = [&]<class Buffer>(Buffer& buffer, std::size_t size) {
-    auto made = Buffer::create(context, size);
-    if (made.ok()) buffer = std::move(*made);
-    return made.status();
-  };
-  BAUTA_TRY(make(weights_, class_weights_.size()));
-  BAUTA_TRY(make(inputs_, words));
-  BAUTA_TRY(make(losses_, batch));
+  BAUTA_TRY(weights_.allocate(context, class_weights_.size()));
+  BAUTA_TRY(inputs_.allocate(context, words));
+  BAUTA_TRY(losses_.allocate(context, batch));
   for (Slot& slot : slots_) {
-    BAUTA_TRY(make(slot.inputs, words));
-    BAUTA_TRY(make(slot.losses, batch));
-    auto done = Event::create(context);
-    if (!done.ok()) return done.status();
-    slot.done = std::move(*done);
+    BAUTA_TRY(slot.inputs.allocate(context, words));
+    BAUTA_TRY(slot.losses.allocate(context, batch));
+    BAUTA_TRY(put_into(slot.done, Event::create(context)));
   }
   return copy_to_device<float>(context, class_weights_, weights_.span());
 }

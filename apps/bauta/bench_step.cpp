@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/core/rng.h"
+#include "layers/zoo.h"
 
 namespace bauta {
 
@@ -23,10 +24,8 @@ Result<RandomBatch> RandomBatch::create(const Context& context, const Model& mod
   result.labels_ = std::move(random.labels);
   result.places_.resize(result.labels_.size());
   std::iota(result.places_.begin(), result.places_.end(), 0);
-  auto images = DeviceBuffer<std::uint8_t>::create(context, random.pixels.size());
-  if (!images.ok()) return images.status();
-  BAUTA_TRY(copy_to_device<std::uint8_t>(context, random.pixels, images->span()));
-  result.images_ = std::move(*images);
+  BAUTA_TRY(result.images_.allocate(context, random.pixels.size()));
+  BAUTA_TRY(copy_to_device<std::uint8_t>(context, random.pixels, result.images_.span()));
   return result;
 }
 
@@ -61,6 +60,17 @@ Status start_step(TrainingStep& training, const DeviceBatch& batch, int step, fl
 Status finish_steps(TrainingStep& training, int left) {
   while (training.unfinished() > left) BAUTA_TRY(training.finish().status());
   return {};
+}
+
+Status run_study_step(const Context& context, int batch) {
+  const auto model = zoo_model(zoo_names().front());
+  if (!model.ok()) return model.status();
+  auto step = make_bench_step(context, *model, batch);
+  if (!step.ok()) return step.status();
+  const auto data = RandomBatch::create(context, *model, batch);
+  if (!data.ok()) return data.status();
+  BAUTA_TRY(step->start(data->step_batch(), 1, 1e-5F));
+  return finish_steps(*step, 0);
 }
 
 double seconds_now() {

@@ -36,6 +36,10 @@ Status start_step(TrainingStep&, const DeviceBatch&, int step, float lr);
 /// Finishes steps until no more than `left` are unfinished.
 Status finish_steps(TrainingStep&, int left);
 
+/// One step of the study's network on a batch of so many random images, by itself: for what launches leave in
+/// the context. What the loss is does not matter.
+Status run_study_step(const Context&, int batch);
+
 /// A clock that only goes forward.
 double seconds_now();
 

@@ -66,16 +66,10 @@ std::vector<std::string> launch_row(const simt::LaunchCounts& launch, const GpuP
 }  // namespace
 
 Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu, bool json) {
-  const auto model = zoo_model(zoo_names().front());
-  if (!model.ok()) return model.status();
   simt::Log log;
   Context context = machine.context();
   context.simt_log = &log;
-  auto step = make_bench_step(context, *model, batch);
-  if (!step.ok()) return step.status();
-  const auto data = RandomBatch::create(context, *model, batch);
-  if (!data.ok()) return data.status();
-  if (const auto loss = step->run(data->step_batch(), 1, 1e-5F); !loss.ok()) return loss.status();
+  BAUTA_TRY(run_study_step(context, batch));
 
   if (json) {
     Json rows = Json::array();
@@ -87,7 +81,7 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
                                                  "floor MB", "banks", "mma", "barriers",
                                                  fmt::format("us on {}", gpu.name)}};
   for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
-  fmt::print("one training step of the {} network, batch {}\n{}", model->name(), batch, table(rows));
+  fmt::print("one training step of the {} network, batch {}\n{}", zoo_names().front(), batch, table(rows));
   return 0;
 }
 

@@ -11,7 +11,6 @@
 #include "apps/bauta/terminal.h"
 #include "kernels/cuda/launch_times.h"
 #include "kernels/peak/gpu_peak.h"
-#include "layers/zoo.h"
 
 namespace bauta {
 namespace {
@@ -45,15 +44,8 @@ Result<Ceilings> measure_ceilings(Context context, int capability) {
 Result<std::vector<LaunchTime>> time_step(Context context, int batch) {
   LaunchTimes times;
   context.launch_times = &times;
-  const auto model = zoo_model(zoo_names().front());
-  if (!model.ok()) return model.status();
-  auto step = make_bench_step(context, *model, batch);
-  if (!step.ok()) return step.status();
-  const auto data = RandomBatch::create(context, *model, batch);
-  if (!data.ok()) return data.status();
   // Parameters change by every repeat of the optimiser's kernel: their values do not matter.
-  BAUTA_TRY(step->start(data->step_batch(), 1, 1e-5F));
-  BAUTA_TRY(step->finish().status());
+  BAUTA_TRY(run_study_step(context, batch));
   return times.launches;
 }
 

@@ -31,15 +31,12 @@ Status check(ncclResult_t result, const char* call) {
 
 #define BAUTA_GPU(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))
 
-using Stream = std::unique_ptr<CUstream_st, decltype(&cudaStreamDestroy)>;
-using Event = std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)>;
-
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Context& context, Communicator& host, std::function<void(const Status&)> on_fault)
       : Communicator(host.rank(), host.hosts()),
         host_(host),
-        compute_(static_cast<cudaStream_t>(context.stream)),
+        compute_(context),
         on_fault_(std::move(on_fault)) {}
 
   // A sound communicator is left by all ranks together.
@@ -53,14 +50,14 @@ class NcclCommunicator final : public Communicator {
     if (nccl_ != nullptr) static_cast<void>(status_.ok() ? ncclCommDestroy(nccl_) : ncclCommAbort(nccl_));
   }
 
-  Status open(const Context& context) {
+  Status open() {
     BAUTA_TRY(check_distinct_gpus());
     ncclUniqueId id{};
     BAUTA_TRY(agree(host_, leads() ? check(ncclGetUniqueId(&id), "ncclGetUniqueId") : Status()));
     BAUTA_TRY(bauta::broadcast(host_, std::span(&id, 1)));
-    BAUTA_TRY(make_streams());
+    BAUTA_TRY(make_stream());
     BAUTA_GPU(ncclCommInitRank, &nccl_, size(), id, rank());
-    BAUTA_TRY(try_out(context));
+    BAUTA_TRY(try_out());
     thread_ = std::thread([this] { look_after(); });
     return {};
   }
@@ -100,34 +97,29 @@ class NcclCommunicator final : public Communicator {
     return agree(host_, mine);
   }
 
-  Status make_streams() {
-    cudaStream_t stream = nullptr;
-    BAUTA_GPU(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
-    stream_.reset(stream);
-    for (Event* event : {&ready_, &summed_}) {
-      cudaEvent_t made = nullptr;
-      BAUTA_GPU(cudaEventCreateWithFlags, &made, cudaEventDisableTiming);
-      event->reset(made);
-    }
-    return {};
+  Status make_stream() {
+    BAUTA_TRY(put_into(stream_, Stream::create(compute_)));
+    BAUTA_TRY(put_into(ready_, Event::create(compute_)));
+    return put_into(summed_, Event::create(compute_));
   }
 
   // NCCL makes its connections at the first sum.
-  Status try_out(const Context& context) {
-    const auto one = DeviceBuffer<float>::create(context, 1);
+  Status try_out() {
+    const auto one = DeviceBuffer<float>::create(compute_, 1);
     if (!one.ok()) return one.status();
     start_sum(one->span());
     BAUTA_TRY(join());
-    return check(cudaStreamSynchronize(compute_), "ncclAllReduce");
+    return check(cudaStreamSynchronize(static_cast<cudaStream_t>(compute_.stream)), "ncclAllReduce");
   }
 
   Status enqueue(std::span<float> values) {
-    BAUTA_GPU(cudaEventRecord, ready_.get(), compute_);
-    BAUTA_GPU(cudaStreamWaitEvent, stream_.get(), ready_.get(), 0);
+    const Context summing = stream_.of(compute_);
+    BAUTA_TRY(ready_.record(compute_));
+    BAUTA_TRY(ready_.hold(summing));
     started_ = true;
-    return check(
-        ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, nccl_, stream_.get()),
-        "ncclAllReduce");
+    return check(ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, nccl_,
+                               static_cast<cudaStream_t>(summing.stream)),
+                 "ncclAllReduce");
   }
 
   // The compute stream waits for the sums that were started.
@@ -136,8 +128,8 @@ class NcclCommunicator final : public Communicator {
     BAUTA_TRY(status_);
     if (!started_) return {};
     started_ = false;
-    BAUTA_GPU(cudaEventRecord, summed_.get(), stream_.get());
-    return check(cudaStreamWaitEvent(compute_, summed_.get(), 0), "cudaStreamWaitEvent");
+    BAUTA_TRY(summed_.record(stream_.of(compute_)));
+    return summed_.hold(compute_);
   }
 
   // What went wrong after a sum was enqueued: nothing else would end the wait for it.
@@ -157,11 +149,11 @@ class NcclCommunicator final : public Communicator {
   }
 
   Communicator& host_;
-  const cudaStream_t compute_;
+  const Context compute_;
   const std::function<void(const Status&)> on_fault_;
-  Stream stream_{nullptr, cudaStreamDestroy};
-  Event ready_{nullptr, cudaEventDestroy};   // what is to be added up is there
-  Event summed_{nullptr, cudaEventDestroy};  // and is added up
+  Stream stream_;  // that of the sums
+  Event ready_;    // what is to be added up is there
+  Event summed_;   // and is added up
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -179,7 +171,7 @@ bool has_nccl() { return true; }
 Result<std::unique_ptr<Communicator>> open_nccl(const Context& context, Communicator& host,
                                                 std::function<void(const Status&)> on_fault) {
   auto communicator = std::make_unique<NcclCommunicator>(context, host, std::move(on_fault));
-  BAUTA_TRY(communicator->open(context));
+  BAUTA_TRY(communicator->open());
   return std::unique_ptr<Communicator>(std::move(communicator));
 }
 

@@ -104,12 +104,15 @@ class OwnedArray {
  public:
   OwnedArray() = default;
   static Result<OwnedArray> create(const Context& context, std::size_t size) {
-    auto memory = kAllocate(context, size * sizeof(T));
-    if (!memory.ok()) return memory.status();
     OwnedArray array;
-    array.memory_ = std::move(*memory);
-    array.size_ = size;
+    BAUTA_TRY(array.allocate(context, size));
     return array;
+  }
+  /// Gives up what there is and takes `size` elements; after a failure what there was is still there.
+  Status allocate(const Context& context, std::size_t size) {
+    BAUTA_TRY(put_into(memory_, kAllocate(context, size * sizeof(T))));
+    size_ = size;
+    return {};
   }
 
   T* data() const { return static_cast<T*>(memory_.get()); }

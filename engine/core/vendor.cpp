@@ -37,9 +37,7 @@ Result<Vendor> Vendor::open(const Context& context, const std::string& module) {
         "or use --kernels hand");
   }
   Vendor vendor;
-  auto scratch = DeviceBuffer<std::byte>::create(context, kScratch);
-  if (!scratch.ok()) return scratch.status();
-  vendor.scratch_ = std::move(*scratch);
+  BAUTA_TRY(vendor.scratch_.allocate(context, kScratch));
   Status status;
   open_libraries(vendor.scratch_.span(), vendor.libraries_, status);
   BAUTA_TRY(status);

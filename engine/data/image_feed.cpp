@@ -25,28 +25,19 @@ Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& datas
     return feed;
   }
   feed.at_ = At::device;
-  auto resident = DeviceBuffer<std::uint8_t>::create(context, pixels.size());
-  if (!resident.ok()) return resident.status();
-  feed.resident_ = std::move(*resident);
+  BAUTA_TRY(feed.resident_.allocate(context, pixels.size()));
   BAUTA_TRY(copy_to_device(context, pixels, feed.resident_.span()));
   return feed;
 }
 
 Status ImageFeed::open_stream(int max_batch) {
   at_ = At::streamed;
-  auto copying = Stream::create(context_);
-  if (!copying.ok()) return copying.status();
-  copying_ = std::move(*copying);
-  auto copied = Event::create(context_);
-  if (!copied.ok()) return copied.status();
-  copied_ = std::move(*copied);
+  BAUTA_TRY(put_into(copying_, Stream::create(context_)));
+  BAUTA_TRY(put_into(copied_, Event::create(context_)));
   for (Slot& slot : slots_) {
     const std::size_t bytes = static_cast<std::size_t>(max_batch) * dataset_->image_size().bytes();
-    auto pixels = DeviceBuffer<std::uint8_t>::create(context_, bytes);
-    if (!pixels.ok()) return pixels.status();
-    auto used = Event::create(context_);
-    if (!used.ok()) return used.status();
-    slot = {std::move(*pixels), std::move(*used)};
+    BAUTA_TRY(slot.pixels.allocate(context_, bytes));
+    BAUTA_TRY(put_into(slot.used, Event::create(context_)));
   }
   return {};
 }
@@ -57,9 +48,7 @@ Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOp
     const std::size_t bytes = Loader::pixel_bytes(*dataset_, options);
     if (staged_.size() < bytes) {
       BAUTA_TRY(copied_.wait());  // an earlier loader's last batch may be on its way
-      auto staged = TransferBuffer<std::uint8_t>::create(context_, bytes);
-      if (!staged.ok()) return staged.status();
-      staged_ = std::move(*staged);
+      BAUTA_TRY(staged_.allocate(context_, bytes));
     }
     options.memory = staged_.span();
   }
