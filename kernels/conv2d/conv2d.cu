@@ -60,22 +60,11 @@ __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector,
                                         partial);
 }
 
-// Elements of the arrays.
-struct Sizes {
-  Index x, w, y;
-
-  explicit Sizes(const Conv2dShape& s)
-      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
-        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
-        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
-
-  double y_bytes() const { return 4.0 * static_cast<double>(y); }
-};
-
 Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                const float* bias, float* y) {
   BAUTA_TRY(check_pixels("conv2d_forward", s));
-  const Sizes sizes(s);
+  const Conv2dSizes sizes(s);
+  if (forward_has_patches(context.precision, s)) return conv2d_forward_by_patches(context, s, x, w, bias, y);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
     return with_gather_tile<kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
@@ -91,7 +80,8 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
 
 Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
   BAUTA_TRY(check_pixels("conv2d_dgrad", s));
-  const Sizes sizes(s);
+  const Conv2dSizes sizes(s);
+  if (dgrad_has_patches(context.precision, s)) return conv2d_dgrad_by_patches(context, s, dy, w, dx);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
     return with_gather_tile<kOutVector>(
         context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
@@ -103,12 +93,11 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
   });
 }
 
-Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const float* x, const float* dy,
-             float* dw, float* dbias) {
-  BAUTA_TRY(check_pixels("conv2d_wgrad", s));
-  const Sizes sizes(s);
-  auto* partial = reinterpret_cast<float*>(context.workspace.data());
-  BAUTA_TRY(with_wgrad_tile(context.precision, s, [&]<class Tile>() {
+// Leaves sums in the workspace.
+Status wgrad_by_tiles(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
+                      float* partial) {
+  const Conv2dSizes sizes(s);
+  return with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
@@ -119,7 +108,15 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
                     global(x, sizes.x), global(dy, sizes.y),
                     global(partial, partial_sums(context.precision, s)));
     });
-  }));
+  });
+}
+
+Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const float* x, const float* dy,
+             float* dw, float* dbias) {
+  BAUTA_TRY(check_pixels("conv2d_wgrad", s));
+  auto* partial = reinterpret_cast<float*>(context.workspace.data());
+  const auto leave_sums = wgrad_has_patches(context.precision, s) ? conv2d_wgrad_by_patches : wgrad_by_tiles;
+  BAUTA_TRY(leave_sums(context, s, x, dy, partial));
   return launch_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(context.precision, s), s,
                                  partial, dw, dbias);
 }

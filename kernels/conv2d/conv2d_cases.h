@@ -28,6 +28,12 @@ inline constexpr std::array kConv2dCases = {
     Conv2dShape{1, 23, 23, 4, 12, 3, 1, 1, 23, 23},    // few channels,
     Conv2dShape{1, 24, 23, 3, 40, 2, 1, 0, 23, 22},    // from few to many,
     Conv2dShape{1, 23, 25, 33, 7, 2, 1, 0, 22, 24},    // and from many to few
+    Conv2dShape{1, 23, 24, 64, 68, 3, 1, 1, 23, 24},   // 3x3 over 64 channels,
+    Conv2dShape{2, 25, 23, 32, 12, 3, 1, 2, 24, 22},   // over 32 to few,
+    Conv2dShape{1, 24, 23, 20, 32, 3, 1, 0, 22, 21},   // and, for dgrad, from few,
+    Conv2dShape{1, 23, 23, 36, 32, 3, 1, 2, 25, 25},   // from many
+    Conv2dShape{1, 23, 24, 40, 64, 3, 1, 1, 23, 24},   // over 64,
+    Conv2dShape{1, 25, 25, 5, 36, 3, 1, 0, 23, 23},    // and over few to many
 };
 
 }  // namespace bauta

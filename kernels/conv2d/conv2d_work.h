@@ -2,10 +2,22 @@
 
 #include <algorithm>
 
-#include "kernels/conv2d/conv2d_tiles.h"
+#include "kernels/conv2d/conv2d_partial_sums.h"
 
 /// What the launches of convolutions say that they move (kernels/cuda/work.h).
 namespace bauta::BAUTA_DEVICE {
+
+/// Elements of a convolution's arrays.
+struct Conv2dSizes {
+  Index x, w, y;
+
+  explicit Conv2dSizes(const Conv2dShape& s)
+      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
+        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
+        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
+
+  double y_bytes() const { return 4.0 * static_cast<double>(y); }
+};
 
 /// Of a kernel's rows, or columns, those that meet the image, added up over all positions of the output.
 inline double taps_inside(int out, int in, const Conv2dShape& s) {
@@ -97,6 +109,60 @@ Work wgrad_work(const Conv2dShape& s, int vector, double gradient, double gradie
   const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
   return {gathered_bytes(s, Tile::kRows, vector) * column_tiles + gradient_moved + partial,
           x + gradient + 4.0 * wgrad_rows(s) * s.out_channels, multiply_adds_of(s)};
+}
+
+/// Of `in` rows (or columns), those in the regions of patches of `patch` rows that cover `out` rows, added
+/// up; a region has kPatchKernel - 1 more, and begins `margin` before its patch.
+inline double rows_in_regions(int out, int patch, int margin, int in) {
+  int count = 0;
+  for (int first = 0; first < out; first += patch) {
+    count +=
+        std::max(0, std::min(first - margin + patch + kPatchKernel - 1, in) - std::max(first - margin, 0));
+  }
+  return count;
+}
+
+/// Of a pass that is computed by patches: `image_moved` are the bytes that their regions have of what it
+/// reads, `image` those that there are; `written` and `written_sectors` are as above.
+template <int kChannels, class Tile>
+Work patches_work(const Conv2dShape& s, const Patches& patches, int columns, double image, double image_moved,
+                  double written, double written_sectors) {
+  const dim3 grid = patch_grid<kChannels, Tile>(patches, columns);
+  const double w = 4 * depth_of(s) * s.out_channels;
+  return {image_moved * grid.y + w * grid.x + written_sectors, image + w + written, multiply_adds_of(s)};
+}
+
+/// Bytes of x in the regions of the patches that cover y, or in their sectors: rows of few channels are read
+/// in runs of 32 floats, which begin anywhere.
+inline double region_bytes(const Conv2dShape& s) {
+  const double pixels = double{1} * s.batch * rows_in_regions(s.out_h, kPatchRows, s.pad, s.in_h) *
+                        rows_in_regions(s.out_w, kPatchColumns, s.pad, s.in_w);
+  if (s.in_channels > 8) return 4 * pixels * s.in_channels;
+  const int row = kRegionColumns * s.in_channels;
+  const double of_row = row / 32 * sectors(32, false) + (row % 32 > 0 ? sectors(row % 32, false) : 0);
+  return 32 * of_row * pixels / kRegionColumns;
+}
+
+/// Of forward by patches; the biases are read by every warp for every patch.
+template <int kChannels, class Tile>
+Work patches_forward_work(const Conv2dShape& s, const Patches& patches, double written,
+                          double written_sectors) {
+  const double biases = 4.0 * patches.count * Tile::kPartThreads / 32 * Tile::kWarpColumns *
+                        ceil_div(s.out_channels, Tile::kColumns);
+  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  return patches_work<kChannels, Tile>(s, patches, s.out_channels, x + 4.0 * s.out_channels, region_bytes(s),
+                                       written, written_sectors + biases);
+}
+
+/// Of wgrad by patches; `gradient` and `gradient_moved` are as above.
+template <class Tile>
+Work patches_wgrad_work(const Conv2dShape& s, const Patches& patches, double gradient,
+                        double gradient_moved) {
+  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const double dw = 4.0 * wgrad_rows(s) * s.out_channels;
+  const double x_moved = region_bytes(s) * ceil_div(s.out_channels, Tile::kColumns);
+  return {x_moved + gradient_moved + dw * wgrad_patch_blocks(s, patches), x + gradient + dw,
+          multiply_adds_of(s)};
 }
 
 /// Row tiles of wgrad's product, each of which reads the gradient.

@@ -1,6 +1,7 @@
 #include "kernels/conv2d/conv2d_backends.h"
 #include "kernels/conv2d/conv2d_work.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_patches.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_window.h"
 
 namespace bauta::BAUTA_DEVICE {
@@ -17,9 +18,7 @@ __device__ __forceinline__ Grid::Position position_of(const Grid& windows, int i
 /// 32: 0.29, 1.2 and 0.15 G fma; MB of sectors read, mostly from caches, 44, 116 and 27, and written 10, 4.9
 /// and 0.4. Bound by fma and the issue of instructions; conv3, with 128 blocks for 132 multiprocessors, by
 /// latency. Not in whole sectors: the first layer's x (1.5x: three pixels of three channels are 36 bytes) and
-/// argmax (2x, conv3's 8x: it is 1/16 of y). In bf16, 76, 123 and 27 MB are moved, and a warp takes 351
-/// instructions for a slice of conv2, of which 32 are mma: bound by their issue. Conv1's K of 27 is padded to
-/// 32, which is one slice, whose reading only other blocks hide.
+/// argmax (2x, conv3's 8x: it is 1/16 of y). In bf16 conv3 moves as much; the others are computed by patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     forward_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> x,
@@ -32,59 +31,11 @@ __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector,
   typename Tile::Sums sums = {};
   forward_tile<kVector, kOutVector, Tile>(s, by_channels, x, w, bias, first_n, position, thread, sums);
   if (thread.part != 0) return;
-#pragma unroll
-  for (int r = 0; r < Tile::kSumRows; r += 4) {  // a window's
-    const int window = first_window + Tile::in_fours(thread.row(r)) / 4;
-    if (window >= s.batch * (s.out_h / 2) * (s.out_w / 2)) continue;
-#pragma unroll
-    for (int f = 0; f < Tile::kSumFours; ++f) {
-      const int o = first_n + thread.column(f);
-      const int channels = min(4, s.out_channels - o);
-      if (channels <= 0) continue;
-      float largest[4];
-      unsigned winners = 0;
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float values[4] = {sums[r][f][i], sums[r + 1][f][i], sums[r + 2][f][i], sums[r + 3][f][i]};
-        const unsigned at = winner(values, largest[i]);
-        if (largest[i] <= 0) largest[i] = 0;
-        if (i < channels) winners |= at << (2 * i);
-      }
-      store_channels<kOutVector>(y + (Index{window} * s.out_channels + o), largest, channels);
-      if (argmax) {
-        argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4] = static_cast<std::uint8_t>(winners);
-      }
-    }
-  }
+  store_windows<kOutVector, Tile>(thread, sums, first_n, s.out_channels, y, argmax, [&](int row) {
+    const int window = first_window + Tile::in_fours(row) / 4;
+    return window < s.batch * (s.out_h / 2) * (s.out_w / 2) ? window : -1;
+  });
 }
-
-// The gradients of a window's neighbouring channels, as they have been read.
-template <int kVector>
-struct WindowValues {
-  float gradients[kVector] = {};
-  float values[kVector] = {};
-  unsigned winners = 0;
-
-  // The gradient at a corner, 2·row + column: that of the window's value, where it is larger than zero, at
-  // its winner, and zero elsewhere.
-  __device__ __forceinline__ Values<kVector> at(int corner) const {
-    Values<kVector> result;
-    const unsigned others = winners ^ static_cast<unsigned>(corner) * 0x55U;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      const bool wins = (others & 3U << (2 * i)) == 0 && values[i] > 0;
-      result.values[i] = wins ? gradients[i] : 0;
-    }
-    return result;
-  }
-
-  // wgrad: all four corners, one row each.
-  template <class Slice>
-  __device__ __forceinline__ void put(Slice&& slice, int window, int column) const {
-#pragma unroll
-    for (int corner = 0; corner < 4; ++corner) at(corner).put(slice, 4 * window + corner, column);
-  }
-};
 
 // A vector of an operand that is computed from what is read; `read` makes it.
 template <class Read>
@@ -104,21 +55,9 @@ __device__ __forceinline__ Computed<Read> computed(const Read& read) {
 
 // The gradient of the convolution's output, in its pooled form.
 struct PooledGradient {
-  Ptr<const float> dy, y;
-  Ptr<const std::uint8_t> argmax;
+  PooledValues pooled;
   Conv2dShape s;  // the convolution's
   Grid windows;
-
-  template <int kVector>
-  __device__ __forceinline__ WindowValues<kVector> read(int window, int o) const {
-    WindowValues<kVector> result;
-    const Index at = Index{window} * s.out_channels + o;
-    load_vector(result.gradients, dy + at);
-    load_vector(result.values, y + at);
-    result.winners = argmax[Index{window} * ceil_div(s.out_channels, 4) + o / 4];
-    if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
-    return result;
-  }
 
   // wgrad: positions are counted by windows, so that a slice holds all four of each.
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
@@ -138,7 +77,7 @@ struct PooledGradient {
       return [=, this](int window) {
         return computed([=, this] {
           WindowValues<kVector> result;
-          if (k + 4 * window < end && o < s.out_channels) result = read<kVector>(k / 4 + window, o);
+          if (k + 4 * window < end && o < s.out_channels) result = pooled.read<kVector>(k / 4 + window, o);
           return result;
         });
       };
@@ -152,9 +91,9 @@ constexpr int kExpandThreads = 256;  // of a block
 /// convolution, for conv2d's dgrad to read, and zeros beyond the pooled ones, if there are any. Reads dy, y
 /// and argmax once and writes four times y: 26 and 1.6 MB for the study's second and third layer, batch 32:
 /// bound by memory, or by the second-level cache that holds them. With it conv2d's dgrad moves 183 MB for the
-/// second layer (in bf16 204); to expand each tap's gradients on their way to shared memory moved 253 (315),
-/// and was a third of the inner loop's instructions (nine in ten). The zeros are multiplied: to skip them
-/// would leave a quarter, but which sums of a tile an element belongs to would depend on its channel.
+/// second layer; to expand each tap's gradients on their way to shared memory moved 253, and was a third of
+/// the inner loop's instructions. The zeros are multiplied: to skip them would leave a quarter, but which
+/// sums of a tile an element belongs to would depend on its channel.
 template <int kVector>
 __global__ void __launch_bounds__(kExpandThreads)
     expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, int pooled_h, int pooled_w,
@@ -168,7 +107,7 @@ __global__ void __launch_bounds__(kExpandThreads)
   WindowValues<kVector> window;
   if (at.i < pooled_h && at.j < pooled_w) {
     const int index = (at.n * pooled_h + at.i) * pooled_w + at.j;
-    window = PooledGradient{dy, y, argmax, s, windows}.template read<kVector>(index, o);
+    window = PooledValues{dy, y, argmax, s.out_channels}.template read<kVector>(index, o);
   }
 #pragma unroll
   for (int corner = 0; corner < 4; ++corner) {
@@ -186,52 +125,38 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// the rate of fma, so that nothing would be gained. Study's layers, batch 32: 0.29, 1.4 and 0.17 G fma, in
 /// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 109 and 14, and written 1.8, 7.8
 /// and 7.7 of partial sums. Bound by fma and the issue of instructions. The first layer's x is not in whole
-/// sectors (1.5x), as in forward. In bf16, 73, 117 and 21 MB are moved, in 491, 530 and 440 blocks; bound by
-/// the issue of instructions (319 a warp for a slice of conv2, of which 16 are mma; 797 for conv1's, 8).
+/// sectors (1.5x), as in forward. In bf16 conv3 moves 21 MB, in
+/// 440 blocks; the others are computed by patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
-  const PooledGradient gradient{dy, y, argmax, s, windows};
+  const PooledGradient gradient{{dy, y, argmax, s.out_channels}, s, windows};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
                                         partial);
 }
 
-// Elements of the arrays.
-struct Sizes {
-  Index x, w, y, argmax;
-
-  explicit Sizes(const ConvReluPoolShape& s)
-      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
-        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
-        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels),
-        argmax(Index{s.batch} * s.out_h * s.out_w * s.argmax_stride()) {}
-
-  double y_bytes() const { return 4.0 * static_cast<double>(y); }
-  double argmax_bytes() const { return static_cast<double>(argmax); }
-  /// Of dy, y and argmax: what the gradient of the convolution's output is made of.
-  double gradient_bytes() const { return 2 * y_bytes() + argmax_bytes(); }
-};
-
 // What moves of argmax is in whole sectors: where a tile has not all channels of a window, each window's in
 // one of their own.
 
+// A thread writes the bytes of its two halves of the columns one after the other, each half everywhere.
+template <class Tile>
+double argmax_moved_by_forward(const ConvReluPoolShape& shape) {
+  const double windows = double{1} * shape.batch * shape.out_h * shape.out_w;
+  return 2 * windows * ceil_div(shape.out_channels, Tile::kColumns) * std::min(32, shape.argmax_stride());
+}
+
 template <class Tile>
 Work pooled_forward_work(const ConvReluPoolShape& shape, int vector) {
-  const Conv2dShape s = convolution(shape);
-  const Sizes sizes(shape);
-  // A thread writes the bytes of its two halves of the columns one after the other, each half everywhere.
-  const double windows = sizes.argmax_bytes() / shape.argmax_stride();
-  const double argmax_moved =
-      2 * windows * ceil_div(s.out_channels, Tile::kColumns) * std::min(32, shape.argmax_stride());
-  return forward_work<Tile>(s, vector, sizes.y_bytes() + sizes.argmax_bytes(),
-                            sizes.y_bytes() + argmax_moved);
+  const PooledSizes sizes(shape);
+  return forward_work<Tile>(convolution(shape), vector, sizes.y_bytes() + sizes.argmax_bytes(),
+                            sizes.y_bytes() + argmax_moved_by_forward<Tile>(shape));
 }
 
 template <class Tile>
 Work pooled_wgrad_work(const ConvReluPoolShape& shape, int vector) {
   const Conv2dShape s = convolution(shape);
-  const Sizes sizes(shape);
+  const PooledSizes sizes(shape);
   const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
   const double windows = sizes.argmax_bytes() / shape.argmax_stride();
   const double argmax_moved = column_tiles == 1 ? sizes.argmax_bytes() : 32 * windows * column_tiles;
@@ -243,7 +168,9 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
                const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_forward", s));
-  const Sizes sizes(shape);
+  if (forward_has_patches(context.precision, s))
+    return conv_relu_pool_forward_by_patches(context, shape, x, w, bias, y, argmax);
+  const PooledSizes sizes(shape);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
     return with_gather_tile<kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
@@ -261,7 +188,7 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
 template <int kVector>
 Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv2dShape& z, const float* dy,
               const float* y, const std::uint8_t* argmax, float* dz) {
-  const Sizes sizes(shape);
+  const PooledSizes sizes(shape);
   const Grid windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
   const int vectors_of_window = z.out_channels / kVector;
   const Index vectors = Index{z.batch} * ceil_div(z.out_h, 2) * ceil_div(z.out_w, 2) * vectors_of_window;
@@ -276,20 +203,21 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
 
 Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
              const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
-  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", convolution(shape)));
+  const Conv2dShape s = convolution(shape);
+  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", s));
+  if (dgrad_has_patches(context.precision, s))
+    return conv_relu_pool_dgrad_by_patches(context, shape, dy, y, argmax, w, dx);
   auto* dz = reinterpret_cast<float*>(workspace);
-  BAUTA_TRY(launch_expand(context, shape, convolution(shape), dy, y, argmax, dz));
-  return conv2d_backend.dgrad(context, convolution(shape), dz, w, dx);
+  BAUTA_TRY(launch_expand(context, shape, s, dy, y, argmax, dz));
+  return conv2d_backend.dgrad(context, s, dz, w, dx);
 }
 
-Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shards&, const float* x,
-             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
-             std::byte* workspace) {
+// Leaves sums in the workspace.
+Status wgrad_by_tiles(const Context& context, const ConvReluPoolShape& shape, const float* x, const float* dy,
+                      const float* y, const std::uint8_t* argmax, float* partial) {
   const Conv2dShape s = convolution(shape);
-  BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", s));
-  const Sizes sizes(shape);
-  auto* partial = reinterpret_cast<float*>(workspace);
-  BAUTA_TRY(with_wgrad_tile(context.precision, s, [&]<class Tile>() {
+  const PooledSizes sizes(shape);
+  return with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
@@ -300,13 +228,25 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
           global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
           global(partial, partial_sums(context.precision, s)));
     });
-  }));
+  });
+}
+
+Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shards&, const float* x,
+             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
+             std::byte* workspace) {
+  const Conv2dShape s = convolution(shape);
+  BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", s));
+  auto* partial = reinterpret_cast<float*>(workspace);
+  const auto leave_sums =
+      wgrad_has_patches(context.precision, s) ? conv_relu_pool_wgrad_by_patches : wgrad_by_tiles;
+  BAUTA_TRY(leave_sums(context, shape, x, dy, y, argmax, partial));
   return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums",
                                  partial_sums_work(context.precision, s), s, partial, dw, dbias);
 }
 
 std::size_t workspace(const ConvReluPoolShape& s, int) {
-  return std::max(wgrad_workspace(convolution(s)), 4 * static_cast<std::size_t>(Sizes(s).y) * sizeof(float));
+  return std::max(wgrad_workspace(convolution(s)),
+                  4 * static_cast<std::size_t>(PooledSizes(s).y) * sizeof(float));
 }
 
 }  // namespace

@@ -20,10 +20,16 @@ inline constexpr std::array kConvReluPoolCases = {
     ConvReluPoolShape{2, 9, 14, 2, 6, 1, 3, 0, 1, 2},    // stride wider than the kernel: pixels never read
     ConvReluPoolShape{2, 20, 16, 8, 16, 3, 1, 0, 9, 7},  // no padding, whole vectors
     ConvReluPoolShape{9, 10, 13, 4, 20, 4, 1, 3, 2, 5},  // an even kernel, a small region read, uneven shards
-    ConvReluPoolShape{1, 25, 24, 5, 35, 2, 1, 1, 12, 12},  // large images: channels of no vector,
-    ConvReluPoolShape{1, 23, 24, 4, 12, 3, 1, 1, 11, 12},  // few channels,
-    ConvReluPoolShape{1, 24, 25, 3, 40, 2, 1, 0, 11, 12},  // from few to many,
-    ConvReluPoolShape{1, 25, 26, 33, 7, 2, 1, 0, 12, 12},  // and from many to few
+    ConvReluPoolShape{1, 25, 24, 5, 35, 2, 1, 1, 12, 12},   // large images: channels of no vector,
+    ConvReluPoolShape{1, 23, 24, 4, 12, 3, 1, 1, 11, 12},   // few channels,
+    ConvReluPoolShape{1, 24, 25, 3, 40, 2, 1, 0, 11, 12},   // from few to many,
+    ConvReluPoolShape{1, 25, 26, 33, 7, 2, 1, 0, 12, 12},   // and from many to few
+    ConvReluPoolShape{1, 23, 24, 64, 36, 3, 1, 1, 11, 12},  // 3x3 over 64 channels,
+    ConvReluPoolShape{2, 25, 23, 32, 12, 3, 1, 2, 13, 12},  // over 32 to few,
+    ConvReluPoolShape{1, 24, 23, 20, 32, 3, 1, 0, 11, 10},  // and, for dgrad, from few,
+    ConvReluPoolShape{1, 23, 23, 36, 32, 3, 1, 2, 12, 12},  // from many
+    ConvReluPoolShape{1, 23, 24, 40, 64, 3, 1, 1, 11, 11},  // over 64,
+    ConvReluPoolShape{1, 26, 25, 5, 36, 3, 1, 0, 12, 11},   // and over few to many
 };
 
 }  // namespace bauta

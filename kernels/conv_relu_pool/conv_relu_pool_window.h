@@ -2,9 +2,8 @@
 
 #include <cstdint>
 
-#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/conv2d_tiles.h"
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
-#include "kernels/cuda/device.h"
 
 namespace bauta::BAUTA_DEVICE {
 
@@ -27,6 +26,107 @@ __device__ __forceinline__ unsigned winner(const float (&window)[4], float& larg
   }
   return at;
 }
+
+/// Pools the sums of a thread, each four rows of which are a window's, into y and argmax, which may be null;
+/// window(row) is that of a row of the tile, negative where there is none.
+template <int kOutVector, class Tile, class Window>
+__device__ __forceinline__ void store_windows(const typename Tile::Thread& thread,
+                                              const typename Tile::Sums& sums, int first_n, int out_channels,
+                                              Ptr<float> y, Ptr<std::uint8_t> argmax, const Window& window) {
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; r += 4) {
+    const int to = window(thread.row(r));
+    if (to < 0) continue;
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) {
+      const int o = first_n + thread.column(f);
+      const int channels = min(4, out_channels - o);
+      if (channels <= 0) continue;
+      float largest[4];
+      unsigned winners = 0;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float values[4] = {sums[r][f][i], sums[r + 1][f][i], sums[r + 2][f][i], sums[r + 3][f][i]};
+        const unsigned at = winner(values, largest[i]);
+        if (largest[i] <= 0) largest[i] = 0;
+        if (i < channels) winners |= at << (2 * i);
+      }
+      store_channels<kOutVector>(y + (Index{to} * out_channels + o), largest, channels);
+      if (argmax) argmax[Index{to} * ceil_div(out_channels, 4) + o / 4] = static_cast<std::uint8_t>(winners);
+    }
+  }
+}
+
+/// The gradients of a window's neighbouring channels, as they have been read.
+template <int kVector>
+struct WindowValues {
+  float gradients[kVector] = {};
+  float values[kVector] = {};
+  unsigned winners = 0;
+
+  /// The gradient at a corner, 2·row + column: that of the window's value, where it is larger than zero, at
+  /// its winner, and zero elsewhere.
+  __device__ __forceinline__ Values<kVector> at(int corner) const {
+    Values<kVector> result;
+    const unsigned others = winners ^ static_cast<unsigned>(corner) * 0x55U;
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      const bool wins = (others & 3U << (2 * i)) == 0 && values[i] > 0;
+      result.values[i] = wins ? gradients[i] : 0;
+    }
+    return result;
+  }
+
+  /// What passes ReLU of the gradients, wherever the winner is.
+  __device__ __forceinline__ Values<kVector> passed() const {
+    Values<kVector> result;
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) result.values[i] = values[i] > 0 ? gradients[i] : 0;
+    return result;
+  }
+
+  /// wgrad: all four corners, one row each.
+  template <class Slice>
+  __device__ __forceinline__ void put(Slice&& slice, int window, int column) const {
+#pragma unroll
+    for (int corner = 0; corner < 4; ++corner) at(corner).put(slice, 4 * window + corner, column);
+  }
+};
+
+/// What the gradient of the convolution's output is made of: dy and y [N,P,Q,O], and argmax.
+struct PooledValues {
+  Ptr<const float> dy, y;
+  Ptr<const std::uint8_t> argmax;
+  int channels;  ///< O
+
+  /// Those of a window, counted over all samples, from channel o on.
+  template <int kVector>
+  __device__ __forceinline__ WindowValues<kVector> read(int window, int o) const {
+    WindowValues<kVector> result;
+    const Index at = Index{window} * channels + o;
+    load_vector(result.gradients, dy + at);
+    load_vector(result.values, y + at);
+    result.winners = argmax[Index{window} * ceil_div(channels, 4) + o / 4];
+    if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
+    return result;
+  }
+};
+
+/// Elements of the op's arrays.
+struct PooledSizes {
+  Index x, w, y, argmax;
+
+  explicit PooledSizes(const ConvReluPoolShape& s)
+      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
+        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
+        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels),
+        argmax(Index{s.batch} * s.out_h * s.out_w * s.argmax_stride()) {}
+
+  double y_bytes() const { return 4.0 * static_cast<double>(y); }
+  double argmax_bytes() const { return static_cast<double>(argmax); }
+  /// Of dy, y and argmax: what the gradient of the convolution's output is made of.
+  double gradient_bytes() const { return 2 * y_bytes() + argmax_bytes(); }
+};
 
 /// dz = the gradient of the convolution's output, [N,P,Q,O] of `z`, whose rows and columns may be more than
 /// are pooled: zeros there.

@@ -28,6 +28,18 @@ __device__ __forceinline__ void load_lines(unsigned (&fragments)[4], Slice&& sli
   }
 }
 
+/// Adds to a row of the warp's sums the products of 16 lines by its columns over 16 k.
+template <class Tile>
+__device__ __forceinline__ void multiply_row(const unsigned (&as)[4],
+                                             const unsigned (&bs)[Tile::kSumFours / 2][4],
+                                             float (&sums)[Tile::kSumFours][4]) {
+#pragma unroll
+  for (int f = 0; f < Tile::kSumFours; ++f) {
+    const unsigned of_f[2] = {bs[f / 2][f % 2 * 2], bs[f / 2][f % 2 * 2 + 1]};
+    mma_bf16(sums[f], as, of_f);
+  }
+}
+
 /// Adds the part's share of Σ_k a[row][k]·b[k][column] over one slice to the warp's sums, as mma has them.
 template <Lying kA, Lying kB, class Tile, class A, class B>
 __device__ __forceinline__ void multiply_slice(A&& a, B&& b, const typename Tile::Thread& thread,
@@ -44,13 +56,7 @@ __device__ __forceinline__ void multiply_slice(A&& a, B&& b, const typename Tile
     for (int f = 0; f < Tile::kSumFours; f += 2)
       load_lines<kB, true>(bs[f / 2], b, thread.warp_column + 8 * f, k, thread.lane);
 #pragma unroll
-    for (int r = 0; r < Tile::kSumRows; ++r) {
-#pragma unroll
-      for (int f = 0; f < Tile::kSumFours; ++f) {
-        const unsigned of_f[2] = {bs[f / 2][f % 2 * 2], bs[f / 2][f % 2 * 2 + 1]};
-        mma_bf16(sums[r][f], as[r], of_f);
-      }
-    }
+    for (int r = 0; r < Tile::kSumRows; ++r) multiply_row<Tile>(as[r], bs, sums[r]);
   }
 }
 

@@ -1,0 +1,113 @@
+#include "kernels/conv2d/conv2d_patches.h"
+#include "kernels/conv2d/conv2d_work.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+/// forward. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and w once for
+/// every block; writes y once. Bound by shared memory, from where 24 cycles' worth of fragments feed 16 mma.
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+    forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
+                           Global<const float> bias, Global<float> y) {
+  const Images images{x, s.in_h, s.in_w, s.in_channels};
+  const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
+  for_each_patch<Lying::across_k, kChannels, Tile>(
+      s, patches, s.pad, w,
+      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, from, region); },
+      [](int m) { return position_in_patch(m); },
+      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+        add_biases<4, Tile>(thread, sums, first_n, s.out_channels, bias);
+        store_patch<Tile>(first, thread, sums, first_n, s.out_h, s.out_w, s.out_channels, y);
+      });
+}
+
+/// dgrad: as forward, with x and y changing places.
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+    dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> w,
+                         Global<float> dx) {
+  const Images images{dy, s.out_h, s.out_w, s.out_channels};
+  dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
+    load_region<kChannels, Tile>(images, from, region);
+  });
+}
+
+/// wgrad. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and dy once; writes
+/// the partial sums of 132 blocks (528 where channels are few). Bound by the tensor cores, and by the latency
+/// of what is read between two patches.
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, 1)
+    wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
+                         Global<float> partial) {
+  const Images gradient{dy, s.out_h, s.out_w, s.out_channels};
+  const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + GradientTurn<Tile>::column();
+  wgrad_patches<kChannels, Tile>(
+      s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
+      [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
+#pragma unroll 4
+        for (int m = turn.first(); m < kPatchRows * kPatchColumns; m += turn.kStep) {
+          const auto at = position_in_patch(m);
+          Place place = gradient.place(first.n, first.i + at.i, first.j + at.j);
+          place.channel = o;
+          auto from = gradient.vector<4>(place);
+          from.valid = from.valid && o < s.out_channels;
+          const Values<4> vector = from.fetch();
+          turn.add(vector.values);
+          vector.put(gradients, m, turn.column());
+        }
+      });
+}
+
+}  // namespace
+
+Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, const float* x, const float* w,
+                                 const float* bias, float* y) {
+  const Conv2dSizes sizes(s);
+  const Patches patches(s.batch, s.out_h, s.out_w);
+  return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
+    return launch(context,
+                  {"conv2d_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
+                   patch_bytes<Lying::across_k, kChannels, Tile>(),
+                   patches_forward_work<kChannels, Tile>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
+                  forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
+                  global(bias, s.out_channels), global(y, sizes.y));
+  });
+}
+
+Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
+                               float* dx) {
+  const Conv2dSizes sizes(s);
+  const Patches patches(s.batch, s.in_h, s.in_w);
+  const int margin = kPatchKernel - 1 - s.pad;
+  const double pixels = rows_in_regions(s.in_h, kPatchRows, margin, s.out_h) *
+                        rows_in_regions(s.in_w, kPatchColumns, margin, s.out_w);
+  const double dx_bytes = 4 * static_cast<double>(sizes.x);
+  return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
+    return launch(
+        context,
+        {"conv2d_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels), kProductThreads,
+         patch_bytes<Lying::along_k, kChannels, Tile>(),
+         patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.y_bytes(),
+                                       4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
+        dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(w, sizes.w),
+        global(dx, sizes.x));
+  });
+}
+
+Status conv2d_wgrad_by_patches(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
+                               float* partial) {
+  const Conv2dSizes sizes(s);
+  const Patches patches(s.batch, s.out_h, s.out_w);
+  return with_wgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
+    const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
+                    static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));
+    return launch(context,
+                  {"conv2d_wgrad", grid, kProductThreads, wgrad_patch_bytes<kChannels, Tile>(),
+                   patches_wgrad_work<Tile>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
+                  wgrad_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(dy, sizes.y),
+                  global(partial, partial_sums(context.precision, s)));
+  });
+}
+
+}  // namespace bauta::BAUTA_DEVICE

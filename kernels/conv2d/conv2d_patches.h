@@ -1,0 +1,417 @@
+#pragma once
+
+#include "kernels/conv2d/conv2d_tiles.h"
+
+/// Convolutions in bf16 whose kernel is 3x3, whose stride is 1, and whose images have 32, 64 or at most 8
+/// channels. A block takes one patch of 8x16 positions after another. It has the region of the image that a
+/// patch reads, 10x18 pixels, in shared memory, in bf16, from where each tap's fragments come with ldmatrix:
+/// what a tile of conv2d_tiles.h gathers from memory for each tap is read once, and of the instructions of
+/// the inner loop two in three are mma. Forward and dgrad keep the weights of the block's columns beside it;
+/// wgrad keeps dw in registers, and the gradients of the patch beside it.
+namespace bauta::BAUTA_DEVICE {
+
+inline constexpr int kPatchKernel = 3;
+inline constexpr int kPatchTaps = kPatchKernel * kPatchKernel;
+inline constexpr int kPatchRows = 8;
+inline constexpr int kPatchColumns = 16;
+inline constexpr int kRegionRows = kPatchRows + kPatchKernel - 1;
+inline constexpr int kRegionColumns = kPatchColumns + kPatchKernel - 1;
+inline constexpr int kRegionPixels = kRegionRows * kRegionColumns;
+
+/// Blocks of forward and dgrad that a multiprocessor is to hold at once: as many as its shared memory has
+/// room for, if registers are limited so. Before sm_90 some would spill, and from sm_120 on there is less
+/// shared memory.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
+template <int kChannels, class Tile>
+inline constexpr int kPatchBlocks = 1;
+#else
+template <int kChannels, class Tile>
+inline constexpr int kPatchBlocks = kChannels == 8 && !Tile::kTakesMore ? 4 : 3;
+#endif
+
+/// A region of an image in shared memory: of each pixel kChannels, 32, 64, or 8, of which the image may have
+/// fewer, and zeros. From pixel to pixel it is an odd number of 16 bytes, so that the eight rows of an
+/// ldmatrix lie in different banks.
+template <int kChannels>
+struct Region {
+  static constexpr int kPitch = kChannels / 8 % 2 == 1 ? kChannels : kChannels + 8;
+  static constexpr std::size_t kBytes = kRegionPixels * kPitch * sizeof(bf16);
+  /// Of the product: taps and channels, in whole mma.
+  static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
+
+  using Array = Shared<bf16, kRegionPixels, kPitch>;
+
+  /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
+  struct Step {
+    int pixel, channel;
+  };
+  /// The lower or upper half of the 16 from k on. Behind the last tap, where it does not count, it is the
+  /// last.
+  __device__ __forceinline__ static Step step(int k, int half) {
+    const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
+    const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;
+    return {tap / kPatchKernel * kRegionColumns + tap % kPatchKernel, channel};
+  }
+};
+
+/// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
+/// columns of each tap.
+template <Lying kB, int kChannels, class Tile>
+struct PatchWeights {
+  static constexpr int kRows =
+      kB == Lying::across_k ? Region<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
+  static constexpr int kLength = kB == Lying::across_k ? Tile::kColumns : kChannels;
+  static constexpr std::size_t kBytes = kRows * (kLength + Tile::kPad) * sizeof(bf16);
+
+  using Array = Shared<bf16, kRows, kLength + Tile::kPad>;
+};
+
+/// Bytes of dynamic shared memory of a block of forward (across_k) or dgrad.
+template <Lying kB, int kChannels, class Tile>
+constexpr std::size_t patch_bytes() {
+  return PatchWeights<kB, kChannels, Tile>::kBytes + Region<kChannels>::kBytes;
+}
+
+/// The patches of all samples, counted like the pixels of a grid.
+struct Patches {
+  Grid grid;
+  int count;
+
+  Patches(int batch, int height, int width)
+      : grid(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
+        count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)) {}
+
+  /// A patch's first position.
+  __device__ __forceinline__ Grid::Position first(int patch) const {
+    const auto at = grid.position(patch);
+    return {at.n, at.i * kPatchRows, at.j * kPatchColumns};
+  }
+};
+
+/// Row m of a patch's product, as a position of the patch: row after row.
+__device__ __forceinline__ Grid::Position position_in_patch(int m) {
+  return {0, m / kPatchColumns, m % kPatchColumns};
+}
+
+/// Reads the weights of the columns from first_n on: where kB is across_k, w's rows of out-channels, else
+/// those in-channels' parts of them.
+template <Lying kB, int kChannels, class Tile>
+__device__ __forceinline__ void load_patch_weights(
+    const Conv2dShape& s, Ptr<const float> w, int first_n,
+    typename PatchWeights<kB, kChannels, Tile>::Array& weights) {
+  using Weights = PatchWeights<kB, kChannels, Tile>;
+  using Rows = Turn<Tile, 4, Weights::kRows, Weights::kLength>;
+  constexpr int kOfTap = kB == Lying::across_k ? kChannels : Tile::kColumns;
+  const int column = Rows::column();
+#pragma unroll 4
+  for (int i = 0; i < Rows::kCount; ++i) {
+    const int row = Rows::row(i);
+    const int tap = row / kOfTap;
+    const int c = row % kOfTap + (kB == Lying::across_k ? 0 : first_n);
+    const int o = column + (kB == Lying::across_k ? first_n : 0);
+    const Index at = (Index{tap} * s.in_channels + c) * s.out_channels + o;
+    const bool valid = tap < kPatchTaps && c < s.in_channels && o < s.out_channels;
+    Address<4>{w, at, valid}.fetch().put(weights, row, column);
+  }
+}
+
+/// Zeros, for the channels that load_region leaves as they are.
+template <int kChannels>
+__device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
+  for (int pixel = thread_of_block(); pixel < kRegionPixels; pixel += kProductThreads) {
+#pragma unroll
+    for (int channel = 0; channel < kChannels; channel += 4) Values<4>{}.put(region, pixel, channel);
+  }
+}
+
+/// The region from `from` on of images that lie in memory. Of images with other than kChannels, a warp reads
+/// a row at once, float by float.
+template <int kChannels, class Tile>
+__device__ __forceinline__ void load_region(const Images& images, const Grid::Position& from,
+                                            typename Region<kChannels>::Array& region) {
+  if constexpr (kChannels == 8) {
+    for (int f = thread_of_block() % 32; f < kRegionColumns * images.channels; f += 32) {
+      const int column = f / images.channels;
+      const int channel = f % images.channels;
+#pragma unroll
+      for (int row = thread_of_block() / 32; row < kRegionRows; row += kProductThreads / 32) {
+        Place at = images.place(from.n, from.i + row, from.j + column);
+        at.channel = channel;
+        images.vector<1>(at).fetch().put(region, row * kRegionColumns + column, channel);
+      }
+    }
+  } else {
+    using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
+#pragma unroll 4
+    for (int i = 0; i < Rows::kCount; ++i) {
+      const int pixel = Rows::row(i);
+      if (pixel >= kRegionPixels) continue;
+      Place at = images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
+      at.channel = Rows::column();
+      images.vector<4>(at).fetch().put(region, pixel, at.channel);
+    }
+  }
+}
+
+/// sums = Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
+/// along_k, taps of the region are met by those of the weights in reverse.
+template <Lying kB, int kChannels, class Tile, class Position>
+__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
+                                                typename PatchWeights<kB, kChannels, Tile>::Array& weights,
+                                                const Position& position, const typename Tile::Thread& thread,
+                                                typename Tile::Sums& sums) {
+  int pixels[Tile::kSumRows];
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; ++r) {
+    const auto at = position(thread.warp_row + 16 * r + thread.lane % 16);
+    pixels[r] = at.i * kRegionColumns + at.j;
+  }
+#pragma unroll
+  for (int k = 0; k < Region<kChannels>::kDepth; k += 16) {
+    unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
+    const auto step = Region<kChannels>::step(k, thread.lane / 16);
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r)
+      load_matrices(as[r], &region[pixels[r] + step.pixel][step.channel]);
+    const int line = kB == Lying::across_k ? 0 : (kPatchTaps - 1 - k / kChannels) * Tile::kColumns;
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; f += 2) {
+      load_lines<kB, true>(bs[f / 2], weights, line + thread.warp_column + 8 * f,
+                           kB == Lying::across_k ? k : k % kChannels, thread.lane);
+    }
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r) multiply_row<Tile>(as[r], bs, sums[r]);
+  }
+}
+
+/// Computes the block's patches: load(first position of the region, region) reads, position(m) is row m's
+/// place in a patch, and store(first position of the patch, thread, sums) writes. The region begins `margin`
+/// rows and columns before the patch.
+template <Lying kB, int kChannels, class Tile, class Load, class Position, class Store>
+__device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
+                                               Ptr<const float> w, const Load& load, const Position& position,
+                                               const Store& store) {
+  using Weights = PatchWeights<kB, kChannels, Tile>;
+  auto&& weights = dynamic_shared<typename Weights::Array>();
+  auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
+  if constexpr (kChannels == 8) clear_region<kChannels>(region);
+  load_patch_weights<kB, kChannels, Tile>(s, w, static_cast<int>(blockIdx.y) * Tile::kColumns, weights);
+  __syncthreads();
+  const typename Tile::Thread thread;
+#pragma unroll 1
+  for (int patch = static_cast<int>(blockIdx.x); patch < patches.count;
+       patch += static_cast<int>(gridDim.x)) {
+    const auto first = patches.first(patch);
+    load(Grid::Position{first.n, first.i - margin, first.j - margin}, region);
+    __syncthreads();
+    typename Tile::Sums sums = {};
+    multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
+    gather_fours<Tile>(thread.lane, sums);
+    store(first, thread, sums);
+    __syncthreads();
+  }
+}
+
+/// Writes a patch's sums to `to` [N,height,width,channels].
+template <class Tile>
+__device__ __forceinline__ void store_patch(const Grid::Position& first, const typename Tile::Thread& thread,
+                                            const typename Tile::Sums& sums, int first_n, int height,
+                                            int width, int channels, Ptr<float> to) {
+  store_sums<4, Tile>(thread, sums, first_n, channels, to, [&](int m) {
+    const auto at = position_in_patch(m);
+    if (first.i + at.i >= height || first.j + at.j >= width) return Index{-1};
+    return ((Index{first.n} * height + first.i + at.i) * width + first.j + at.j) * channels;
+  });
+}
+
+/// A patch of dx; load as above reads dy.
+template <int kChannels, class Tile, class Load>
+__device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
+                                              Ptr<const float> w, Ptr<float> dx, const Load& load) {
+  for_each_patch<Lying::along_k, kChannels, Tile>(
+      s, patches, kPatchKernel - 1 - s.pad, w, load, [](int m) { return position_in_patch(m); },
+      [&](const Grid::Position& first, const typename Tile::Thread& thread, const typename Tile::Sums& sums) {
+        store_patch<Tile>(first, thread, sums, static_cast<int>(blockIdx.y) * Tile::kColumns, s.in_h, s.in_w,
+                          s.in_channels, dx);
+      });
+}
+
+// --- wgrad
+
+template <class Tile>
+using GradientPatch = Shared<bf16, kPatchRows * kPatchColumns, Tile::kColumns + Tile::kPad>;
+template <int kChannels, class Tile>
+constexpr std::size_t wgrad_patch_bytes() {
+  return Region<kChannels>::kBytes +
+         kPatchRows * kPatchColumns * (Tile::kColumns + Tile::kPad) * sizeof(bf16);
+}
+
+/// A thread's part of a patch of gradients: four neighbouring columns, of which it also adds up dbias.
+template <class Tile>
+struct GradientTurn {
+  static constexpr int kLanes = Tile::kColumns / 4;
+  static constexpr int kStep = kProductThreads / kLanes;
+
+  float bias_sums[4] = {};
+
+  __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * 4; }
+  __device__ __forceinline__ static int first() { return thread_of_block() / kLanes; }
+
+  /// Counts gradients that dbias is made of, rounded as they are for dw.
+  __device__ __forceinline__ void add(const float (&gradients)[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) bias_sums[i] += to_float(to_bf16(gradients[i]));
+  }
+};
+
+/// sums += the part's share of Σ over the patch's positions of x at position + tap · the position's gradient;
+/// a row of the patch is 16 k. The tile's rows are taps, and the region's channels of each.
+template <int kChannels, class Tile>
+__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array& region,
+                                               GradientPatch<Tile>& gradients,
+                                               const typename Tile::Thread& thread,
+                                               typename Tile::Sums& sums) {
+  constexpr int kShare = kPatchRows / Tile::kParts;
+  const int lane_pixel = thread.lane / 16 * 8 + thread.lane % 8;
+#pragma unroll 1
+  for (int i = thread.part * kShare; i < (thread.part + 1) * kShare; ++i) {
+    unsigned bs[Tile::kSumFours / 2][4];
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; f += 2) {
+      load_lines<Lying::across_k, true>(bs[f / 2], gradients, thread.warp_column + 8 * f, i * kPatchColumns,
+                                        thread.lane);
+    }
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r) {
+      const auto step = Region<kChannels>::step(thread.warp_row + 16 * r, thread.lane / 8 % 2);
+      unsigned as[4];
+      load_matrices<true>(as, &region[i * kRegionColumns + lane_pixel + step.pixel][step.channel]);
+      multiply_row<Tile>(as, bs, sums[r]);
+    }
+  }
+}
+
+/// Adds up the threads' bias sums, in order, to a row of partial sums.
+template <class Tile>
+__device__ __forceinline__ void store_bias_sums(const GradientTurn<Tile>& turn, int first_n, int columns,
+                                                Ptr<float> to) {
+  using Turn = GradientTurn<Tile>;
+  alignas(16) __shared__ Shared<float, Turn::kStep, Tile::kColumns> shares;
+  store_vector(&shares[Turn::first()][Turn::column()], turn.bias_sums);
+  __syncthreads();
+  const int column = thread_of_block();
+  if (column >= Tile::kColumns || first_n + column >= columns) return;
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < Turn::kStep; ++i) sum += shares[i][column];
+  to[first_n + column] = sum;
+}
+
+/// The block's share of dw and dbias of its columns, to partial [blocks][rows][O]; load(first position of the
+/// patch, gradients, turn) reads gradients of y, zeros where there are none, and adds up dbias.
+template <int kChannels, class Tile, class Load>
+__device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches, const Images& x,
+                                              Ptr<float> partial, const Load& load) {
+  auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
+  auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Region<kChannels>::kBytes);
+  if constexpr (kChannels == 8) clear_region<kChannels>(region);
+  __syncthreads();
+  const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
+  const typename Tile::Thread thread;
+  typename Tile::Sums sums = {};
+  GradientTurn<Tile> turn;
+#pragma unroll 1
+  for (int patch = static_cast<int>(blockIdx.x); patch < patches.count;
+       patch += static_cast<int>(gridDim.x)) {
+    const auto first = patches.first(patch);
+    load_region<kChannels, Tile>(x, {first.n, first.i - s.pad, first.j - s.pad}, region);
+    load(first, gradients, turn);
+    __syncthreads();
+    multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
+    __syncthreads();
+  }
+  gather_fours<Tile>(thread.lane, sums);
+  add_parts<Tile>(thread, sums);
+  const Index first_row = Index{static_cast<int>(blockIdx.x)} * wgrad_rows(s);
+  store_sums<4, Tile>(thread, sums, first_n, s.out_channels, partial, [&](int row) {
+    const int tap = row / kChannels;
+    const int c = row % kChannels;
+    if (tap >= kPatchTaps || c >= s.in_channels) return Index{-1};
+    return (first_row + tap * s.in_channels + c) * s.out_channels;
+  });
+  store_bias_sums<Tile>(turn, first_n, s.out_channels,
+                        partial + (first_row + wgrad_rows(s) - 1) * s.out_channels);
+}
+
+// --- What a pass is computed by
+
+/// Whether a convolution of this kind is computed by patches, if `channels` are so many and `positions` those
+/// that are computed of a sample.
+inline bool has_patches(Precision precision, const Conv2dShape& s, bool channels, Index positions) {
+  return precision == Precision::bf16 && s.kernel == kPatchKernel && s.stride == 1 && channels &&
+         s.out_channels % 4 == 0 && positions >= kFewPositions;
+}
+inline bool forward_has_patches(Precision precision, const Conv2dShape& s) {
+  const int c = s.in_channels;
+  return has_patches(precision, s, c <= 8 || c == 32 || c == 64, Index{s.out_h} * s.out_w);
+}
+inline bool dgrad_has_patches(Precision precision, const Conv2dShape& s) {
+  const bool channels = (s.out_channels == 32 || s.out_channels == 64) && s.in_channels % 4 == 0;
+  return has_patches(precision, s, channels, Index{s.in_h} * s.in_w);
+}
+inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
+  return forward_has_patches(precision, s);
+}
+
+/// Call body.operator()<kChannels, Tile>(). Beside 64 channels the weights of 32 columns fit, beside fewer
+/// those of 64. Of forward's tiles a thread has all of a window, of dgrad's it reads fewer fragments.
+template <class Body>
+Status with_forward_patch_tile(const Conv2dShape& s, const Body& body) {
+  using Wide = MmaTiles::Wide;
+  using Few = MmaTiles::FewChannels;
+  const bool few = s.out_channels <= kFewChannels;
+  if (s.in_channels == 64) return body.template operator()<64, Few>();
+  if (s.in_channels == 32)
+    return few ? body.template operator()<32, Few>() : body.template operator()<32, Wide>();
+  return few ? body.template operator()<8, Few>() : body.template operator()<8, Wide>();
+}
+template <class Body>
+Status with_dgrad_patch_tile(const Conv2dShape& s, const Body& body) {
+  using Few = MmaTile<128, 32, 32, 32, 32>;
+  if (s.out_channels == 64) return body.template operator()<64, Few>();
+  return s.in_channels <= kFewChannels ? body.template operator()<32, Few>()
+                                       : body.template operator()<32, MmaTiles::Wide>();
+}
+template <class Body>
+Status with_wgrad_patch_tile(const Conv2dShape& s, const Body& body) {
+  const bool few = s.out_channels <= kFewChannels;
+  if (s.in_channels == 64) return body.template operator()<64, MmaTile<576, 32, 16, 144, 32>>();
+  if (s.in_channels == 32) {
+    return few ? body.template operator()<32, MmaTile<288, 32, 16, 144, 16>>()
+               : body.template operator()<32, MmaTile<288, 64, 16, 144, 32>>();
+  }
+  return few ? body.template operator()<8, MmaTile<80, 32, 32, 80, 16>>()
+             : body.template operator()<8, MmaTile<80, 64, 16, 80, 16>>();
+}
+
+/// As many blocks as an H100 holds at once, if there are as many patches.
+template <int kChannels, class Tile>
+dim3 patch_grid(const Patches& patches, int columns) {
+  return dim3(
+      static_cast<unsigned>(std::min(patches.count, kH100Multiprocessors * kPatchBlocks<kChannels, Tile>)),
+      static_cast<unsigned>(ceil_div(columns, Tile::kColumns)));
+}
+/// The same of wgrad; of many channels, one for each multiprocessor: what a block leaves is as large as dw.
+inline int wgrad_patch_blocks(const Conv2dShape& s, const Patches& patches) {
+  return std::min(patches.count, (s.in_channels <= 8 ? 4 : 1) * kH100Multiprocessors);
+}
+
+/// The passes of conv2d by patches, for convolutions that have them. wgrad leaves partial sums.
+Status conv2d_forward_by_patches(const Context&, const Conv2dShape&, const float* x, const float* w,
+                                 const float* bias, float* y);
+Status conv2d_dgrad_by_patches(const Context&, const Conv2dShape&, const float* dy, const float* w,
+                               float* dx);
+Status conv2d_wgrad_by_patches(const Context&, const Conv2dShape&, const float* x, const float* dy,
+                               float* partial);
+
+}  // namespace bauta::BAUTA_DEVICE

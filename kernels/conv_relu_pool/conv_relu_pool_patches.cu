@@ -1,0 +1,230 @@
+#include "kernels/conv2d/conv2d_work.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_patches.h"
+#include "kernels/conv_relu_pool/conv_relu_pool_window.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+// A patch has 4x8 windows. Row m of its product is a position of window m / 64 * 16 + m % 16; the second four
+// of each eight begin with another corner than the first, so that the eight rows of an ldmatrix lie in
+// different banks.
+constexpr int kPatchWindowColumns = kPatchColumns / 2;
+constexpr int kPatchWindows = kPatchRows / 2 * kPatchWindowColumns;
+
+__device__ __forceinline__ Grid::Position window_in_patch(int m) {
+  const int window = m / 64 * 16 + m % 16;
+  return {0, window / kPatchWindowColumns, window % kPatchWindowColumns};
+}
+__device__ __forceinline__ bool corners_swapped(int m) { return m % 8 >= 4; }
+__device__ __forceinline__ Grid::Position position_by_window(int m) {
+  const auto window = window_in_patch(m);
+  const int corner = m % 64 / 16 ^ static_cast<int>(corners_swapped(m));
+  return {0, 2 * window.i + corner / 2, 2 * window.j + corner % 2};
+}
+
+// Each two neighbouring rows change places.
+template <class Tile>
+__device__ __forceinline__ void swap_rows(typename Tile::Sums& sums) {
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; r += 2) {
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float first = sums[r][f][i];
+        sums[r][f][i] = sums[r + 1][f][i];
+        sums[r + 1][f][i] = first;
+      }
+    }
+  }
+}
+
+/// forward. The study's first and second layer, batch 32: 0.72 (of 3 channels and 9 taps, 8 and 10 are
+/// multiplied) and 1.2 G products; 21 and 48 MB of sectors moved, of which x, read 1.4 times, is 8 and 13,
+/// and w, by each of 528 and 396 blocks, 2 and 29; argmax is written in halves of sectors and less. The first
+/// is bound by memory and latency, the second by shared memory, from where 24 cycles' worth of fragments feed
+/// 16 mma.
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+    forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
+                           Global<const float> bias, Global<float> y, Global<std::uint8_t> argmax) {
+  const Images images{x, s.in_h, s.in_w, s.in_channels};
+  const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
+  for_each_patch<Lying::across_k, kChannels, Tile>(
+      s, patches, s.pad, w,
+      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, from, region); },
+      [](int m) { return position_by_window(m); },
+      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+        if (corners_swapped(thread.row(0))) swap_rows<Tile>(sums);
+        add_biases<4, Tile>(thread, sums, first_n, s.out_channels, bias);
+        store_windows<4, Tile>(thread, sums, first_n, s.out_channels, y, argmax, [&](int row) {
+          const auto at = window_in_patch(row);
+          const int p = first.i / 2 + at.i;
+          const int q = first.j / 2 + at.j;
+          return p < s.out_h / 2 && q < s.out_w / 2 ? (first.n * (s.out_h / 2) + p) * (s.out_w / 2) + q : -1;
+        });
+      });
+}
+
+// The windows that a region meets: one more than half of its rows, as it may begin with a window's second.
+constexpr int kRegionWindowRows = kRegionRows / 2 + 1;
+constexpr int kRegionWindowColumns = kRegionColumns / 2 + 1;
+
+// The region's gradients from row and column `from` on, each window's expanded to its four positions.
+template <int kChannels, class Tile>
+__device__ __forceinline__ void load_gradient_region(const PooledValues& gradient, int pooled_h, int pooled_w,
+                                                     const Grid::Position& from,
+                                                     typename Region<kChannels>::Array& region) {
+  constexpr int kLanes = kChannels / 4;
+  const int o = thread_of_block() % kLanes * 4;
+#pragma unroll 4
+  for (int i = thread_of_block() / kLanes; i < kRegionWindowRows * kRegionWindowColumns;
+       i += kProductThreads / kLanes) {
+    const int p = (from.i >> 1) + i / kRegionWindowColumns;
+    const int q = (from.j >> 1) + i % kRegionWindowColumns;
+    WindowValues<4> window;
+    if (p >= 0 && p < pooled_h && q >= 0 && q < pooled_w)
+      window = gradient.read<4>((from.n * pooled_h + p) * pooled_w + q, o);
+#pragma unroll
+    for (int corner = 0; corner < 4; ++corner) {
+      const int row = 2 * p + corner / 2 - from.i;
+      const int column = 2 * q + corner % 2 - from.j;
+      if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
+      window.at(corner).put(region, row * kRegionColumns + column, o);
+    }
+  }
+}
+
+/// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
+/// layer, batch 32: 1.3 G products; 54 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
+/// 29, and dx
+/// 9. Bound by shared memory and the tensor cores, about alike.
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+    dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
+                         Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
+  const int pooled_h = s.out_h / 2;
+  const int pooled_w = s.out_w / 2;
+  const PooledValues gradient{dy, y, argmax, s.out_channels};
+  dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
+    load_gradient_region<kChannels, Tile>(gradient, pooled_h, pooled_w, from, region);
+  });
+}
+
+/// wgrad: each window's gradient is read once and expanded to its four positions. The study's first and
+/// second layer, batch 32: 0.72 and 1.3 G products; 27 and 31 MB of sectors moved, of which partial sums
+/// are 1.9 and 9.8. The first is bound by memory; the second by the tensor cores, and by the latency of what
+/// is read between two patches: it has one block on a multiprocessor, as with two the partial sums would be
+/// twice as many. Where there are 32 columns, half a warp writes two windows, some of them to the same banks
+/// (1.15 ways in all).
+template <int kChannels, class Tile>
+__global__ void __launch_bounds__(kProductThreads, 1)
+    wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
+                         Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
+  const PooledValues gradient{dy, y, argmax, s.out_channels};
+  const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + GradientTurn<Tile>::column();
+  const int pooled_h = s.out_h / 2;
+  const int pooled_w = s.out_w / 2;
+  wgrad_patches<kChannels, Tile>(
+      s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
+      [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
+#pragma unroll 4
+        for (int i = turn.first(); i < kPatchWindows; i += turn.kStep) {
+          const int p = first.i / 2 + i / kPatchWindowColumns;
+          const int q = first.j / 2 + i % kPatchWindowColumns;
+          WindowValues<4> window;
+          if (p < pooled_h && q < pooled_w && o < s.out_channels)
+            window = gradient.read<4>((first.n * pooled_h + p) * pooled_w + q, o);
+          turn.add(window.passed().values);
+#pragma unroll
+          for (int corner = 0; corner < 4; ++corner) {
+            const int row = i / kPatchWindowColumns * 2 + corner / 2;
+            window.at(corner).put(gradients, row * kPatchColumns + i % kPatchWindowColumns * 2 + corner % 2,
+                                  turn.column());
+          }
+        }
+      });
+}
+
+// Bytes of dy, y and argmax in the regions of all patches.
+double gradient_bytes_of_regions(const ConvReluPoolShape& shape) {
+  const auto windows = [](int in, int patch, int margin, int pooled) {
+    int count = 0;
+    for (int first = 0; first < in; first += patch) {
+      const int from = (first - margin) >> 1;
+      count += std::max(0, std::min(from + (patch + kPatchKernel - 1) / 2 + 1, pooled) - std::max(from, 0));
+    }
+    return count;
+  };
+  const int margin = kPatchKernel - 1 - shape.pad;
+  return double{1} * shape.batch * windows(shape.in_h, kPatchRows, margin, shape.out_h) *
+         windows(shape.in_w, kPatchColumns, margin, shape.out_w) *
+         (8 * shape.out_channels + shape.argmax_stride());
+}
+
+// A warp writes two bytes of each of a row of windows at once.
+double argmax_moved_by_patches(const ConvReluPoolShape& shape) {
+  const double rows = double{1} * shape.batch * shape.out_h * shape.out_w / kPatchWindowColumns;
+  const int stride = shape.argmax_stride();
+  const double sectors_of_row =
+      stride < 32 ? 1 + ((kPatchWindowColumns - 1) * stride + 1) / 32.0 : kPatchWindowColumns;
+  return 32 * rows * sectors_of_row * ceil_div(shape.out_channels, 8);
+}
+
+}  // namespace
+
+Status conv_relu_pool_forward_by_patches(const Context& context, const ConvReluPoolShape& shape,
+                                         const float* x, const float* w, const float* bias, float* y,
+                                         std::uint8_t* argmax) {
+  const Conv2dShape s = convolution(shape);
+  const PooledSizes sizes(shape);
+  const Patches patches(s.batch, s.out_h, s.out_w);
+  return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
+    const double written = sizes.y_bytes() + sizes.argmax_bytes();
+    return launch(context,
+                  {"conv_relu_pool_forward", patch_grid<kChannels, Tile>(patches, s.out_channels),
+                   kProductThreads, patch_bytes<Lying::across_k, kChannels, Tile>(),
+                   patches_forward_work<kChannels, Tile>(s, patches, written,
+                                                         sizes.y_bytes() + argmax_moved_by_patches(shape))},
+                  forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
+                  global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
+  });
+}
+
+Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoolShape& shape,
+                                       const float* dy, const float* y, const std::uint8_t* argmax,
+                                       const float* w, float* dx) {
+  const Conv2dShape s = convolution(shape);
+  const PooledSizes sizes(shape);
+  const Patches patches(s.batch, s.in_h, s.in_w);
+  const double dx_bytes = 4 * static_cast<double>(sizes.x);
+  return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
+    return launch(context,
+                  {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels),
+                   kProductThreads, patch_bytes<Lying::along_k, kChannels, Tile>(),
+                   patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.gradient_bytes(),
+                                                 gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
+                  dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(y, sizes.y),
+                  global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
+  });
+}
+
+Status conv_relu_pool_wgrad_by_patches(const Context& context, const ConvReluPoolShape& shape, const float* x,
+                                       const float* dy, const float* y, const std::uint8_t* argmax,
+                                       float* partial) {
+  const Conv2dShape s = convolution(shape);
+  const PooledSizes sizes(shape);
+  const Patches patches(s.batch, s.out_h, s.out_w);
+  return with_wgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
+    const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
+                    static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));
+    return launch(context,
+                  {"conv_relu_pool_wgrad", grid, kProductThreads, wgrad_patch_bytes<kChannels, Tile>(),
+                   patches_wgrad_work<Tile>(s, patches, sizes.gradient_bytes(), sizes.gradient_bytes())},
+                  wgrad_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(dy, sizes.y),
+                  global(y, sizes.y), global(argmax, sizes.argmax),
+                  global(partial, partial_sums(context.precision, s)));
+  });
+}
+
+}  // namespace bauta::BAUTA_DEVICE
