@@ -39,13 +39,9 @@ inline Status check_shards(const char* op, const Shards& shards, int batch) {
                        "shards are 1, 2, 4 or 8 neighbours of the 8 that the global batch is cut into");
 }
 
-/// Fails when the context's backend, or its vendor, has no products in its precision.
+/// Fails when the context's backend has no products in its precision.
 inline Status check_precision(const char* op, const Context& context) {
   if (context.precision == Precision::fp32) return {};
-  if (context.vendor != nullptr) {
-    return Status::error(std::string(op) + ": a vendor's products are in fp32 alone", "precision bf16",
-                         "use precision fp32, or our kernels");
-  }
   if (context.backend == Backend::cuda || context.backend == Backend::simt) return {};
   return Status::error(std::string(op) + ": the CPU computes in fp32 alone", "precision bf16",
                        "use precision fp32, or a GPU");

@@ -104,6 +104,9 @@ class LinearNode final : public Node {
  public:
   LinearNode(Size3 in, Size3 out, int parameter) : Node(in, out, parameter) {}
 
+  std::size_t workspace(const Context& context, int batch) const override {
+    return linear_workspace(context, shape(batch));
+  }
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return linear_forward(context, shape(batch), a.x, a.w, a.bias, a.y);
   }

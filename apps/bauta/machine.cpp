@@ -84,15 +84,11 @@ Status Machine::open_gpu(int rank_on_host) {
   return {};
 }
 
-Status Machine::open_vendor(const DeviceOptions& options, const std::string& why_cpu) {
+Status Machine::open_vendor(const std::string& why_cpu) {
   if (context_.backend != Backend::cuda) {
     return Status::usage("cuDNN and cuBLASLt compute on a GPU alone",
                          option_on_cpu("--kernels vendor", why_cpu),
                          "use --kernels hand, or --device cuda on a machine with a GPU");
-  }
-  if (options.precision != Precision::fp32) {
-    return Status::usage("cuDNN and cuBLASLt are called for fp32 alone", "--kernels vendor",
-                         "use --precision fp32, or --kernels hand");
   }
   auto vendor = Vendor::open(context_);
   if (!vendor.ok()) return vendor.status();
@@ -131,7 +127,7 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   if (options.precision == Precision::bf16 && machine.context_.backend == Backend::cpu)
     return refuse_bf16_on_cpu(why_cpu);
   if (options.kernels == Kernels::vendor) {
-    BAUTA_TRY(machine.open_vendor(options, why_cpu));
+    BAUTA_TRY(machine.open_vendor(why_cpu));
     device += fmt::format(", kernels vendor ({})", machine.vendor_->libraries().description());
   }
   machine.description_ = fmt::format(

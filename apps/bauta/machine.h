@@ -48,7 +48,7 @@ class Machine {
  private:
   Status open_gpu(int rank_on_host);
   /// why_cpu: why `auto` took the CPU, if it did.
-  Status open_vendor(const DeviceOptions&, const std::string& why_cpu);
+  Status open_vendor(const std::string& why_cpu);
 
   std::unique_ptr<ThreadPool> pool_;
   std::optional<Gpu> gpu_;

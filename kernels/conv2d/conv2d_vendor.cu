@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/conv2d/conv2d_backends.h"
 #include "kernels/conv2d/conv2d_tiles.h"
@@ -11,9 +12,11 @@ namespace {
 constexpr int kThreads = 256;  // of a block, all kernels'
 
 /// One block transposes a square of 32x32 by way of shared memory. Reads and writes everything once, in whole
-/// sectors where rows and columns are multiples of 8: weights, which are few, so that the launch is the cost.
+/// sectors where rows and columns are multiples of 16: weights, which are few, so that the launch is the
+/// cost.
+template <class From, class To>
 __global__ void __launch_bounds__(kThreads)
-    transpose(int rows, int columns, Global<const float> from, Global<float> to) {
+    transpose(int rows, int columns, Global<const From> from, Global<To> to) {
   __shared__ Shared<float, 32, 33> tile;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -21,48 +24,52 @@ __global__ void __launch_bounds__(kThreads)
   const int column = static_cast<int>(blockIdx.x) * 32;
   for (int i = warp; i < 32; i += kThreads / 32) {
     if (row + i < rows && column + lane < columns) {
-      tile[i][lane] = from[Index{row + i} * columns + column + lane];
+      float value[1];
+      load_vector(value, from + (Index{row + i} * columns + column + lane));
+      tile[i][lane] = value[0];
     }
   }
   __syncthreads();
   for (int i = warp; i < 32; i += kThreads / 32) {
     if (column + i < columns && row + lane < rows) {
-      const float value = tile[lane][i];
-      to[Index{column + i} * rows + row + lane] = value;
+      const float value[1] = {tile[lane][i]};
+      store_vector(to + (Index{column + i} * rows + row + lane), value);
     }
   }
 }
 
-/// One block writes a row of `to`, of which a thread takes four channels of a pixel in turn. Reads what both
-/// have once and writes `to` once, in whole sectors where the channels are a multiple of 8: bound by memory.
-template <int kVector>
+/// One block writes a row of `to`, neighbouring elements by neighbouring threads, four each where the
+/// channels are a multiple of 4. Reads what both have once and writes `to` once, in whole sectors where a row
+/// is a multiple of 16 elements: bound by memory.
+template <int kVector, class From, class To>
 __global__ void __launch_bounds__(kThreads)
-    fit(int channels, Extent from_extent, Extent to_extent, Global<const float> from,
-        Global<const float> bias, Global<float> to) {
+    fit(int channels, Extent from_extent, Extent to_extent, Global<const From> from, Global<const float> bias,
+        Global<To> to) {
   const auto row = static_cast<int>(blockIdx.x);
   const int n = row / to_extent.height;
   const int i = row % to_extent.height;
-  const int fours = ceil_div(channels, 4);
-  for (int item = static_cast<int>(threadIdx.x); item < to_extent.width * fours; item += kThreads) {
-    const int j = item / fours;
-    const int c = item % fours * 4;
-    float values[4] = {};
-    if (i < from_extent.height && j < from_extent.width) {
-      const Index pixel = (Index{n} * from_extent.height + i) * from_extent.width + j;
-      load_channels<kVector>(values, from + (pixel * channels + c), channels - c);
-      float biases[4] = {};
-      if (bias) load_channels<kVector>(biases, bias + c, channels - c);
+  const Index from_row = (Index{n} * from_extent.height + i) * from_extent.width * channels;
+  const Index to_row = Index{row} * to_extent.width * channels;
+  const int both = i < from_extent.height ? min(from_extent.width, to_extent.width) * channels : 0;
+  for (int e = static_cast<int>(threadIdx.x) * kVector; e < to_extent.width * channels;
+       e += kThreads * kVector) {
+    float values[kVector] = {};
+    if (e < both) {
+      load_vector(values, from + (from_row + e));
+      float biases[kVector] = {};
+      if (bias) load_vector(biases, bias + e % channels);
 #pragma unroll
-      for (int k = 0; k < 4; ++k) values[k] += biases[k];
+      for (int k = 0; k < kVector; ++k) values[k] += biases[k];
     }
-    store_channels<kVector>(to + ((Index{row} * to_extent.width + j) * channels + c), values, channels - c);
+    store_vector(to + (to_row + e), values);
   }
 }
 
 /// One block adds up 32 columns of a range of rows: a warp every eighth row, then the warps' sums in order.
-/// Reads the matrix once, 128 bytes per warp: bound by memory.
+/// Reads the matrix once, 32 neighbours per warp: bound by memory.
+template <class From>
 __global__ void __launch_bounds__(kThreads)
-    column_sums(int rows, int rows_of_block, int columns, Global<const float> matrix, Global<float> sums) {
+    column_sums(int rows, int rows_of_block, int columns, Global<const From> matrix, Global<float> sums) {
   constexpr int kWarps = kThreads / 32;
   __shared__ Shared<float, kWarps, 32> shares;
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -73,7 +80,11 @@ __global__ void __launch_bounds__(kThreads)
   float sum = 0;
   if (column < columns) {
 #pragma unroll 8
-    for (int row = first + warp; row < end; row += kWarps) sum += matrix[Index{row} * columns + column];
+    for (int row = first + warp; row < end; row += kWarps) {
+      float value[1];
+      load_vector(value, matrix + (Index{row} * columns + column));
+      sum += value[0];
+    }
   }
   shares[warp][lane] = sum;
   __syncthreads();
@@ -103,154 +114,186 @@ Index x_size(const Conv2dShape& s) { return Index{s.batch} * s.in_h * s.in_w * s
 Index y_size(const Conv2dShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
 int weight_rows(const Conv2dShape& s) { return s.kernel * s.kernel * s.in_channels; }
 Extent in_of(const Conv2dShape& s) { return {s.in_h, s.in_w}; }
+Extent out_of(const Conv2dShape& s) { return {s.out_h, s.out_w}; }
 
-// Whether the vendor is to see less of x than there is.
-bool crops(const Conv2dShape& demanded, const Conv2dShape& given) {
-  return given.in_h != demanded.in_h || given.in_w != demanded.in_w;
+// Whether an array of ours is the vendor's, too, as it is.
+template <class Element>
+bool is_vendors(const Extent& ours, const Extent& vendors) {
+  return std::is_same_v<Element, float> && ours == vendors;
 }
 
-// Where arrays begin in the workspace, in floats.
+// Where arrays begin in the workspace, in bytes.
+template <class Element>
 struct Places {
-  Index w, y, sums, x, end;
+  std::size_t w, y, sums, x, gradient, end;
 
   Places(const Conv2dShape& demanded, const Conv2dShape& given) {
-    const auto aligned = [](Index floats) { return (floats + 15) / 16 * 16; };
+    const auto bytes = [](Index elements, std::size_t size) {
+      return (static_cast<std::size_t>(elements) * size + 63) / 64 * 64;
+    };
+    const bool x_is_vendors = is_vendors<Element>(in_of(demanded), in_of(given));
     w = 0;
-    y = aligned(Index{weight_rows(given)} * given.out_channels);
-    sums = y + aligned(y_size(given));
-    x = sums + aligned(Index{kSumBlocks} * given.out_channels);
-    end = x + (crops(demanded, given) ? x_size(given) : 0);
+    y = bytes(Index{weight_rows(given)} * given.out_channels, sizeof(Element));
+    sums = y + bytes(y_size(given), sizeof(Element));
+    x = sums + bytes(Index{kSumBlocks} * given.out_channels, sizeof(float));
+    end = x + bytes(x_is_vendors ? 0 : x_size(given), sizeof(Element));
+    gradient = y;
+    if constexpr (!std::is_same_v<Element, float>) {
+      gradient = end;
+      end += bytes(y_size(given), sizeof(float));
+    }
   }
 };
 
-Status launch_transpose(const Context& context, int rows, int columns, const float* from, float* to) {
+template <class From, class To>
+Status launch_transpose(const Context& context, int rows, int columns, const From* from, To* to) {
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, 32)), static_cast<unsigned>(ceil_div(rows, 32)));
   const Index size = Index{rows} * columns;
-  const double moved = 8.0 * static_cast<double>(size);
-  return launch(context, {"conv2d_vendor_transpose", grid, kThreads, 0, {moved, moved}}, transpose, rows,
-                columns, global(from, size), global(to, size));
+  const double moved = static_cast<double>(sizeof(From) + sizeof(To)) * static_cast<double>(size);
+  return launch(context, {"conv2d_vendor_transpose", grid, kThreads, 0, {moved, moved}}, transpose<From, To>,
+                rows, columns, global(from, size), global(to, size));
 }
 
-Status launch_column_sums(const Context& context, int rows, int blocks, int columns, const float* matrix,
+template <class From>
+Status launch_column_sums(const Context& context, int rows, int blocks, int columns, const From* matrix,
                           float* sums) {
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, 32)), static_cast<unsigned>(blocks));
   const Index size = Index{rows} * columns;
-  const double moved = 4.0 * static_cast<double>(size + Index{blocks} * columns);
-  return launch(context, {"conv2d_vendor_column_sums", grid, kThreads, 0, {moved, moved}}, column_sums, rows,
-                ceil_div(rows, blocks), columns, global(matrix, size), global(sums, Index{blocks} * columns));
+  const Index sums_size = Index{blocks} * columns;
+  const double moved =
+      static_cast<double>(sizeof(From)) * static_cast<double>(size) + 4.0 * static_cast<double>(sums_size);
+  return launch(context, {"conv2d_vendor_column_sums", grid, kThreads, 0, {moved, moved}}, column_sums<From>,
+                rows, ceil_div(rows, blocks), columns, global(matrix, size), global(sums, sums_size));
+}
+
+// Copies images [N, from, C] into arrays of another extent, or of other elements: `to` gets what both have,
+// plus bias [C] unless that is null, and zeros beyond.
+template <class From, class To>
+Status launch_fit(const Context& context, int batch, int channels, Extent from_extent, const From* from,
+                  const float* bias, Extent to_extent, To* to) {
+  const auto size = [&](const Extent& e) { return Index{batch} * e.height * e.width * channels; };
+  const Index both =
+      size({std::min(from_extent.height, to_extent.height), std::min(from_extent.width, to_extent.width)});
+  const double floor = static_cast<double>(sizeof(From)) * static_cast<double>(both) +
+                       static_cast<double>(sizeof(To)) * static_cast<double>(size(to_extent));
+  // A warp reads the biases of the channels that it has again each time.
+  const int of_warp = channels % 4 == 0 ? 128 : 32;
+  const double again =
+      bias == nullptr ? 0 : 4.0 * std::min(channels, of_warp) * static_cast<double>(both) / of_warp;
+  const auto rows = static_cast<unsigned>(batch * to_extent.height);
+  return launch(context, {"conv2d_vendor_fit", rows, kThreads, 0, {floor + again, floor}},
+                channels % 4 == 0 ? fit<4, From, To> : fit<1, From, To>, channels, from_extent, to_extent,
+                global(from, size(from_extent)), global(bias, channels), global(to, size(to_extent)));
 }
 
 }  // namespace
 
-Status launch_fit(const Context& context, int batch, int channels, Extent from_extent, const float* from,
-                  const float* bias, Extent to_extent, float* to) {
-  const auto size = [&](const Extent& e) { return Index{batch} * e.height * e.width * channels; };
-  const Extent both = {std::min(from_extent.height, to_extent.height),
-                       std::min(from_extent.width, to_extent.width)};
-  const double floor = 4.0 * static_cast<double>(size(both) + size(to_extent));
-  // A warp reads the biases of the channels that it has, up to all 128, again with every four.
-  const double again =
-      bias == nullptr ? 0 : static_cast<double>(size(both)) / 128 * std::min(4 * channels, 512);
-  const auto rows = static_cast<unsigned>(batch * to_extent.height);
-  return launch(context, {"conv2d_vendor_fit", rows, kThreads, 0, {floor + again, floor}},
-                channels % 4 == 0 ? fit<4> : fit<1>, channels, from_extent, to_extent,
-                global(from, size(from_extent)), global(bias, channels), global(to, size(to_extent)));
+std::size_t vendor_convolution_workspace(const Conv2dShape& s) {
+  return std::max(Places<float>(s, padded_alike(s)).end, Places<bf16>(s, padded_alike(s)).end);
 }
 
-VendorConvolution::VendorConvolution(const Context& context, const Conv2dShape& s)
+template <class Element>
+VendorConvolution<Element>::VendorConvolution(const Context& context, const Conv2dShape& s)
     : context_(context), demanded_(s), given_(padded_alike(s)) {
-  const Places places(demanded_, given_);
-  auto* floats = reinterpret_cast<float*>(context.workspace.data());
-  w_ = floats + places.w;
-  y_ = floats + places.y;
-  sums_ = floats + places.sums;
-  x_ = floats + places.x;
+  const Places<Element> places(demanded_, given_);
+  std::byte* const workspace = context.workspace.data();
+  w_ = reinterpret_cast<Element*>(workspace + places.w);
+  y_ = reinterpret_cast<Element*>(workspace + places.y);
+  sums_ = reinterpret_cast<float*>(workspace + places.sums);
+  x_ = reinterpret_cast<Element*>(workspace + places.x);
+  gradient_ = reinterpret_cast<float*>(workspace + places.gradient);
 }
 
-std::size_t VendorConvolution::workspace(const Conv2dShape& s) {
-  return static_cast<std::size_t>(Places(s, padded_alike(s)).end) * sizeof(float);
-}
-
-Status VendorConvolution::transpose_weights(const float* w) const {
+template <class Element>
+Status VendorConvolution<Element>::transpose_weights(const float* w) const {
   return launch_transpose(context_, weight_rows(given_), given_.out_channels, w, w_);
 }
 
-Result<const float*> VendorConvolution::cropped(const float* x) const {
-  if (!crops(demanded_, given_)) return x;
+template <class Element>
+Result<const Element*> VendorConvolution<Element>::given_x(const float* x) const {
+  if (is_vendors<Element>(in_of(demanded_), in_of(given_))) return reinterpret_cast<const Element*>(x);
   BAUTA_TRY(launch_fit(context_, given_.batch, given_.in_channels, in_of(demanded_), x, nullptr,
                        in_of(given_), x_));
   return x_;
 }
 
-Status VendorConvolution::forward(const float* x, const float* w) const {
-  BAUTA_TRY(transpose_weights(w));
-  const auto given_x = cropped(x);
-  BAUTA_TRY(given_x.status());
-  return context_.vendor->conv2d_forward(context_, given_, *given_x, w_, y_);
+template <class Element>
+Result<const Element*> VendorConvolution<Element>::given_dy(Extent extent, const float* dy) const {
+  if (is_vendors<Element>(extent, out())) return reinterpret_cast<const Element*>(dy);
+  BAUTA_TRY(launch_fit(context_, given_.batch, given_.out_channels, extent, dy, nullptr, out(), y_));
+  return y_;
 }
 
-Status VendorConvolution::dgrad(const float* dy, const float* w, float* dx) const {
+template <class Element>
+Status VendorConvolution<Element>::forward(const float* x, const float* w) const {
   BAUTA_TRY(transpose_weights(w));
-  if (!crops(demanded_, given_)) return context_.vendor->conv2d_dgrad(context_, given_, dy, w_, dx);
-  BAUTA_TRY(context_.vendor->conv2d_dgrad(context_, given_, dy, w_, x_));
+  const auto to_vendor = given_x(x);
+  BAUTA_TRY(to_vendor.status());
+  return context_.vendor->conv2d_forward(context_, given_, *to_vendor, w_, y_);
+}
+
+template <class Element>
+Status VendorConvolution<Element>::dgrad(Extent extent, const float* dy, const float* w, float* dx) const {
+  BAUTA_TRY(transpose_weights(w));
+  const auto to_vendor = given_dy(extent, dy);
+  BAUTA_TRY(to_vendor.status());
+  if (is_vendors<Element>(in_of(demanded_), in_of(given_)))
+    return context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, dx);
+  BAUTA_TRY(context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, x_));
   return launch_fit(context_, given_.batch, given_.in_channels, in_of(given_), x_, nullptr, in_of(demanded_),
                     dx);
 }
 
-Status VendorConvolution::wgrad(const float* x, const float* dy, float* dw, float* dbias) const {
-  const auto given_x = cropped(x);
-  BAUTA_TRY(given_x.status());
-  BAUTA_TRY(context_.vendor->conv2d_wgrad(context_, given_, *given_x, dy, w_));
+template <class Element>
+Status VendorConvolution<Element>::wgrad(const float* x, Extent extent, const float* dy, float* dw,
+                                         float* dbias) const {
+  const auto x_to_vendor = given_x(x);
+  BAUTA_TRY(x_to_vendor.status());
+  const auto dy_to_vendor = given_dy(extent, dy);
+  BAUTA_TRY(dy_to_vendor.status());
+  BAUTA_TRY(context_.vendor->conv2d_wgrad(context_, given_, *x_to_vendor, *dy_to_vendor, w_));
   BAUTA_TRY(launch_transpose(context_, given_.out_channels, weight_rows(given_), w_, dw));
   const int rows = given_.batch * given_.out_h * given_.out_w;
   const int blocks = std::min(kSumBlocks, ceil_div(rows, kRowsOfBlock));
-  BAUTA_TRY(launch_column_sums(context_, rows, blocks, given_.out_channels, dy, sums_));
+  BAUTA_TRY(launch_column_sums(context_, rows, blocks, given_.out_channels, *dy_to_vendor, sums_));
   return launch_column_sums(context_, blocks, 1, given_.out_channels, sums_, dbias);
 }
 
+template class VendorConvolution<float>;
+template class VendorConvolution<bf16>;
+
 namespace {
-
-bool gives_what_is_demanded(const VendorConvolution& convolution, const Conv2dShape& s) {
-  return convolution.out().height == s.out_h && convolution.out().width == s.out_w;
-}
-
-// dy with zeros around it, where the vendor computes more than is demanded.
-Result<const float*> widened(const Context& context, const VendorConvolution& convolution,
-                             const Conv2dShape& s, const float* dy) {
-  if (gives_what_is_demanded(convolution, s)) return dy;
-  BAUTA_TRY(launch_fit(context, s.batch, s.out_channels, {s.out_h, s.out_w}, dy, nullptr, convolution.out(),
-                       convolution.y()));
-  return convolution.y();
-}
 
 Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                const float* bias, float* y) {
-  const VendorConvolution convolution(context, s);
-  BAUTA_TRY(check_pixels("conv2d_forward", convolution.shape()));
-  BAUTA_TRY(convolution.forward(x, w));
-  return launch_fit(context, s.batch, s.out_channels, convolution.out(), convolution.y(), bias,
-                    {s.out_h, s.out_w}, y);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> convolution(context, s);
+    BAUTA_TRY(check_pixels("conv2d_forward", convolution.shape()));
+    BAUTA_TRY(convolution.forward(x, w));
+    return launch_fit(context, s.batch, s.out_channels, convolution.out(), convolution.y(), bias, out_of(s),
+                      y);
+  });
 }
 
 Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
-  const VendorConvolution convolution(context, s);
-  BAUTA_TRY(check_pixels("conv2d_dgrad", convolution.shape()));
-  const auto given_dy = widened(context, convolution, s, dy);
-  BAUTA_TRY(given_dy.status());
-  return convolution.dgrad(*given_dy, w, dx);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> convolution(context, s);
+    BAUTA_TRY(check_pixels("conv2d_dgrad", convolution.shape()));
+    return convolution.dgrad(out_of(s), dy, w, dx);
+  });
 }
 
 Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
-  const VendorConvolution convolution(context, s);
-  BAUTA_TRY(check_pixels("conv2d_wgrad", convolution.shape()));
-  const auto given_dy = widened(context, convolution, s, dy);
-  BAUTA_TRY(given_dy.status());
-  return convolution.wgrad(x, *given_dy, dw, dbias);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> convolution(context, s);
+    BAUTA_TRY(check_pixels("conv2d_wgrad", convolution.shape()));
+    return convolution.wgrad(x, out_of(s), dy, dw, dbias);
+  });
 }
 
 }  // namespace
 
-const Conv2dBackend conv2d_vendor_backend = {forward, dgrad, wgrad, VendorConvolution::workspace};
+const Conv2dBackend conv2d_vendor_backend = {forward, dgrad, wgrad, vendor_convolution_workspace};
 
 }  // namespace bauta::BAUTA_DEVICE

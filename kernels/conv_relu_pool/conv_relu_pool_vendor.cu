@@ -15,9 +15,9 @@ constexpr int kThreads = 256;
 /// bias and take ReLU with its products; here they come with the reading of z, which pooling has to do in any
 /// case. Reads z once and writes y once, in whole sectors where the channels are a multiple of 8: bound by
 /// memory.
-template <int kVector>
+template <int kVector, class Element>
 __global__ void __launch_bounds__(kThreads)
-    pool(ConvReluPoolShape s, Extent z_extent, Global<const float> z, Global<const float> bias,
+    pool(ConvReluPoolShape s, Extent z_extent, Global<const Element> z, Global<const float> bias,
          Global<float> y, Global<std::uint8_t> argmax) {
   const auto row = static_cast<int>(blockIdx.x);
   const int n = row / s.out_h;
@@ -55,11 +55,12 @@ Index argmax_size(const ConvReluPoolShape& s) {
   return Index{s.batch} * s.out_h * s.out_w * s.argmax_stride();
 }
 
-Status launch_pool(const Context& context, const ConvReluPoolShape& s, const VendorConvolution& z,
+template <class Element>
+Status launch_pool(const Context& context, const ConvReluPoolShape& s, const VendorConvolution<Element>& z,
                    const float* bias, float* y, std::uint8_t* argmax) {
   const auto y_elements = static_cast<double>(y_size(s));
   const double argmax_bytes = argmax == nullptr ? 0 : static_cast<double>(argmax_size(s));
-  const double floor = 5 * 4 * y_elements + argmax_bytes;
+  const double floor = (4 * sizeof(Element) + sizeof(float)) * y_elements + argmax_bytes;
   // A warp reads the biases of the channels that it has.
   const double again = y_elements / 128 * std::min(4 * s.out_channels, 512);
   const Launch shape = {"conv_relu_pool_vendor_pool",
@@ -67,38 +68,44 @@ Status launch_pool(const Context& context, const ConvReluPoolShape& s, const Ven
                         kThreads,
                         0,
                         {floor + again, floor}};
-  return launch(context, shape, s.out_channels % 4 == 0 ? pool<4> : pool<1>, s, z.out(),
+  return launch(context, shape, s.out_channels % 4 == 0 ? pool<4, Element> : pool<1, Element>, s, z.out(),
                 global(z.y(), z_size(z.shape())), global(bias, s.out_channels), global(y, y_size(s)),
                 global(argmax, argmax_size(s)));
 }
 
 Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,
                const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
-  const VendorConvolution z(context, convolution(s));
-  BAUTA_TRY(check_pixels("conv_relu_pool_forward", z.shape()));
-  BAUTA_TRY(z.forward(x, w));
-  return launch_pool(context, s, z, bias, y, argmax);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> z(context, convolution(s));
+    BAUTA_TRY(check_pixels("conv_relu_pool_forward", z.shape()));
+    BAUTA_TRY(z.forward(x, w));
+    return launch_pool(context, s, z, bias, y, argmax);
+  });
 }
 
 Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
              const std::uint8_t* argmax, const float* w, float* dx, std::byte*) {
-  const VendorConvolution z(context, convolution(s));
-  BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", z.shape()));
-  BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.y()));
-  return z.dgrad(z.y(), w, dx);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> z(context, convolution(s));
+    BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", z.shape()));
+    BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.gradient()));
+    return z.dgrad(z.out(), z.gradient(), w, dx);
+  });
 }
 
 Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards&, const float* x,
              const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
              std::byte*) {
-  const VendorConvolution z(context, convolution(s));
-  BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", z.shape()));
-  BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.y()));
-  return z.wgrad(x, z.y(), dw, dbias);
+  return with_vendor_element(context.precision, [&]<class Element>() -> Status {
+    const VendorConvolution<Element> z(context, convolution(s));
+    BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", z.shape()));
+    BAUTA_TRY(launch_expand(context, s, z.shape(), dy, y, argmax, z.gradient()));
+    return z.wgrad(x, z.out(), z.gradient(), dw, dbias);
+  });
 }
 
 std::size_t workspace(const ConvReluPoolShape& s, int) {
-  return VendorConvolution::workspace(convolution(s));
+  return vendor_convolution_workspace(convolution(s));
 }
 
 }  // namespace

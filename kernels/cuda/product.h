@@ -158,13 +158,17 @@ __device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, t
 }
 
 /// Reads four neighbouring channels, or the first `left` of them if they are no whole vector, and zeros.
-template <int kVector>
-__device__ __forceinline__ void load_channels(float (&to)[4], Ptr<const float> from, int left) {
+template <int kVector, class Element>
+__device__ __forceinline__ void load_channels(float (&to)[4], Ptr<const Element> from, int left) {
   if constexpr (kVector == 4) {
     load_vector(to, from);
   } else {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = i < left ? from[i] : 0.0F;
+    for (int i = 0; i < 4; ++i) {
+      float value[1] = {};
+      if (i < left) load_vector(value, from + i);
+      to[i] = value[0];
+    }
   }
 }
 

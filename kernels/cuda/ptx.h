@@ -26,6 +26,17 @@ BAUTA_PTX unsigned pack_bf16(float low, float high) {
 #endif
 }
 
+/// A register of two bf16 as two floats.
+BAUTA_PTX void unpack_bf16(unsigned both, float& low, float& high) {
+#if defined(__CUDACC__)
+  low = __uint_as_float(both << 16);
+  high = __uint_as_float(both & 0xFFFF0000);
+#else
+  low = std::bit_cast<float>(both << 16);
+  high = std::bit_cast<float>(both & 0xFFFF0000);
+#endif
+}
+
 /// The float rounded to tf32 (10 bits of mantissa), to nearest and ties away from zero.
 BAUTA_PTX unsigned to_tf32(float value) {
 #if defined(__CUDACC__)

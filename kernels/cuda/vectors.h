@@ -16,6 +16,19 @@ __device__ __forceinline__ void load_vector(float (&to)[kVector], Ptr<const floa
   }
 }
 
+/// Widens bf16.
+template <int kVector>
+__device__ __forceinline__ void load_vector(float (&to)[kVector], Ptr<const bf16> from) {
+  if constexpr (kVector == 4) {
+    const uint2 v = load<uint2>(from);
+    unpack_bf16(v.x, to[0], to[1]);
+    unpack_bf16(v.y, to[2], to[3]);
+  } else {
+    const bf16 value = from[0];
+    to[0] = to_float(value);
+  }
+}
+
 template <int kVector>
 __device__ __forceinline__ void store_vector(Ptr<float> to, const float (&values)[kVector]) {
   if constexpr (kVector == 4) {

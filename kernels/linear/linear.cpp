@@ -6,10 +6,16 @@
 namespace bauta {
 namespace {
 
+const LinearBackend& backend(const Context& context) {
+  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, linear_vendor_backend)
+                                   : BAUTA_PICK_BACKEND(context, linear_backend);
+}
+
 Status check(const Context& context, const LinearShape& s) {
   BAUTA_TRY(check_sizes(
       "linear", {{"batch", s.batch}, {"in_features", s.in_features}, {"out_features", s.out_features}}));
-  return check_precision("linear", context);
+  BAUTA_TRY(check_precision("linear", context));
+  return check_workspace("linear", context, linear_workspace(context, s));
 }
 
 }  // namespace
@@ -17,20 +23,25 @@ Status check(const Context& context, const LinearShape& s) {
 Status linear_forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                       const float* bias, float* y) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, linear_backend).forward(context, s, x, w, bias, y);
+  return backend(context).forward(context, s, x, w, bias, y);
 }
 
 Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
                     float* dx) {
   BAUTA_TRY(check(context, s));
-  return BAUTA_PICK_BACKEND(context, linear_backend).dgrad(context, s, dy, w, dx);
+  return backend(context).dgrad(context, s, dy, w, dx);
 }
 
 Status linear_wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x,
                     const float* dy, float* dw, float* dbias) {
   BAUTA_TRY(check(context, s));
   BAUTA_TRY(check_shards("linear_wgrad", shards, s.batch));
-  return BAUTA_PICK_BACKEND(context, linear_backend).wgrad(context, s, shards, x, dy, dw, dbias);
+  return backend(context).wgrad(context, s, shards, x, dy, dw, dbias);
+}
+
+std::size_t linear_workspace(const Context& context, const LinearShape& s) {
+  const auto workspace = backend(context).workspace;
+  return workspace == nullptr ? 0 : workspace(s);
 }
 
 }  // namespace bauta

@@ -2,7 +2,7 @@
 #include "kernels/cuda/mma_product.h"
 #include "kernels/cuda/ptx.h"
 #include "kernels/linear/linear_backends.h"
-#include "kernels/vendor/vendor.h"
+#include "kernels/linear/linear_bias.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
@@ -222,13 +222,11 @@ Status run_product(const Context& context, const char* name, const Product& p, c
 
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
-  if (context.vendor != nullptr) return context.vendor->linear_forward(context, s, x, w, bias, y);
   const Product p{s.batch, s.out_features, s.in_features};
   return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y);
 }
 
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
-  if (context.vendor != nullptr) return context.vendor->linear_dgrad(context, s, dy, w, dx);
   const Product p{s.batch, s.in_features, s.out_features};
   return run_product<true, false, kWarps>(context, "linear_dgrad", p, dy, w, nullptr, dx);
 }
@@ -237,17 +235,19 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
   const Product p{s.out_features, s.in_features, s.batch};
-  BAUTA_TRY((context.vendor != nullptr
-                 ? context.vendor->linear_wgrad(context, s, x, dy, dw)
-                 : run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw)));
+  BAUTA_TRY((run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw)));
+  return launch_bias_gradient(context, s, dy, dbias);
+}
+
+}  // namespace
+
+Status launch_bias_gradient(const Context& context, const LinearShape& s, const float* dy, float* dbias) {
   const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, 128));
   const Work work = {32.0 * (s.batch + 1) * ceil_div(s.out_features, 8),
                      4.0 * (s.batch + 1) * s.out_features};
   return launch(context, {"linear_bias_gradient", blocks, 128, 0, work}, bias_gradient, s,
                 global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
 }
-
-}  // namespace
 
 const LinearBackend linear_backend = {forward, dgrad, wgrad};
 

@@ -11,7 +11,9 @@ struct LinearBackend {
   Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
   Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                   float* dw, float* dbias);
+  std::size_t (*workspace)(const LinearShape&) = nullptr;  ///< bytes; null: it needs none
 };
 BAUTA_DECLARE_BACKENDS(LinearBackend, linear_backend)
+BAUTA_DECLARE_GPU_BACKENDS(LinearBackend, linear_vendor_backend)
 
 }  // namespace bauta

@@ -32,17 +32,18 @@ Status set(const CublasLtPreference& preference, cublasLtMatmulPreferenceAttribu
 }
 
 // A matrix that lies by columns, without gaps between them.
-Status make(CublasLtMatrix& matrix, int rows, int columns) {
+Status make(CublasLtMatrix& matrix, cudaDataType_t element, int rows, int columns) {
   cublasLtMatrixLayout_t made = nullptr;
-  BAUTA_CUBLASLT(cublasLtMatrixLayoutCreate, &made, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+  BAUTA_CUBLASLT(cublasLtMatrixLayoutCreate, &made, element, static_cast<std::uint64_t>(rows),
                  static_cast<std::uint64_t>(columns), rows);
   matrix.reset(made);
   return {};
 }
 
 // Of an operand, which is rows x columns once it has been transposed.
-Status make(CublasLtMatrix& matrix, int rows, int columns, bool transpose) {
-  return transpose ? make(matrix, columns, rows) : make(matrix, rows, columns);
+Status make(CublasLtMatrix& matrix, Precision precision, int rows, int columns, bool transpose) {
+  const auto element = precision == Precision::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  return transpose ? make(matrix, element, columns, rows) : make(matrix, element, rows, columns);
 }
 
 }  // namespace
@@ -98,14 +99,14 @@ Result<const CublasLt::Plan*> CublasLt::plan(const Form& form, const float* bias
     BAUTA_TRY(set(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS));
     BAUTA_TRY(set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias));
   }
-  BAUTA_TRY(make(plan.a, form.m, form.k, form.transpose_a));
-  BAUTA_TRY(make(plan.b, form.k, form.n, form.transpose_b));
-  BAUTA_TRY(make(plan.d, form.m, form.n));
+  BAUTA_TRY(make(plan.a, form.precision, form.m, form.k, form.transpose_a));
+  BAUTA_TRY(make(plan.b, form.precision, form.k, form.n, form.transpose_b));
+  BAUTA_TRY(make(plan.d, CUDA_R_32F, form.m, form.n));
   BAUTA_TRY(choose(plan));
   return &plans_.emplace(form, std::move(plan)).first->second;
 }
 
-Status CublasLt::multiply(const Context& context, const Form& form, const float* a, const float* b,
+Status CublasLt::multiply(const Context& context, const Form& form, const void* a, const void* b,
                           const float* bias, float* d) {
   const auto found = plan(form, bias);
   BAUTA_TRY(found.status());
@@ -118,19 +119,22 @@ Status CublasLt::multiply(const Context& context, const Form& form, const float*
 
 // By columns, x is I x N, w is I x O and y is O x N.
 
-Status CublasLt::forward(const Context& context, const LinearShape& s, const float* x, const float* w,
+Status CublasLt::forward(const Context& context, const LinearShape& s, const void* x, const void* w,
                          const float* bias, float* y) {
-  return multiply(context, {s.out_features, s.batch, s.in_features, true, false, true}, w, x, bias, y);
+  return multiply(context, {context.precision, s.out_features, s.batch, s.in_features, true, false, true}, w,
+                  x, bias, y);
 }
 
-Status CublasLt::dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
+Status CublasLt::dgrad(const Context& context, const LinearShape& s, const void* dy, const void* w,
                        float* dx) {
-  return multiply(context, {s.in_features, s.batch, s.out_features, false, false, false}, w, dy, nullptr, dx);
+  return multiply(context, {context.precision, s.in_features, s.batch, s.out_features, false, false, false},
+                  w, dy, nullptr, dx);
 }
 
-Status CublasLt::wgrad(const Context& context, const LinearShape& s, const float* x, const float* dy,
+Status CublasLt::wgrad(const Context& context, const LinearShape& s, const void* x, const void* dy,
                        float* dw) {
-  return multiply(context, {s.in_features, s.out_features, s.batch, false, true, false}, x, dy, nullptr, dw);
+  return multiply(context, {context.precision, s.in_features, s.out_features, s.batch, false, true, false}, x,
+                  dy, nullptr, dw);
 }
 
 }  // namespace bauta::vendor

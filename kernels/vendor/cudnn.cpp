@@ -17,12 +17,16 @@ Status check(cudnnStatus_t status, const char* call) {
 
 #define BAUTA_CUDNN(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))
 
-Status make(CudnnTensor& tensor, int n, int height, int width, int channels) {
+cudnnDataType_t element_of(Precision precision) {
+  return precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
+
+Status make(CudnnTensor& tensor, Precision precision, int n, int height, int width, int channels) {
   cudnnTensorDescriptor_t made = nullptr;
   BAUTA_CUDNN(cudnnCreateTensorDescriptor, &made);
   tensor.reset(made);
   return check(
-      cudnnSetTensor4dDescriptor(made, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, n, channels, height, width),
+      cudnnSetTensor4dDescriptor(made, CUDNN_TENSOR_NHWC, element_of(precision), n, channels, height, width),
       "cudnnSetTensor4dDescriptor");
 }
 
@@ -43,31 +47,33 @@ std::string Cudnn::version() const {
          std::to_string(number % 100);
 }
 
-Status Cudnn::describe(const Conv2dShape& s, Problem& problem) {
-  BAUTA_TRY(make(problem.x, s.batch, s.in_h, s.in_w, s.in_channels));
-  BAUTA_TRY(make(problem.y, s.batch, s.out_h, s.out_w, s.out_channels));
+Status Cudnn::describe(const Conv2dShape& s, Precision precision, Problem& problem) {
+  BAUTA_TRY(make(problem.x, precision, s.batch, s.in_h, s.in_w, s.in_channels));
+  BAUTA_TRY(make(problem.y, precision, s.batch, s.out_h, s.out_w, s.out_channels));
   cudnnFilterDescriptor_t w = nullptr;
   BAUTA_CUDNN(cudnnCreateFilterDescriptor, &w);
   problem.w.reset(w);
-  BAUTA_CUDNN(cudnnSetFilter4dDescriptor, w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, s.out_channels,
+  BAUTA_CUDNN(cudnnSetFilter4dDescriptor, w, element_of(precision), CUDNN_TENSOR_NHWC, s.out_channels,
               s.in_channels, s.kernel, s.kernel);
   cudnnConvolutionDescriptor_t convolution = nullptr;
   BAUTA_CUDNN(cudnnCreateConvolutionDescriptor, &convolution);
   problem.convolution.reset(convolution);
   BAUTA_CUDNN(cudnnSetConvolution2dDescriptor, convolution, s.pad, s.pad, s.stride, s.stride, 1, 1,
               CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
-  return check(cudnnSetConvolutionMathType(convolution, CUDNN_FMA_MATH), "cudnnSetConvolutionMathType");
+  const auto math = precision == Precision::bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
+  return check(cudnnSetConvolutionMathType(convolution, math), "cudnnSetConvolutionMathType");
 }
 
 // The shape's plan for a pass, made when it is first asked for. find(problem, most, &found, results) has
 // cuDNN list algorithms, the best first.
 template <class Perf, class Algorithm, class Find>
 Result<const Cudnn::Plan<Algorithm>*> Cudnn::plan(Plans<Algorithm>& plans, const char* pass,
-                                                  const Conv2dShape& s, const Find& find) {
-  const auto sizes = std::bit_cast<Sizes>(s);
-  if (const auto known = plans.find(sizes); known != plans.end()) return &known->second;
+                                                  const Conv2dShape& s, Precision precision,
+                                                  const Find& find) {
+  const auto key = std::pair(std::bit_cast<Sizes>(s), precision);
+  if (const auto known = plans.find(key); known != plans.end()) return &known->second;
   Plan<Algorithm> plan;
-  BAUTA_TRY(describe(s, plan.problem));
+  BAUTA_TRY(describe(s, precision, plan.problem));
   std::array<Perf, kMostAlgorithms> results{};
   int found = 0;
   BAUTA_TRY(check(find(plan.problem, kMostAlgorithms, &found, results.data()), pass));
@@ -77,10 +83,11 @@ Result<const Cudnn::Plan<Algorithm>*> Cudnn::plan(Plans<Algorithm>& plans, const
       continue;
     }
     plan.algorithm = result.algo;
-    return &plans.emplace(sizes, std::move(plan)).first->second;
+    return &plans.emplace(key, std::move(plan)).first->second;
   }
-  return Status::error("cuDNN has no deterministic fp32 kernel for a layer that needs at most " +
-                           std::to_string(scratch_.size() >> 20) + " MiB of scratch",
+  return Status::error(std::string("cuDNN has no deterministic ") + precision_name(precision) +
+                           " kernel for a layer that needs at most " + std::to_string(scratch_.size() >> 20) +
+                           " MiB of scratch",
                        pass, "use another --batch, or --kernels hand");
 }
 
@@ -88,15 +95,14 @@ Status Cudnn::enter(const Context& context) {
   return check(cudnnSetStream(handle_.get(), static_cast<cudaStream_t>(context.stream)), "cudnnSetStream");
 }
 
-Status Cudnn::forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
-                      float* y) {
+Status Cudnn::forward(const Context& context, const Conv2dShape& s, const void* x, const void* w, void* y) {
   BAUTA_TRY(enter(context));
   const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionFwdAlgoPerf_t* results) {
     return cudnnGetConvolutionForwardAlgorithm_v7(handle_.get(), p.x.get(), p.w.get(), p.convolution.get(),
                                                   p.y.get(), most, found, results);
   };
-  const auto found =
-      plan<cudnnConvolutionFwdAlgoPerf_t>(forward_, "cudnnGetConvolutionForwardAlgorithm_v7", s, find);
+  const auto found = plan<cudnnConvolutionFwdAlgoPerf_t>(forward_, "cudnnGetConvolutionForwardAlgorithm_v7",
+                                                         s, context.precision, find);
   BAUTA_TRY(found.status());
   const auto& [p, algorithm] = **found;
   return check(cudnnConvolutionForward(handle_.get(), &kOne, p.x.get(), x, p.w.get(), w, p.convolution.get(),
@@ -104,15 +110,14 @@ Status Cudnn::forward(const Context& context, const Conv2dShape& s, const float*
                "cudnnConvolutionForward");
 }
 
-Status Cudnn::dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
-                    float* dx) {
+Status Cudnn::dgrad(const Context& context, const Conv2dShape& s, const void* dy, const void* w, void* dx) {
   BAUTA_TRY(enter(context));
   const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionBwdDataAlgoPerf_t* results) {
     return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_.get(), p.w.get(), p.y.get(),
                                                        p.convolution.get(), p.x.get(), most, found, results);
   };
-  const auto found =
-      plan<cudnnConvolutionBwdDataAlgoPerf_t>(dgrad_, "cudnnGetConvolutionBackwardDataAlgorithm_v7", s, find);
+  const auto found = plan<cudnnConvolutionBwdDataAlgoPerf_t>(
+      dgrad_, "cudnnGetConvolutionBackwardDataAlgorithm_v7", s, context.precision, find);
   BAUTA_TRY(found.status());
   const auto& [p, algorithm] = **found;
   return check(
@@ -121,8 +126,7 @@ Status Cudnn::dgrad(const Context& context, const Conv2dShape& s, const float* d
       "cudnnConvolutionBackwardData");
 }
 
-Status Cudnn::wgrad(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
-                    float* dw) {
+Status Cudnn::wgrad(const Context& context, const Conv2dShape& s, const void* x, const void* dy, void* dw) {
   BAUTA_TRY(enter(context));
   const auto find = [&](const Problem& p, int most, int* found,
                         cudnnConvolutionBwdFilterAlgoPerf_t* results) {
@@ -130,7 +134,7 @@ Status Cudnn::wgrad(const Context& context, const Conv2dShape& s, const float* x
         handle_.get(), p.x.get(), p.y.get(), p.convolution.get(), p.w.get(), most, found, results);
   };
   const auto found = plan<cudnnConvolutionBwdFilterAlgoPerf_t>(
-      wgrad_, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", s, find);
+      wgrad_, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", s, context.precision, find);
   BAUTA_TRY(found.status());
   const auto& [p, algorithm] = **found;
   return check(

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "kernels/conv2d/conv2d.h"
 
@@ -29,16 +30,18 @@ using CudnnConvolution =
 /// cuDNN's convolutions, as kernels/vendor/vendor.h has them. By its classic interface rather than by graphs
 /// of operations: a convolution alone needs no more, and the compiler checks what is passed here. (A graph
 /// could add the bias, too; the pass over the outputs that this would save is there in any case, for
-/// pooling.) For each shape and pass the heuristics choose once, among what is deterministic, multiplies by
-/// fma, and needs no more than the scratch.
+/// pooling, which in bf16 widens y, too.) For each shape and pass the heuristics choose once, among what is
+/// deterministic, multiplies by fma, or in bf16 by tensor cores, and needs no more than the scratch. In bf16
+/// all arrays are bfloat16 and sums are fp32 (PSEUDO_BFLOAT16_CONFIG): the one combination with bfloat16 that
+/// this interface has.
 class Cudnn {
  public:
   static Result<Cudnn> open(std::span<std::byte> scratch);
 
   std::string version() const;  ///< "9.19.0"
-  Status forward(const Context&, const Conv2dShape&, const float* x, const float* w, float* y);
-  Status dgrad(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
-  Status wgrad(const Context&, const Conv2dShape&, const float* x, const float* dy, float* dw);
+  Status forward(const Context&, const Conv2dShape&, const void* x, const void* w, void* y);
+  Status dgrad(const Context&, const Conv2dShape&, const void* dy, const void* w, void* dx);
+  Status wgrad(const Context&, const Conv2dShape&, const void* x, const void* dy, void* dw);
 
  private:
   /// What cuDNN needs to know of a convolution.
@@ -55,11 +58,12 @@ class Cudnn {
   };
   using Sizes = std::array<int, 10>;  ///< of a Conv2dShape
   template <class Algorithm>
-  using Plans = std::map<Sizes, Plan<Algorithm>>;
+  using Plans = std::map<std::pair<Sizes, Precision>, Plan<Algorithm>>;
 
-  static Status describe(const Conv2dShape&, Problem&);
+  static Status describe(const Conv2dShape&, Precision, Problem&);
   template <class Perf, class Algorithm, class Find>
-  Result<const Plan<Algorithm>*> plan(Plans<Algorithm>&, const char* pass, const Conv2dShape&, const Find&);
+  Result<const Plan<Algorithm>*> plan(Plans<Algorithm>&, const char* pass, const Conv2dShape&, Precision,
+                                      const Find&);
   Status enter(const Context&);
 
   CudnnHandle handle_;

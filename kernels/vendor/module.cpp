@@ -14,28 +14,28 @@ class Libraries final : public VendorLibraries {
     return "cuDNN " + cudnn_.version() + ", cuBLASLt " + cublaslt_.version();
   }
 
-  Status conv2d_forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
-                        float* y) override {
+  Status conv2d_forward(const Context& context, const Conv2dShape& s, const void* x, const void* w,
+                        void* y) override {
     return cudnn_.forward(context, s, x, w, y);
   }
-  Status conv2d_dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
-                      float* dx) override {
+  Status conv2d_dgrad(const Context& context, const Conv2dShape& s, const void* dy, const void* w,
+                      void* dx) override {
     return cudnn_.dgrad(context, s, dy, w, dx);
   }
-  Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
-                      float* dw) override {
+  Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const void* x, const void* dy,
+                      void* dw) override {
     return cudnn_.wgrad(context, s, x, dy, dw);
   }
 
-  Status linear_forward(const Context& context, const LinearShape& s, const float* x, const float* w,
+  Status linear_forward(const Context& context, const LinearShape& s, const void* x, const void* w,
                         const float* bias, float* y) override {
     return cublaslt_.forward(context, s, x, w, bias, y);
   }
-  Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
+  Status linear_dgrad(const Context& context, const LinearShape& s, const void* dy, const void* w,
                       float* dx) override {
     return cublaslt_.dgrad(context, s, dy, w, dx);
   }
-  Status linear_wgrad(const Context& context, const LinearShape& s, const float* x, const float* dy,
+  Status linear_wgrad(const Context& context, const LinearShape& s, const void* x, const void* dy,
                       float* dw) override {
     return cublaslt_.wgrad(context, s, x, dy, dw);
   }

@@ -260,6 +260,8 @@ void expect_bits_of_samples_alone(const Machine& machine, const Problem& p) {
 class ConvReluPoolBf16Test : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolBf16Test);
 INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, ConvReluPoolBf16Test, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
+                         machine_name);
 
 // What is summed are fp32 products of the rounded factors, without further loss. dbias is a row of wgrad's
 // product.
@@ -270,11 +272,16 @@ TEST_P(ConvReluPoolBf16Test, EqualsTheReferenceOnRoundedFactors) {
     rounded.x = rounded_to_bf16(p.x);
     rounded.w = rounded_to_bf16(p.w);
     rounded.dy = rounded_to_bf16(p.dy);
-    expect_equals_reference(GetParam(), p, rounded, kTensorCoreTolerance);
+    expect_equals_reference(GetParam(), p, rounded, bf16_convolution_tolerance(GetParam()));
   }
 }
 
-TEST_P(ConvReluPoolBf16Test, BitsOfASampleDoNotDependOnItsBatch) {
+class ConvReluPoolOwnBf16Test : public ConvReluPoolBf16Test {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolOwnBf16Test);
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolOwnBf16Test, ::testing::ValuesIn(bf16_machines()),
+                         machine_name);
+
+TEST_P(ConvReluPoolOwnBf16Test, BitsOfASampleDoNotDependOnItsBatch) {
   expect_bits_of_samples_alone(GetParam(), Problem({3, 8, 9, 17, 37, 3, 1, 1, 3, 4}));
 }
 

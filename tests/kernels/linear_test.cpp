@@ -27,6 +27,12 @@ struct Outputs {
   Guarded<float> y, dx, dw, dbias;
 };
 
+Runner runner_for(const Machine& machine, const LinearShape& s) {
+  Context context = context_on(machine.backend);
+  context.vendor = machine.vendor;
+  return Runner(machine, linear_workspace(context, s));
+}
+
 Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
   EXPECT_TRUE(linear_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
@@ -94,14 +100,14 @@ TEST_P(LinearGpuTest, EqualsTheReferenceOnSmallShapes) {
     SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
     if (Index{s.batch} * s.in_features * s.out_features > 1'000'000) continue;  // seconds under simt
     const Problem p(s);
-    expect_equal(run(Runner(GetParam()).context(), p), run(reference_context(), p));
+    expect_equal(run(runner_for(GetParam(), s).context(), p), run(reference_context(), p));
   }
 }
 
 TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
   const Problem p({13, 40, 26});
-  const Outputs one = run(Runner(with_threads(GetParam(), 1)).context(), p);
-  const Outputs many = run(Runner(with_threads(GetParam(), 8)).context(), p);
+  const Outputs one = run(runner_for(with_threads(GetParam(), 1), p.s).context(), p);
+  const Outputs many = run(runner_for(with_threads(GetParam(), 8), p.s).context(), p);
   expect_same_bits(one.y, many.y);
   expect_same_bits(one.dx, many.dx);
   expect_same_bits(one.dw, many.dw);
@@ -111,6 +117,8 @@ TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
 class LinearBf16Test : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearBf16Test);
 INSTANTIATE_TEST_SUITE_P(Machines, LinearBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, LinearBf16Test, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
+                         machine_name);
 
 // What is summed are fp32 products of the rounded factors, without further loss; dbias has no factors.
 TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
@@ -128,7 +136,7 @@ TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
     ASSERT_TRUE(linear_wgrad(reference_context(), s, p.shards, p.x.data(), p.dy.data(),
                              Guarded<float>(p.w.size()).data(), expected.dbias.data())
                     .ok());
-    expect_equal(run(Runner(GetParam()).context(), p), expected, kTensorCoreTolerance);
+    expect_equal(run(runner_for(GetParam(), s).context(), p), expected, kTensorCoreTolerance);
   }
 }
 

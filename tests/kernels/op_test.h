@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -72,16 +71,18 @@ inline std::vector<Machine> bf16_machines() {
 
 /// A GPU with the vendor's products, where both can be had; and simt with the reference's in their place, so
 /// that what is around them is tested in any case.
-inline std::vector<Machine> vendor_machines() {
+inline std::vector<Machine> vendor_machines(Precision precision = Precision::fp32) {
+  const std::string name = precision == Precision::bf16 ? "_vendor_bf16" : "_vendor";
   std::vector<Machine> all;
 #if defined(BAUTA_HAS_SIMT)
   static ReferenceVendor reference;
-  all.push_back({"simt_vendor", Isa::portable, 3, Backend::simt, Precision::fp32, &reference});
+  all.push_back({"simt" + name, Isa::portable, 3, Backend::simt, precision, &reference});
 #endif
-  if (!Gpu::open().ok()) return all;
+  const auto gpu = Gpu::open();
+  if (!gpu.ok() || !check_precision(gpu->info(), precision).ok()) return all;
   static const auto vendor = Vendor::open(context_on(Backend::cuda));
   if (vendor.ok())
-    all.push_back({"cuda_vendor", Isa::portable, 1, Backend::cuda, Precision::fp32, &vendor->libraries()});
+    all.push_back({"cuda" + name, Isa::portable, 1, Backend::cuda, precision, &vendor->libraries()});
   return all;
 }
 
@@ -171,13 +172,16 @@ inline Buffer<float> random_floats(std::size_t size, std::uint64_t seed) {
 /// fp32, but a tensor core cuts off what a sum has no bits for where fma rounds it.
 inline constexpr double kTensorCoreTolerance = 1e-5;
 
-/// Each rounded to bf16, to nearest and ties to even; none is a NaN.
+/// Of a convolution in bf16: a vendor's rounds its outputs, too, by 2^-8 of themselves at most; y before its
+/// bias is added, when it may be larger.
+inline double bf16_convolution_tolerance(const Machine& machine) {
+  return machine.vendor == nullptr ? kTensorCoreTolerance : 0x1p-7;
+}
+
+/// Each rounded to bf16; none is a NaN.
 inline Buffer<float> rounded_to_bf16(const Buffer<float>& values) {
   Buffer<float> rounded(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto bits = std::bit_cast<std::uint32_t>(values[i]);
-    rounded[i] = std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
-  }
+  for (std::size_t i = 0; i < values.size(); ++i) rounded[i] = float_of_bf16(bf16_bits(values[i]));
   return rounded;
 }
 

@@ -148,6 +148,8 @@ TEST_P(DeviceTrainingTest, ALossThatIsNoNumberNamesTheLayer) {
 class Bf16TrainingTest : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Bf16TrainingTest);
 INSTANTIATE_TEST_SUITE_P(Machines, Bf16TrainingTest, ::testing::ValuesIn(bf16_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, Bf16TrainingTest, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
+                         machine_name);
 
 // A factor is rounded by 2^-9 of itself at most, and the roundings of a sum are not all in one direction.
 TEST_P(Bf16TrainingTest, TheLossesAreNearThoseOfFp32) {

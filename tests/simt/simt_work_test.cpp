@@ -4,6 +4,7 @@
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
+#include "kernels/linear/linear.h"
 #include "kernels/maxpool/maxpool.h"
 #include "kernels/peak/gpu_peak.h"
 #include "kernels/simt/log.h"
@@ -109,30 +110,42 @@ TEST(SimtWork, simt_TheStudysProductsInBf16MoveWhatTheySay) {
   }
 }
 
-// The kernels around a vendor's products, on the study's second layer and, for what crops and widens, a part
-// of it.
-TEST(SimtWork, simt_WhatIsAroundAVendorsProductsMovesWhatItSays) {
+/// The launches around a vendor's products, on the study's second layer, for what crops and widens a part of
+/// it, and its first linear layer.
+std::vector<LaunchCounts> launches_around_a_vendor(Precision precision) {
   const ConvReluPoolShape pooled = {1, 47, 47, 32, 64, 3, 1, 1, 23, 23};
   const Conv2dShape part = {1, 47, 47, 32, 64, 3, 1, 1, 31, 31};
+  const LinearShape linear = {1, 2048, 1024};
   Log log;
   testing::ReferenceVendor vendor;
   const Counting counting;
   Context context = counting.context(log);
+  context.precision = precision;
   context.vendor = &vendor;
-  Buffer<std::byte> workspace(
-      std::max(conv_relu_pool_workspace(context, pooled), conv2d_workspace(context, part)));
+  Buffer<std::byte> workspace(std::max({conv_relu_pool_workspace(context, pooled),
+                                        conv2d_workspace(context, part), linear_workspace(context, linear)}));
   context.workspace = workspace.span();
-  Buffer<float> x(47 * 47 * 32), w(9 * 32 * 64), bias(64), y(31 * 31 * 64);
+  Buffer<float> x(47 * 47 * 32), w(1024 * 2048), bias(1024), y(31 * 31 * 64);
   Buffer<std::uint8_t> argmax(23 * 23 * 16);
-  ASSERT_TRUE(
-      conv_relu_pool_forward(context, pooled, x.data(), w.data(), bias.data(), y.data(), argmax.data()).ok());
-  ASSERT_TRUE(conv_relu_pool_wgrad(context, pooled, Shards{1}, x.data(), y.data(), y.data(), argmax.data(),
-                                   w.data(), bias.data())
-                  .ok());
-  ASSERT_TRUE(conv2d_forward(context, part, x.data(), w.data(), bias.data(), y.data()).ok());
-  ASSERT_TRUE(conv2d_dgrad(context, part, y.data(), w.data(), x.data()).ok());
-  EXPECT_EQ(log.launches.size(), 2U + 4U + 3U + 3U);
+  const auto run = [](const Status& status) { EXPECT_TRUE(status.ok()) << status.message(); };
+  run(conv_relu_pool_forward(context, pooled, x.data(), w.data(), bias.data(), y.data(), argmax.data()));
+  run(conv_relu_pool_wgrad(context, pooled, Shards{1}, x.data(), y.data(), y.data(), argmax.data(), w.data(),
+                           bias.data()));
+  run(conv2d_forward(context, part, x.data(), w.data(), bias.data(), y.data()));
+  run(conv2d_dgrad(context, part, y.data(), w.data(), x.data()));
+  run(linear_wgrad(context, linear, Shards{1}, x.data(), y.data(), w.data(), bias.data()));
+  run(linear_forward(context, linear, x.data(), w.data(), bias.data(), y.data()));
   expect_what_was_said(log);
+  return log.launches;
+}
+
+TEST(SimtWork, simt_WhatIsAroundAVendorsProductsMovesWhatItSays) {
+  EXPECT_EQ(launches_around_a_vendor(Precision::fp32).size(), 2U + 4U + 3U + 3U + 1U);
+}
+
+// What is handed over is rounded, and so is what comes back from convolutions.
+TEST(SimtWork, simt_WhatIsAroundAVendorsProductsInBf16MovesWhatItSays) {
+  EXPECT_EQ(launches_around_a_vendor(Precision::bf16).size(), 3U + 6U + 3U + 3U + 3U + 2U);
 }
 
 TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {

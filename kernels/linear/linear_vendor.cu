@@ -1,0 +1,82 @@
+#include <algorithm>
+
+#include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/vectors.h"
+#include "kernels/linear/linear_backends.h"
+#include "kernels/linear/linear_bias.h"
+#include "kernels/vendor/vendor.h"
+
+namespace bauta::BAUTA_DEVICE {
+namespace {
+
+/// Elementwise. Reads 4 bytes of an element and writes 2: bound by memory.
+__global__ void __launch_bounds__(kElementwiseThreads)
+    round_to_bf16(Index size, Global<const float> from, Global<bf16> to) {
+  const Index i = first_of_four();
+  if (i >= size) return;
+  const float4 v = load4(from, i, size);
+  const float values[4] = {v.x, v.y, v.z, v.w};
+  store_vector(to + i, values);
+}
+
+// Elements that a rounded array of this size has room for: whole vectors, and 64 bytes.
+Index room(Index size) { return (size + 31) / 32 * 32; }
+
+Status launch_round(const Context& context, Index size, const float* from, bf16* to) {
+  return launch_elementwise(context, "linear_vendor_round", 6, round_to_bf16, size, global(from, size),
+                            global(to, room(size)));
+}
+
+// A product's operands as the vendor gets them.
+struct Operands {
+  const void *a, *b;
+};
+
+// In bf16, copies that lie one behind the other in the workspace.
+Result<Operands> given(const Context& context, const float* a, Index a_size, const float* b, Index b_size) {
+  if (context.precision == Precision::fp32) return Operands{a, b};
+  auto* const rounded_a = reinterpret_cast<bf16*>(context.workspace.data());
+  bf16* const rounded_b = rounded_a + room(a_size);
+  BAUTA_TRY(launch_round(context, a_size, a, rounded_a));
+  BAUTA_TRY(launch_round(context, b_size, b, rounded_b));
+  return Operands{rounded_a, rounded_b};
+}
+
+Index x_size(const LinearShape& s) { return Index{s.batch} * s.in_features; }
+Index w_size(const LinearShape& s) { return Index{s.out_features} * s.in_features; }
+Index y_size(const LinearShape& s) { return Index{s.batch} * s.out_features; }
+
+Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
+               const float* bias, float* y) {
+  const auto operands = given(context, x, x_size(s), w, w_size(s));
+  BAUTA_TRY(operands.status());
+  return context.vendor->linear_forward(context, s, operands->a, operands->b, bias, y);
+}
+
+Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
+  const auto operands = given(context, dy, y_size(s), w, w_size(s));
+  BAUTA_TRY(operands.status());
+  return context.vendor->linear_dgrad(context, s, operands->a, operands->b, dx);
+}
+
+Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
+             float* dw, float* dbias) {
+  const auto operands = given(context, x, x_size(s), dy, y_size(s));
+  BAUTA_TRY(operands.status());
+  BAUTA_TRY(context.vendor->linear_wgrad(context, s, operands->a, operands->b, dw));
+  return launch_bias_gradient(context, s, dy, dbias);
+}
+
+// Of a pass's two operands, whichever is largest, in bf16.
+std::size_t workspace(const LinearShape& s) {
+  const Index x = room(x_size(s));
+  const Index w = room(w_size(s));
+  const Index y = room(y_size(s));
+  return static_cast<std::size_t>(std::max({x + w, y + w, x + y})) * sizeof(bf16);
+}
+
+}  // namespace
+
+const LinearBackend linear_vendor_backend = {forward, dgrad, wgrad, workspace};
+
+}  // namespace bauta::BAUTA_DEVICE
