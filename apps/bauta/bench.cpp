@@ -120,7 +120,7 @@ Result<int> run_bench(const BenchArguments& arguments) {
     Json json = {{"model", model->name()},
                  {"batch", arguments.batch},
                  {"device", machine->description()},
-                 {"kernels", machine->context().vendor == nullptr ? "hand" : "vendor"},
+                 {"kernels", kernels_name(arguments.device.kernels)},
                  {"precision", precision_name(machine->context().precision)},
                  {"threads", machine->threads()},
                  {"isa", isa_name(machine->context().isa)},

@@ -27,6 +27,8 @@ constexpr const char* kExamples = R"(Examples:
       An epoch at the study's scale on all cores, beside the study's.
   bauta bench epoch --devices cpu,cuda:1,cuda:8
       Also on GPUs; those that are not at hand are projected from what is, and marked.
+  bauta bench epoch --devices cuda --kernels vendor --precision bf16
+      With the products of cuDNN and cuBLASLt.
   bauta bench epoch --devices cpu:2 --threads 1
       Two processes of one thread each against one, beside what multiply-adds alone gain from a second thread.
   bauta bench epoch --full --json | jq '.rows[].epoch_seconds'
@@ -47,6 +49,7 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 struct EpochArguments {
   std::vector<std::string> devices = {"cpu"};
   EpochPlan plan;
+  Kernels kernels = Kernels::hand;
   Precision precision = Precision::fp32;
   int threads = 0;
   bool json = false;
@@ -106,8 +109,9 @@ Result<int> measure_as_rank(const EpochArguments& arguments, const Devices& devi
   if (!ranks.ok()) return ranks.status();
   const auto measure = [&]() -> Status {
     const Communicator& world = (*ranks)->communicator();
-    const DeviceOptions options{devices.device, arguments.precision,      arguments.threads,
-                                world.size(),   (*ranks)->on_this_host(), (*ranks)->before_on_this_host()};
+    const DeviceOptions options{devices.device,   arguments.precision,      arguments.threads,
+                                world.size(),     (*ranks)->on_this_host(), (*ranks)->before_on_this_host(),
+                                arguments.kernels};
     const auto machine = Machine::open(options);
     if (!machine.ok()) return machine.status();
     BAUTA_TRY((*ranks)->connect_devices(machine->context()));
@@ -233,7 +237,10 @@ class EpochTable {
   }
 
   Result<EpochMeasurement> measure_here(const std::string& device, int threads) const {
-    const auto machine = Machine::open({device, arguments_.precision, threads});
+    const auto machine = Machine::open({.device = device,
+                                        .precision = arguments_.precision,
+                                        .threads = threads,
+                                        .kernels = arguments_.kernels});
     if (!machine.ok()) return machine.status();
     EpochPlan plan = arguments_.plan;
     plan.parts = {plan.batch};
@@ -249,6 +256,8 @@ class EpochTable {
                                       "epoch",
                                       "--devices",
                                       fmt::format("{}:{}", device, ranks),
+                                      "--kernels",
+                                      kernels_name(arguments_.kernels),
                                       "--precision",
                                       precision_name(arguments_.precision),
                                       "--threads",
@@ -340,6 +349,8 @@ Json as_json(const EpochTable& found, const EpochArguments& arguments) {
   return {{"train_images", kTrainImages},
           {"val_images", kValImages},
           {"batch", arguments.plan.batch},
+          {"kernels", kernels_name(arguments.kernels)},
+          {"precision", precision_name(arguments.precision)},
           {"rows", rows},
           {"scaling", scaling},
           {"notes", found.notes()}};
@@ -391,7 +402,7 @@ Command bench_epoch_command(CLI::App& bench) {
       ->type_name("N")
       ->capture_default_str();
   epoch->add_flag("--full", plan.full, "run all of the epoch");
-  add_precision_option(*epoch, arguments->precision);
+  add_products_options(*epoch, arguments->kernels, arguments->precision);
   epoch
       ->add_option("--threads", arguments->threads,
                    "threads of each rank (default: the cores, shared among them)")

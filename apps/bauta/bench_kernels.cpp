@@ -18,6 +18,8 @@ constexpr const char* kExamples = R"(Examples:
   bauta bench kernels --json | jq '.[] | select(.moved > 1.1 * .said)'
   bauta bench kernels --device cuda
       The same launches timed on a GPU, beside what the GPU was measured to do at most.
+  bauta bench kernels --device cuda --kernels vendor
+      The products of cuDNN and cuBLASLt, and what is around them; what their kernels move is not known.
 
 A row is a launch. Counted: asked: bytes that its threads ask of global memory. moved: bytes in the 32-byte sectors that
 its warps' accesses touch. said: the same by the kernel's own formula. floor: every input once, every output once. banks:
@@ -37,10 +39,6 @@ Result<int> run_kernels(const KernelsArguments& arguments) {
   if (arguments.device.device != "simt" && arguments.device.device != "cuda") {
     return Status::usage("kernels are counted under simt, or timed on a GPU",
                          "--device " + arguments.device.device, "use --device simt or --device cuda");
-  }
-  if (arguments.device.kernels == Kernels::vendor) {
-    return Status::usage("cuDNN's and cuBLASLt's kernels cannot be counted or timed one by one",
-                         "--kernels vendor", "use --kernels hand, or bauta bench train --kernels vendor");
   }
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();

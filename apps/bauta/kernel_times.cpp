@@ -64,8 +64,9 @@ Roof roof_of(const LaunchTime& time, const Ceilings& ceilings, bool tensor) {
   return {moving, 2 * time.work.floor / ceilings.memory > moving ? "memory" : "cache"};
 }
 
+// Or -, where it is not known.
 std::string size_text(const std::array<unsigned, 3>& size) {
-  return fmt::format("{}x{}x{}", size[0], size[1], size[2]);
+  return size[0] == 0 ? "-" : fmt::format("{}x{}x{}", size[0], size[1], size[2]);
 }
 
 Json launch_json(const LaunchTime& time, const Roof& roof) {
@@ -81,7 +82,9 @@ Json launch_json(const LaunchTime& time, const Roof& roof) {
 }
 
 std::vector<std::string> launch_row(const LaunchTime& time, const Roof& roof) {
-  const auto per_second = [&](double amount) { return fmt::format("{:.0f}", amount / time.seconds / 1e9); };
+  const auto per_second = [&](double amount) {
+    return amount > 0 ? fmt::format("{:.0f}", amount / time.seconds / 1e9) : "-";
+  };
   return {time.kernel,
           size_text(time.grid),
           size_text(time.block),
@@ -114,6 +117,8 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
   }
   if (json) {
     print_json({{"device", machine.description()},
+                {"kernels", machine.context().vendor == nullptr ? "hand" : "vendor"},
+                {"precision", precision_name(machine.context().precision)},
                 {"batch", batch},
                 {"ceilings",
                  {{"memory", ceilings->memory},

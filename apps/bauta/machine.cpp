@@ -51,7 +51,9 @@ int usable_cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-void add_precision_option(CLI::App& app, Precision& precision) {
+void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision) {
+  add_choice<Kernels>(app, "--kernels", kernels, {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
+                      "a GPU's products: bauta's own, or those of cuDNN and cuBLASLt");
   add_choice<Precision>(app, "--precision", precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
                         "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
 }
@@ -63,10 +65,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda", "simt", "auto"}))
       ->type_name("NAME")
       ->capture_default_str();
-  add_choice<Kernels>(app, "--kernels", options.kernels,
-                      {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
-                      "a GPU's products: bauta's own, or those of cuDNN and cuBLASLt");
-  add_precision_option(app, options.precision);
+  add_products_options(app, options.kernels, options.precision);
   app.add_option("--threads", options.threads,
                  "threads that compute (default: the cores this process may use)")
       ->check(CLI::Range(1, kMaxThreads))

@@ -14,6 +14,8 @@ namespace bauta {
 /// Whose products a GPU computes: ours, or those of cuDNN and cuBLASLt.
 enum class Kernels { hand, vendor };
 
+inline const char* kernels_name(Kernels kernels) { return kernels == Kernels::vendor ? "vendor" : "hand"; }
+
 /// --device, --kernels, --precision and --threads.
 struct DeviceOptions {
   std::string device = "auto";
@@ -26,8 +28,8 @@ struct DeviceOptions {
 };
 
 void add_device_options(CLI::App&, DeviceOptions&);
-/// --precision alone, for commands with a way of their own to name devices.
-void add_precision_option(CLI::App&, Precision&);
+/// --kernels and --precision alone, for commands with a way of their own to name devices.
+void add_products_options(CLI::App&, Kernels&, Precision&);
 
 /// Who computes: the device and the threads that were asked for.
 class Machine {

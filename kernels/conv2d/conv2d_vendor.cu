@@ -145,6 +145,13 @@ struct Places {
   }
 };
 
+// Of a pass. What the vendor's kernels move is not known.
+template <class Element>
+Work product_work(const Conv2dShape& s) {
+  const auto elements = static_cast<double>(x_size(s) + Index{weight_rows(s)} * s.out_channels + y_size(s));
+  return {0, sizeof(Element) * elements, static_cast<double>(y_size(s)) * weight_rows(s)};
+}
+
 template <class From, class To>
 Status launch_transpose(const Context& context, int rows, int columns, const From* from, To* to) {
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, 32)), static_cast<unsigned>(ceil_div(rows, 32)));
@@ -229,7 +236,8 @@ Status VendorConvolution<Element>::forward(const float* x, const float* w) const
   BAUTA_TRY(transpose_weights(w));
   const auto to_vendor = given_x(x);
   BAUTA_TRY(to_vendor.status());
-  return context_.vendor->conv2d_forward(context_, given_, *to_vendor, w_, y_);
+  return launch_vendor(context_, "conv2d_vendor_forward", product_work<Element>(given_),
+                       [&] { return context_.vendor->conv2d_forward(context_, given_, *to_vendor, w_, y_); });
 }
 
 template <class Element>
@@ -237,9 +245,13 @@ Status VendorConvolution<Element>::dgrad(Extent extent, const float* dy, const f
   BAUTA_TRY(transpose_weights(w));
   const auto to_vendor = given_dy(extent, dy);
   BAUTA_TRY(to_vendor.status());
-  if (is_vendors<Element>(in_of(demanded_), in_of(given_)))
-    return context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, dx);
-  BAUTA_TRY(context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, x_));
+  const auto product = [&](void* vendors_dx) {
+    return launch_vendor(context_, "conv2d_vendor_dgrad", product_work<Element>(given_), [&] {
+      return context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, vendors_dx);
+    });
+  };
+  if (is_vendors<Element>(in_of(demanded_), in_of(given_))) return product(dx);
+  BAUTA_TRY(product(x_));
   return launch_fit(context_, given_.batch, given_.in_channels, in_of(given_), x_, nullptr, in_of(demanded_),
                     dx);
 }
@@ -251,7 +263,9 @@ Status VendorConvolution<Element>::wgrad(const float* x, Extent extent, const fl
   BAUTA_TRY(x_to_vendor.status());
   const auto dy_to_vendor = given_dy(extent, dy);
   BAUTA_TRY(dy_to_vendor.status());
-  BAUTA_TRY(context_.vendor->conv2d_wgrad(context_, given_, *x_to_vendor, *dy_to_vendor, w_));
+  BAUTA_TRY(launch_vendor(context_, "conv2d_vendor_wgrad", product_work<Element>(given_), [&] {
+    return context_.vendor->conv2d_wgrad(context_, given_, *x_to_vendor, *dy_to_vendor, w_);
+  }));
   BAUTA_TRY(launch_transpose(context_, given_.out_channels, weight_rows(given_), w_, dw));
   const int rows = given_.batch * given_.out_h * given_.out_w;
   const int blocks = std::min(kSumBlocks, ceil_div(rows, kRowsOfBlock));

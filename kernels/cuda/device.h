@@ -27,6 +27,7 @@
 ///   __syncthreads, __syncwarp, __shfl_*_sync, __ballot_sync, __any_sync, __all_sync
 ///   bf16, to_float, to_bf16    and what ptx.h gives: mma, ldmatrix, cp_async
 ///   launch(context, {name, grid, block, dynamic shared bytes, work}, kernel, arguments...)
+///   launch_vendor(context, name, work, call)    for kernels that are not ours
 /// Never <<<>>>, inline PTX or a cast of a pointer outside of this folder; nothing may count on the lanes of
 /// a warp going in step without a _sync operation; a value that is read needs a type (const float v = a[i],
 /// not auto).

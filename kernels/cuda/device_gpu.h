@@ -86,7 +86,7 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
 /// first.
 inline thread_local Launch last_launch = {nullptr, {}, {}};
 
-/// Makes `once` again and again, and keeps the time. Waits for the stream.
+/// Calls once(), which launches, again and again, and keeps the time. Waits for the stream.
 template <class Once>
 Status time_launch(const Context& context, const Launch& launch, const Once& once) {
   const char* fix = "an earlier call may have failed; compute-sanitizer finds it";
@@ -97,9 +97,9 @@ Status time_launch(const Context& context, const Launch& launch, const Once& onc
   const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_begin(begin, cudaEventDestroy);
   BAUTA_TRY(check(cudaEventCreate(&end), launch, fix));
   const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_end(end, cudaEventDestroy);
-  once();
+  BAUTA_TRY(once());
   BAUTA_TRY(check(cudaEventRecord(begin, stream), launch, fix));
-  for (int i = 0; i < context.launch_times->repeats; ++i) once();
+  for (int i = 0; i < context.launch_times->repeats; ++i) BAUTA_TRY(once());
   BAUTA_TRY(check(cudaEventRecord(end, stream), launch, fix));
   BAUTA_TRY(check(cudaEventSynchronize(end), launch, fix));
   float milliseconds = 0;
@@ -127,10 +127,17 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
   const auto stream = static_cast<cudaStream_t>(context.stream);
   const auto once = [&] {
     kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
+    return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");
   };
-  if (context.launch_times != nullptr) return time_launch(context, launch, once);
-  once();
-  return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");
+  return context.launch_times == nullptr ? once() : time_launch(context, launch, once);
+}
+
+/// Has a vendor's library put its kernels into the context's stream: call() says how that went. They are
+/// timed together, as one launch; what its grid is they alone know.
+template <class Call>
+Status launch_vendor(const Context& context, const char* name, const Work& work, const Call& call) {
+  if (context.launch_times == nullptr) return call();
+  return time_launch(context, {name, dim3(0, 0, 0), dim3(0, 0, 0), 0, work}, call);
 }
 
 }  // namespace bauta::cuda

@@ -8,7 +8,8 @@
 
 namespace bauta {
 
-/// One launch and how long a GPU took for it.
+/// One launch and how long a GPU took for it; or one product of a vendor's, of whose kernels no grid, block
+/// and moved bytes are known: zeros.
 struct LaunchTime {
   std::string kernel;
   std::array<unsigned, 3> grid;

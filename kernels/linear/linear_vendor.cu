@@ -46,24 +46,40 @@ Index x_size(const LinearShape& s) { return Index{s.batch} * s.in_features; }
 Index w_size(const LinearShape& s) { return Index{s.out_features} * s.in_features; }
 Index y_size(const LinearShape& s) { return Index{s.batch} * s.out_features; }
 
+// Of a pass with these operands and this output. What the vendor's kernels move is not known.
+Work product_work(const Context& context, const LinearShape& s, Index a_size, Index b_size, Index c_size) {
+  const double operand_bytes = context.precision == Precision::bf16 ? sizeof(bf16) : sizeof(float);
+  return {0, operand_bytes * static_cast<double>(a_size + b_size) + 4.0 * static_cast<double>(c_size),
+          double{1} * s.batch * s.in_features * s.out_features};
+}
+
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
   const auto operands = given(context, x, x_size(s), w, w_size(s));
   BAUTA_TRY(operands.status());
-  return context.vendor->linear_forward(context, s, operands->a, operands->b, bias, y);
+  const Work work = product_work(context, s, x_size(s), w_size(s), y_size(s));
+  return launch_vendor(context, "linear_vendor_forward", work, [&] {
+    return context.vendor->linear_forward(context, s, operands->a, operands->b, bias, y);
+  });
 }
 
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
   const auto operands = given(context, dy, y_size(s), w, w_size(s));
   BAUTA_TRY(operands.status());
-  return context.vendor->linear_dgrad(context, s, operands->a, operands->b, dx);
+  const Work work = product_work(context, s, y_size(s), w_size(s), x_size(s));
+  return launch_vendor(context, "linear_vendor_dgrad", work, [&] {
+    return context.vendor->linear_dgrad(context, s, operands->a, operands->b, dx);
+  });
 }
 
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
   const auto operands = given(context, x, x_size(s), dy, y_size(s));
   BAUTA_TRY(operands.status());
-  BAUTA_TRY(context.vendor->linear_wgrad(context, s, operands->a, operands->b, dw));
+  const Work work = product_work(context, s, x_size(s), y_size(s), w_size(s));
+  BAUTA_TRY(launch_vendor(context, "linear_vendor_wgrad", work, [&] {
+    return context.vendor->linear_wgrad(context, s, operands->a, operands->b, dw);
+  }));
   return launch_bias_gradient(context, s, dy, dbias);
 }
 
