@@ -209,7 +209,7 @@ Result<std::string> Graph::first_non_finite(int batch) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (const int parameter = nodes_[i]->parameter(); parameter >= 0) {
       for (int half = 0; half < 2; ++half) {
-        const Parameter& p = parameters_[static_cast<std::size_t>(parameter + half)];
+        const Parameter& p = parameters_[static_cast<std::size_t>(Index{parameter} + half)];
         const auto finite = is_finite(parameter_values().data() + p.offset, p.size);
         if (!finite.ok()) return finite.status();
         if (!*finite) return p.name;

@@ -6,6 +6,7 @@ std::vector<float> balanced_class_weights(std::span<const std::int32_t> labels, 
   std::vector<double> counts(static_cast<std::size_t>(classes), 0);
   for (std::int32_t label : labels) ++counts[static_cast<std::size_t>(label)];
   std::vector<float> weights;
+  weights.reserve(counts.size());
   for (double count : counts) {
     weights.push_back(static_cast<float>(static_cast<double>(labels.size()) / (classes * count)));
   }

@@ -140,7 +140,7 @@ Result<WeightedLoss> TrainingStep::finish() {
 
 Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float lr) {
   BAUTA_TRY(start(batch, step, lr));
-  const auto loss = finish();
+  auto loss = finish();
   if (loss.ok() && !std::isfinite(loss->sum)) return not_a_number(batch, step);
   return loss;
 }

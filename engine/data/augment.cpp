@@ -90,7 +90,7 @@ AugmentParams augment_params(Augment augment, std::uint64_t seed, int epoch, int
 void augment_image(const AugmentParams& p, ImageSize size, std::span<const std::uint8_t> in,
                    std::span<std::uint8_t> out) {
   const auto at = [&](int row, int column, int c) {
-    return std::int32_t{in[static_cast<std::size_t>((row * size.width + column) * 3 + c)]};
+    return std::int32_t{in[static_cast<std::size_t>((Index{row} * size.width + column) * 3 + c)]};
   };
   auto to = out.begin();
   for (int v = 0; v < size.height; ++v) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/core/rng.h"
+#include "kernels/common.h"
 
 namespace bauta::faces {
 namespace {
@@ -37,7 +38,7 @@ class Lattice {
 
  private:
   float at(int u, int v) const {
-    return values_[static_cast<std::size_t>(wrapped(v, kUnits) * kUnits + wrapped(u, kUnits))];
+    return values_[static_cast<std::size_t>(Index{wrapped(v, kUnits)} * kUnits + wrapped(u, kUnits))];
   }
   std::array<float, std::size_t{kUnits} * kUnits> values_;
 };
@@ -51,7 +52,7 @@ struct Tables {
       for (int u = 0; u < kSteps; ++u) {
         const float x = static_cast<float>(u) / kStepsPerUnit;
         const float y = static_cast<float>(v) / kStepsPerUnit;
-        smooth[static_cast<std::size_t>(v * kSteps + u)] =
+        smooth[static_cast<std::size_t>(Index{v} * kSteps + u)] =
             0.67F * lattice(x, y) + 0.33F * lattice(2 * x + 11, 2 * y + 5);
       }
     }
@@ -74,8 +75,8 @@ float noise(float u, float v) {
   const int v0 = static_cast<int>(v);
   const float a = u - static_cast<float>(u0);
   const float b = v - static_cast<float>(v0);
-  const float* top = &kTables.smooth[static_cast<std::size_t>(wrapped(v0, kSteps) * kSteps)];
-  const float* bottom = &kTables.smooth[static_cast<std::size_t>(wrapped(v0 + 1, kSteps) * kSteps)];
+  const float* top = &kTables.smooth[static_cast<std::size_t>(Index{wrapped(v0, kSteps)} * kSteps)];
+  const float* bottom = &kTables.smooth[static_cast<std::size_t>(Index{wrapped(v0 + 1, kSteps)} * kSteps)];
   const int left = wrapped(u0, kSteps);
   const int right = wrapped(u0 + 1, kSteps);
   const float upper = top[left] + a * (top[right] - top[left]);
@@ -84,7 +85,7 @@ float noise(float u, float v) {
 }
 
 const float* white_noise_row(int y) {
-  return &kTables.white[static_cast<std::size_t>(wrapped(y, kNoisePeriod) * kNoisePeriod)];
+  return &kTables.white[static_cast<std::size_t>(Index{wrapped(y, kNoisePeriod)} * kNoisePeriod)];
 }
 
 }  // namespace bauta::faces
