@@ -90,8 +90,8 @@ Status predict_batch(Graph& graph, const DeviceBatch& batch, const OnDevice& arr
 
 // predict() of some samples on one rank: all but labels and loss of `result`, and each sample's loss.
 Status predict_part(Graph& graph, ImageFeed& feed, std::span<const int> samples,
-                    std::span<const float> class_weights, Predictions& result, std::vector<float>& losses,
-                    const std::function<void(int done)>& progress) {
+                    std::span<const float> class_weights, Activity& activity, Predictions& result,
+                    std::vector<float>& losses, const std::function<void(int done)>& progress) {
   BAUTA_TRY(check_size(graph.model(), feed.dataset()));
   const Context& context = graph.context();
   auto arrays = OnDevice::create(context, samples.size(), class_weights.size());
@@ -105,16 +105,20 @@ Status predict_part(Graph& graph, ImageFeed& feed, std::span<const int> samples,
   if (!loader.ok()) return loader.status();
   std::size_t first = 0;
   for (;;) {
-    const auto batch = feed.next(**loader);
+    const auto batch = feed.next(**loader, activity);
     if (!batch.ok()) return batch.status();
     if (!*batch) break;
-    BAUTA_TRY(predict_batch(graph, **batch, *arrays, first));
+    {
+      const Activity::Work work(activity);
+      BAUTA_TRY(predict_batch(graph, **batch, *arrays, first));
+    }
     first += (*batch)->labels.size();
     progress(static_cast<int>(first));
   }
   losses.resize(samples.size());
   result.predicted.resize(samples.size());
   result.probabilities.resize(samples.size() * class_weights.size());
+  const Activity::Work work(activity, Activity::Kind::waits_for_gpu);
   BAUTA_TRY(copy_to_host<float>(context, arrays->losses.span(), losses));
   BAUTA_TRY(copy_to_host<std::int32_t>(context, arrays->predicted.span(), result.predicted));
   return copy_to_host<float>(context, arrays->probabilities.span(), result.probabilities);
@@ -138,7 +142,8 @@ Result<Predictions> predict(Graph& graph, ImageFeed& feed, std::span<const int> 
   const auto tell = [&](int done) {
     if (progress) progress(std::min(done * communicator.size(), static_cast<int>(samples.size())));
   };
-  BAUTA_TRY(predict_part(graph, feed, part_of(samples, communicator), class_weights, result, losses, tell));
+  BAUTA_TRY(predict_part(graph, feed, part_of(samples, communicator), class_weights, communicator.activity(),
+                         result, losses, tell));
   BAUTA_TRY(join(communicator, result.predicted));
   BAUTA_TRY(join(communicator, result.probabilities));
   BAUTA_TRY(join(communicator, losses));

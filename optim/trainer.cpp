@@ -136,7 +136,7 @@ class Trainer {
     epoch_began_ = seconds_now() - state_.seconds;
     BAUTA_TRY(load());
     while (!state_.ended_early) {
-      const auto batch = feed_.next(*loader_);
+      const auto batch = feed_.next(*loader_, communicator_.activity());
       if (!batch.ok()) return batch.status();
       if (!*batch) break;
       BAUTA_TRY(start_step(**batch));
@@ -145,7 +145,7 @@ class Trainer {
       const bool ends_run = started == options_.max_steps;
       const bool last = (*batch)->index + 1 == loader_->batches() || ends_run;
       const bool due = options_.save_every > 0 && started % options_.save_every == 0;
-      if (!last) BAUTA_TRY(look_for_stop());
+      BAUTA_TRY(look_for_stop(last));
       if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
       state_.ended_early = ends_run;
       if (!last && (due || stopped_)) BAUTA_TRY(save_checkpoint());
@@ -155,12 +155,13 @@ class Trainer {
     return {};
   }
 
-  // Whether any rank was asked to stop.
-  Status look_for_stop() {
+  // Whether any rank was asked to stop, which comes too late at the last step. All have given their devices
+  // the step then: none waits for its own while another is still loading.
+  Status look_for_stop(bool last) {
     double asked = options_.stop != nullptr && options_.stop->load() ? 1 : 0;
     communicator_.start_sum(std::span(&asked, 1));
     BAUTA_TRY(communicator_.finish());
-    stopped_ = asked > 0;
+    stopped_ = !last && asked > 0;
     return {};
   }
 
@@ -197,7 +198,7 @@ class Trainer {
   Status explain_loss() {
     while (step_.unfinished() > 0) BAUTA_TRY(step_.finish().status());
     BAUTA_TRY(load());
-    const auto batch = feed_.next(*loader_);
+    const auto batch = feed_.next(*loader_, communicator_.activity());
     if (!batch.ok()) return batch.status();
     const std::int64_t step = state_.step + 1;
     return step_.run(**batch, static_cast<int>(step), learning_rate(step)).status();
@@ -375,6 +376,7 @@ Status check_batch(int batch, int ranks) {
 Status check_same_weights(Communicator& communicator, const Context& context, std::span<const float> weights,
                           int epoch) {
   if (communicator.size() == 1) return {};
+  const Activity::Work work(communicator.activity());
   const auto values = on_host(context, weights);
   if (!values.ok()) return values.status();
   Hash hash;

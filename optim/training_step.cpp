@@ -60,6 +60,7 @@ Status TrainingStep::allocate() {
 }
 
 Status TrainingStep::start(const DeviceBatch& batch, int step, float lr) {
+  const Activity::Work work(communicator_->activity());
   const Context& context = graph_.context();
   Slot& slot = slots_[static_cast<std::size_t>(started_ % kAhead)];
   BAUTA_TRY(send_inputs(slot, batch, step, lr));
@@ -127,9 +128,15 @@ Status TrainingStep::backward(const Shards& shards) {
   });
 }
 
+Status TrainingStep::wait_for(const Slot& slot) {
+  const Activity::Work work(communicator_->activity(), Activity::Kind::waits_for_gpu);
+  return slot.done.wait();
+}
+
 Result<WeightedLoss> TrainingStep::finish() {
+  const Activity::Work work(communicator_->activity());
   Slot& slot = slots_[static_cast<std::size_t>(finished_ % kAhead)];
-  BAUTA_TRY(slot.done.wait());
+  BAUTA_TRY(wait_for(slot));
   ++finished_;
   const auto samples = static_cast<std::size_t>(slot.shards.begin(slot.shards.count));
   WeightedLoss loss{sum_losses(slot.losses.span().first(samples), slot.shards), slot.weight};

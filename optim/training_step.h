@@ -76,6 +76,7 @@ class TrainingStep {
   Status set_images(const DeviceBatch& batch);
   Status compute(const DeviceBatch& batch);
   Status backward(const Shards& shards);
+  Status wait_for(const Slot&);
   Status not_a_number(const DeviceBatch& batch, int step);
 
   Communicator* communicator_;

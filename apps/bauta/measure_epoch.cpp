@@ -27,6 +27,7 @@ class TimedSums final : public Communicator {
  public:
   explicit TimedSums(Communicator& inner) : Communicator(inner.rank(), inner.hosts()), inner_(inner) {}
 
+  Activity& activity() override { return inner_.activity(); }
   bool sums_on_gpus() const override { return inner_.sums_on_gpus(); }
   void start_sum(std::span<float> values) override {
     if (!started_) started_ = seconds_now();
@@ -126,7 +127,7 @@ class EpochBench {
     BAUTA_TRY(meet(sums_));
     const double begin = seconds_now();
     for (int i = 0; i < (*loader)->batches(); ++i) {
-      const auto batch = feed_->next(**loader);
+      const auto batch = feed_->next(**loader, sums_.activity());
       if (!batch.ok()) return batch.status();
       BAUTA_TRY(start_step(*step_, **batch, ++steps_done_, kLr));
       BAUTA_TRY(ask_for_stop());

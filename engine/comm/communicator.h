@@ -6,12 +6,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/comm/activity.h"
 #include "kernels/status.h"
 
 namespace bauta {
 
-/// The ranks of a run and what they tell each other. Every call but rank(), size(), hosts() and name_of() is
-/// collective: all ranks make the same calls in the same order, each with as much data. One calling thread.
+/// The ranks of a run and what they tell each other. Every call from start_sum() on is collective: all ranks
+/// make the same calls in the same order, each with as much data. One calling thread.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -27,6 +28,9 @@ class Communicator {
   const std::vector<std::string>& hosts() const { return hosts_; }
   /// "rank 1 on host a".
   std::string name_of(int rank) const;
+
+  /// What the calling thread is at.
+  virtual Activity& activity() { return activity_; }
 
   /// Whether floats are summed in the memory of GPUs (see open_nccl), else in the host's.
   virtual bool sums_on_gpus() const { return false; }
@@ -58,6 +62,7 @@ class Communicator {
  private:
   int rank_;
   std::vector<std::string> hosts_;
+  Activity activity_;
 };
 
 /// A process by itself, rank 0 of 1; every call is nothing to do.

@@ -79,6 +79,7 @@ class MessageCommunicator final : public Communicator {
     const std::lock_guard lock(mutex_);
     jobs_.push_back(std::move(job));
     ++unfinished_;
+    activity().set_waits_for_others(true);
     posted_.notify_one();
   }
 
@@ -100,7 +101,9 @@ class MessageCommunicator final : public Communicator {
       Status status = sound ? job() : Status();
       lock.lock();
       if (!status.ok()) status_ = std::move(status);
-      if (--unfinished_ == 0) idle_.notify_all();
+      if (--unfinished_ > 0) continue;
+      activity().set_waits_for_others(false);
+      idle_.notify_all();
     }
     if (status_.ok()) messages_->close();
   }

@@ -62,6 +62,7 @@ class NcclCommunicator final : public Communicator {
     return {};
   }
 
+  Activity& activity() override { return host_.activity(); }
   bool sums_on_gpus() const override { return true; }
 
   void start_sum(std::span<float> values) override {

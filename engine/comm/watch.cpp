@@ -22,7 +22,7 @@ constexpr auto kSilence = 10s;  // after which a member is given up
 constexpr auto kGrace = 3s;     // that lower ranks have to say why the run ends
 constexpr auto kLook = 200ms;   // between two looks at the clock
 constexpr auto kAsleep =
-    5s;  // a longer pause in the loop: this process was stopped, the others were not silent
+    5s;  // a longer pause in the loop: this process was stopped, nobody was silent and nothing hung
 constexpr auto kConnect = 2s;      // for one address
 constexpr auto kHello = 2s;        // for a hello and its answer
 constexpr auto kDelivery = 100ms;  // for last words to be heard before the connection breaks
@@ -112,6 +112,7 @@ Result<std::unique_ptr<Watch>> Watch::join(Communicator& communicator, Options o
   if (!invitations.ok()) return invitations.status();
   std::unique_ptr<Watch> watch(
       new Watch(communicator.rank(), communicator.size(), std::move(*listener), std::move(options)));
+  watch->activity_ = &communicator.activity();
   BAUTA_TRY(agree(communicator, watch->connect_to_others(communicator.hosts(), *invitations)));
   return watch;
 }
@@ -194,10 +195,12 @@ void Watch::work() {
     const auto now = Clock::now();
     if (now - last_look > kAsleep) {
       for (Member& member : members_) member.heard = now;
+      work_began_ = now;
     }
     last_look = now;
     take_in();
     for (Member& member : members_) read(member);
+    if (activity_ != nullptr) look_at_own_work(now);
     if (now >= next_beat_) {
       tell(kAlive);
       next_beat_ = now + kBeat;
@@ -262,6 +265,30 @@ void Watch::part_from(Member& member) {
 
 void Watch::lose(Member& member, const std::string& how) {
   part_from(member);
+  blame(member, how);
+}
+
+void Watch::look_at_own_work(Clock::time_point now) {
+  const Activity::Kind kind = activity_->kind();
+  const std::uint64_t done = activity_->done();
+  const auto took = now - work_began_;
+  const bool went_on = done != work_done_;
+  if (went_on) longest_work_ = std::max(longest_work_, took);
+  if (went_on || kind == Activity::Kind::none || activity_->waits_for_others()) {
+    work_done_ = done;
+    work_began_ = now;
+    return;
+  }
+  Clock::duration limit = std::max<Clock::duration>(options_.longest_work, 10 * longest_work_);
+  if (kind == Activity::Kind::waits_for_gpu) limit += limit / 4;
+  if (done == 0 || took < limit) return;
+  const Member& self = members_[static_cast<std::size_t>(self_)];
+  const std::string whose = kind == Activity::Kind::waits_for_gpu ? "its GPU, or another's, " : "it ";
+  blame(self, self.name + " hangs: " + whose + "has finished no batch for " +
+                  std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count()) + " s");
+}
+
+void Watch::blame(const Member& member, const std::string& how) {
   if (!fault_) fault_ = {Status::error(how, "host " + member.host, options_.remedy), Clock::now()};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,12 @@ namespace bauta {
 /// host or network is gone. Then the run ends on every process, and exactly one says why: the lowest rank
 /// that is left. Whatever launcher and MPI do, this takes at most 15 seconds.
 ///
+/// A process may also live while the thread hangs that computes in it. Each rank's watch looks at its own, by
+/// the communicator's Activity: a piece of work hangs after 20 seconds, or ten times what the longest so far
+/// took where that is more. The time in which it waits for messages does not count, as it is another rank
+/// that is late. A wait for the GPU may last a quarter longer: whoever gives its GPU nothing to do is named
+/// before those that wait for it. The first piece may take what it takes.
+///
 /// Members are the ranks 0 to N - 1 and, as member N, the process that started them, if it is one of ours.
 class Watch {
  public:
@@ -33,10 +40,11 @@ class Watch {
     std::string starter;  ///< Watch::ticket() of the process that started the ranks; empty: there is none
     std::string remedy;   ///< how to fix a fault: the command to go on with
     OnFault on_fault;
+    std::chrono::milliseconds longest_work{20'000};  ///< after which a piece of work hangs, at least
   };
 
   /// Joins the watch of all ranks; collective. Fails, on every rank, where two of them cannot reach each
-  /// other.
+  /// other. The communicator outlives the watch.
   static Result<std::unique_ptr<Watch>> join(Communicator&, Options);
   /// The watch of the process that starts `ranks` ranks, which join it later. `options.starter` is not used.
   static Result<std::unique_ptr<Watch>> start(int ranks, Options);
@@ -88,6 +96,8 @@ class Watch {
   void read(Member&);
   void part_from(Member&);
   void lose(Member&, const std::string& how);
+  void look_at_own_work(Clock::time_point now);
+  void blame(const Member&, const std::string& how);
   static void say(const Member&, char word);
   void tell(char word);
   bool over();
@@ -100,6 +110,12 @@ class Watch {
   std::optional<Fault> fault_;
   bool told_ = false;  // another member says why the run ended
   Clock::time_point next_beat_{};
+
+  // What this process computes, as it was last seen.
+  const Activity* activity_ = nullptr;  // none: it is no rank
+  std::uint64_t work_done_ = 0;
+  Clock::time_point work_began_ = Clock::now();  // not before
+  Clock::duration longest_work_{};
 
   std::atomic<bool> anyone_joined_{false};
   std::mutex mutex_;

@@ -55,9 +55,10 @@ Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOp
   return std::make_unique<Loader>(*dataset_, std::move(order), options);
 }
 
-Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader) {
+Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader, Activity& activity) {
   // The loader is about to take back the pixels that are copied, and the device has all work on them.
   if (at_ == At::streamed) {
+    const Activity::Work work(activity, Activity::Kind::waits_for_gpu);
     BAUTA_TRY(slots_[slot_].used.record(context_));
     BAUTA_TRY(copied_.wait());
   }

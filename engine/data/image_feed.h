@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/comm/activity.h"
 #include "engine/core/device.h"
 #include "engine/data/loader.h"
 
@@ -40,8 +41,9 @@ class ImageFeed {
   Result<std::unique_ptr<Loader>> load(std::vector<int> order, LoaderOptions options);
 
   /// The loader's next batch; none after the last. Its images are there for what the context's stream is
-  /// given next, up to the next call; its other arrays are the host's, and valid as long.
-  Result<std::optional<DeviceBatch>> next(Loader&);
+  /// given next, up to the next call; its other arrays are the host's, and valid as long. Waits for the
+  /// device are the activity's.
+  Result<std::optional<DeviceBatch>> next(Loader&, Activity&);
 
  private:
   /// A batch's pixels on the device, and the mark behind all work that reads them.

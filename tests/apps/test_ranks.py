@@ -1,4 +1,5 @@
 """bauta train on several processes: the same run as on one, faults, and what is refused."""
+import ctypes
 import json
 import math
 import os
@@ -157,30 +158,69 @@ def rank_of(folder, rank, seconds=60):
     raise AssertionError(f"no rank {rank}")
 
 
-class FaultsTest:
-    """Faults, whoever started the ranks."""
-    def strike(self, rank, signal_number, launcher):
-        """Starts a run, sends the signal to one of its ranks once there is a checkpoint, and waits for the end."""
-        out = self.work / f"{launcher}-{signal_number.name}-{rank}"
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+
+
+def ptrace(request, pid):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(ctypes.c_long(request), ctypes.c_long(pid), None, None) != 0:
+        raise unittest.SkipTest(f"a thread cannot be stopped here: {os.strerror(ctypes.get_errno())}")
+
+
+def hang(pid):
+    """Stops the first thread of a process where it computes, while the others go on, until the process ends."""
+    seize, interrupt, go_on = 0x4206, 0x4207, 7
+    ptrace(seize, pid)
+    while True:
+        ptrace(interrupt, pid)
+        os.waitpid(pid, 0)
+        with open(f"/proc/{pid}/task/{pid}/syscall") as file:
+            if file.read().startswith("-1 "):  # in no system call, such as one that waits
+                break
+        ptrace(go_on, pid)
+    until = time.monotonic() + 60
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):  # its parent learns of the end only after its tracer
+        assert time.monotonic() < until, "a rank hangs and nobody notices"
+        time.sleep(0.1)
+
+
+# What is said of a rank that each befalls.
+FAULTS = {kill: "died", stop: "hangs: nothing was heard of it for 10 s",
+          hang: "hangs: it has finished no batch for 20 s"}
+
+
+class StrikesTest(RanksTest):
+    RUN = ["--epochs", 300, "--lr", "1e-3", "--save-every", 5]
+
+    def strike(self, rank, fault, launcher):
+        """Starts a run, has the fault befall one of its ranks once there is a checkpoint, and waits for the end."""
+        out = self.work / f"{launcher}-{fault.__name__}-{rank}"
         devices = self.command(out, *self.RUN, "--devices", 2)
         process = self.start(devices if launcher == "devices"
                              else [*MPIRUN, "-np", "2", *self.command(out, *self.RUN)])
-        os.kill(rank_of(out, rank), signal_number)
+        pid = rank_of(out, rank)
         began = time.monotonic()
+        fault(pid)
         result = self.finish(process)
         self.assertLess(time.monotonic() - began, 30)
         self.assertNotEqual(result.returncode, 0)
-        how = "died" if signal_number == signal.SIGKILL else "hangs: nothing was heard of it for 10 s"
         line = self.one_line(result)
-        self.assertIn(f"bauta: error: rank {rank} {how} (host {os.uname().nodename}): go on with: ", line)
+        self.assertIn(f"bauta: error: rank {rank} {FAULTS[fault]} (host {os.uname().nodename}): go on with: ", line)
         command = line.split("go on with: ")[1]
         again = " ".join(["bauta", *devices[1:]]) if launcher == "devices" else "mpirun -np 2 bauta train "
         self.assertTrue(command.startswith(again) and command.endswith(" --resume"), line)
         read_safetensors(out / "last.safetensors")
 
+
+class FaultsTest:
+    """Faults, whoever started the ranks."""
     def test_a_rank_that_is_killed_or_stopped_ends_the_run_within_30_s_with_one_line(self):
-        cases = [(rank, number, launcher) for launcher in self.LAUNCHERS
-                 for number in [signal.SIGKILL, signal.SIGSTOP] for rank in [0, 1]]
+        cases = [(rank, fault, launcher) for launcher in self.LAUNCHERS for fault in [kill, stop] for rank in [0, 1]]
         with ThreadPoolExecutor(len(cases)) as pool:  # they mostly wait
             strikes = [(case, pool.submit(self.strike, *case)) for case in cases]
         for case, strike in strikes:
@@ -209,8 +249,7 @@ class FaultsTest:
         self.assertRegexIn(r"^go on with: bauta train .* --devices 2 --resume$", result.stdout)
 
 
-class Faults(FaultsTest, RanksTest):
-    RUN = ["--epochs", 300, "--lr", "1e-3", "--save-every", 5]
+class Faults(FaultsTest, StrikesTest):
     LAUNCHERS = ["devices", "mpirun"]
 
     def test_a_run_whose_rank_was_killed_goes_on_to_the_bits_of_one_that_was_not(self):
@@ -225,7 +264,12 @@ class Faults(FaultsTest, RanksTest):
             self.assertSameTensors(self.work / "whole" / file, self.work / "killed" / file)
 
 
-class RanksOnSimt(FaultsTest, RanksTest):
+class HungRank(StrikesTest):
+    def test_a_rank_whose_computing_hangs_while_its_process_lives_ends_the_run_within_30_s_with_one_line(self):
+        self.strike(1, hang, "devices")  # rank 0 would often be stopped where it saves, which takes what it takes
+
+
+class RanksOnSimt(FaultsTest, StrikesTest):
     """Ranks that bauta starts itself, as it does where they are to compute on GPUs."""
     OPTIONS = ["--device", "simt", "--batch", 2, "--val", 0, "--threads", 1]
     RUN = ["--epochs", 300, "--save-every", 1]

@@ -55,10 +55,11 @@ std::vector<std::vector<float>> batches(const Machine& machine, bool stream, Ima
   std::vector<int> order(11);
   std::iota(order.rbegin(), order.rend(), 0);
   std::vector<std::vector<float>> all;
+  Activity activity;
   for (const int epoch : {0, 1}) {
     const auto loader = feed->load(
         order, {.batch = kBatch, .augment = augment, .epoch = epoch, .first_batch = epoch, .workers = 2});
-    for (auto batch = feed->next(**loader); *batch; batch = feed->next(**loader)) {
+    for (auto batch = feed->next(**loader, activity); *batch; batch = feed->next(**loader, activity)) {
       all.push_back(gathered(runner.context(), data, **batch));
     }
   }

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace bauta {
+
+/// What the thread that computes as a rank is at: it says so itself, and a watch in another thread looks on
+/// (see Watch). It tells of work that takes as long each time, and is silent about what may take as long as a
+/// disk does.
+class Activity {
+ public:
+  enum class Kind : std::uint8_t {
+    none,           ///< nothing that is watched
+    computes,       ///< or gives its GPU work to do
+    waits_for_gpu,  ///< which may itself wait for those of other ranks
+  };
+
+  /// A piece of work, from here to the end of the scope. Pieces may lie within each other.
+  class Work {
+   public:
+    explicit Work(Activity& activity, Kind kind = Kind::computes)
+        : activity_(activity), around_(activity.kind_.exchange(kind)) {}
+    ~Work() {
+      if (activity_.kind_.exchange(around_) == Kind::computes) ++activity_.done_;
+    }
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+
+   private:
+    Activity& activity_;
+    const Kind around_;
+  };
+
+  Kind kind() const { return kind_; }
+  /// Pieces of computing that were finished.
+  std::uint64_t done() const { return done_; }
+
+  /// Whether what was sent to other ranks, or is to come from them, has not arrived: they may be the ones
+  /// that hang.
+  bool waits_for_others() const { return waits_for_others_; }
+  void set_waits_for_others(bool waits) { waits_for_others_ = waits; }
+
+ private:
+  std::atomic<Kind> kind_{Kind::none};
+  std::atomic<std::uint64_t> done_{0};
+  std::atomic<bool> waits_for_others_{false};
+};
+
+}  // namespace bauta

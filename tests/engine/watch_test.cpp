@@ -1,0 +1,161 @@
+// Two ranks in two threads of this process, whose watches look at those threads.
+#include "engine/comm/watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <future>
+#include <thread>
+
+#include "engine/comm/peers.h"
+
+namespace bauta {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::MatchesRegex;
+
+constexpr auto kLongestWork = 1000ms;
+constexpr auto kLonger = 1500ms;
+// More than ten times what short work seems to take to a watch that looks five times a second.
+constexpr auto kMuchLonger = 2500ms;
+
+/// A rank and its watch.
+class Rank {
+ public:
+  Rank(int rank, std::vector<FileDescriptor> connections)
+      : communicator_(std::move(*open_peers(rank, std::move(connections)))) {
+    Watch::Options options;
+    options.remedy = "start again";
+    options.longest_work = kLongestWork;
+    options.on_fault = [this](const std::string& line) { line_.set_value(line); };
+    watch_ = std::move(*Watch::join(*communicator_, std::move(options)));
+  }
+
+  Activity& activity() { return communicator_->activity(); }
+  bool leads() const { return communicator_->leads(); }
+
+  /// Work that has nothing to do with the other rank.
+  void compute(std::chrono::milliseconds duration = 0ms) {
+    const Activity::Work work(activity());
+    std::this_thread::sleep_for(duration);
+  }
+  /// Work that ends when the other rank has come to it, or is gone.
+  void meet() {
+    const Activity::Work work(activity());
+    static_cast<void>(communicator_->gather({}));
+  }
+  /// Work that ends with the run, and what is said then.
+  std::string hang(Activity::Kind kind) {
+    const Activity::Work work(activity(), kind);
+    return last_line();
+  }
+  /// Waits for the run's end by a fault; empty where another says why.
+  std::string last_line() { return future_.get(); }
+  bool ended() const { return future_.wait_for(0s) == std::future_status::ready; }
+
+ private:
+  std::promise<std::string> line_;
+  std::future<std::string> future_ = line_.get_future();
+  std::unique_ptr<Communicator> communicator_;
+  std::unique_ptr<Watch> watch_;
+};
+
+void run(const std::function<void(Rank&)>& rank0, const std::function<void(Rank&)>& rank1) {
+  auto connections = std::move(*connect_peers(2));
+  std::thread other([&] {
+    Rank rank(1, std::move(connections[1]));
+    rank1(rank);
+  });
+  {
+    Rank rank(0, std::move(connections[0]));
+    rank0(rank);
+  }
+  other.join();
+}
+
+// Rank 0 hangs in its second piece of work, rank 1 waits for it.
+void expect_to_hang(Activity::Kind kind, const std::string& what) {
+  run(
+      [&](Rank& rank) {
+        rank.meet();
+        EXPECT_THAT(rank.hang(kind), MatchesRegex("rank 0 hangs: " + what +
+                                                  " has finished no batch for [0-9]+ s "
+                                                  "\\(host " +
+                                                  host_name() + "\\): start again"));
+      },
+      [](Rank& rank) {
+        rank.meet();
+        rank.meet();
+        EXPECT_EQ(rank.last_line(), "");
+      });
+}
+
+TEST(Watch, ARankThatHangsInItsWorkIsNamedAndNotTheOneThatWaitsForIt) {
+  expect_to_hang(Activity::Kind::computes, "it");
+}
+
+TEST(Watch, AWaitForTheGpuThatDoesNotEndMayBeOneForAnyRanksGpu) {
+  expect_to_hang(Activity::Kind::waits_for_gpu, "its GPU, or another's,");
+}
+
+TEST(Watch, ARankThatWaitsForAnotherDoesNotHang) {
+  run(
+      [](Rank& rank) {
+        rank.meet();
+        rank.meet();
+        EXPECT_FALSE(rank.ended());
+      },
+      [](Rank& rank) {
+        rank.meet();
+        std::this_thread::sleep_for(kMuchLonger);
+        rank.meet();
+      });
+}
+
+TEST(Watch, ARankWithoutWorkDoesNotHang) {
+  const auto idle = [](Rank& rank) {
+    rank.meet();
+    std::this_thread::sleep_for(kMuchLonger);
+    EXPECT_FALSE(rank.ended());
+  };
+  run(idle, idle);
+}
+
+TEST(Watch, SlowWorkAfterSlowWorkIsNoHangAndNorIsTheFirst) {
+  const auto slow = [](Rank& rank) {
+    rank.compute(kLonger);
+    rank.compute(kMuchLonger);
+    EXPECT_FALSE(rank.ended());
+  };
+  run(slow, slow);
+}
+
+TEST(Watch, AProcessThatIsStoppedForAWhileDoesNotHang) {
+  const pid_t stopped = ::fork();
+  if (stopped == 0) {
+    const auto work_on = [](Rank& rank) {
+      rank.meet();
+      const Activity::Work work(rank.activity());
+      std::this_thread::sleep_for(kLongestWork / 4);  // in which the watch looks, as below
+      if (rank.leads()) ::raise(SIGSTOP);
+      std::this_thread::sleep_for(kLongestWork / 4);
+      EXPECT_FALSE(rank.ended());
+    };
+    run(work_on, work_on);
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(stopped, &status, WUNTRACED), stopped);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  std::this_thread::sleep_for(6s);
+  ::kill(stopped, SIGCONT);
+  ASSERT_EQ(::waitpid(stopped, &status, 0), stopped);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+}  // namespace
+}  // namespace bauta
