@@ -63,6 +63,7 @@ Command bench_kernels_command(CLI::App& bench) {
       ->type_name("N")
       ->capture_default_str();
   std::vector<std::pair<std::string, const GpuPeak*>> gpus;
+  gpus.reserve(std::size(kPeaks));
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
   add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
   kernels->add_flag("--json", arguments->json, "an array of JSON on stdout");

@@ -13,6 +13,19 @@ struct Product {
   int m, n, k;
 };
 
+constexpr int kBiasThreads = 128;  // of a block that only adds up biases
+
+// sums[line] = Σ_k matrix[k][line], for `count` lines from `first` on, by the block's threads.
+__device__ __forceinline__ void add_up_lines(Ptr<const float> matrix, int depth, int lines, int first,
+                                             int count, Ptr<float> sums) {
+  const int end = min(first + count, lines);
+  for (int line = first + static_cast<int>(threadIdx.x); line < end; line += static_cast<int>(blockDim.x)) {
+    float sum = 0;
+    for (int k = 0; k < depth; ++k) sum += matrix[Index{k} * lines + line];
+    sums[line] = sum;
+  }
+}
+
 constexpr int kWarps = 8;   // of a block
 constexpr int kTileM = 16;  // of c, by one warp: 4x8 lanes of 4x4 sums
 constexpr int kTileN = 32;
@@ -51,10 +64,11 @@ __device__ __forceinline__ void multiply_add(float4& sum, float a, const float4&
 /// when they fit there; writes c once. Per 16 fma a lane reads two float4 of shared memory, which is what
 /// limits it when k and m are large. The study's layer at batch 32: each pass asks the cache for 25 MB, and
 /// moves 8.4 MB of w or dw to or from memory: bound by cache and latency rather than by fma (134 MFLOP).
+/// Where a_sums is not null, the blocks of the first n also write Σ_k a[m][k] there, and read a once more.
 template <bool kAByRows, bool kBByRows, int kSplit>
 __global__ void __launch_bounds__(kWarps * 32)
     product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
-            Global<float> c) {
+            Global<float> c, Global<float> a_sums) {
   alignas(16) __shared__ Shared<float, kWarps, 2, kSlice, kTileM + kPad> a_slices;
   alignas(16) __shared__ Shared<float, kWarps, 2, kSlice, kTileN + kPad> b_slices;
   alignas(16) __shared__ Shared<float, kWarps, kTileM, kTileN> shares;
@@ -109,6 +123,9 @@ __global__ void __launch_bounds__(kWarps * 32)
     if (bias) sum += bias[to_n];
     c[Index{to_m} * p.n + to_n] = sum;
   }
+  if constexpr (!kAByRows) {
+    if (a_sums && blockIdx.x == 0) add_up_lines(a, p.k, p.m, m, kTileM, a_sums);
+  }
 }
 
 // Tiles of the product on tensor cores. A small batch leaves few of them, so that its are small.
@@ -132,10 +149,11 @@ __device__ __forceinline__ auto matrix_operand(Ptr<const float> matrix, int dept
 /// and dgrad, of which w is 8.4 MB, in 64 and 128 blocks that have 24 KB each on their way: bound by latency.
 /// Its wgrad, in 256 tiles of 128x64, reads 12.6 MB and writes 8.4: bound by memory. Batch 2048: 4.3 G
 /// products, 400 MB for each pass, 73 µs from the cache of an H100, where its tensor cores would take 9.
+/// a_sums as above, not rounded.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kVector == 4 ? 3 : 1)
     mma_product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
-                Global<float> c) {
+                Global<float> c, Global<float> a_sums) {
   constexpr Lying kA = kAByRows ? Lying::along_k : Lying::across_k;
   constexpr Lying kB = kBByRows ? Lying::along_k : Lying::across_k;
   alignas(16) __shared__ typename Tile::template A<kA> a_slices;
@@ -150,17 +168,17 @@ __global__ void __launch_bounds__(kProductThreads, kVector == 4 ? 3 : 1)
   add_biases<kCVector, Tile>(thread, sums, first_n, p.n, bias);
   store_sums<kCVector, Tile>(thread, sums, first_n, p.n, c,
                              [&](int m) { return first_m + m < p.m ? Index{first_m + m} * p.n : Index{-1}; });
+  if constexpr (!kAByRows) {
+    if (a_sums && blockIdx.y == 0) add_up_lines(a, p.k, p.m, first_m, Tile::kRows, a_sums);
+  }
 }
 
-/// One thread adds up a column of dy. Reads dy once, 128 bytes per warp and row, and writes O sums: nothing
-/// beside the rest of wgrad.
-__global__ void __launch_bounds__(128)
+/// One thread adds up a column of dy, beside a vendor's wgrad. Reads dy once, 128 bytes per warp and row, and
+/// writes O sums.
+__global__ void __launch_bounds__(kBiasThreads)
     bias_gradient(LinearShape s, Global<const float> dy, Global<float> dbias) {
-  const int o = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (o >= s.out_features) return;
-  float sum = 0;
-  for (int n = 0; n < s.batch; ++n) sum += dy[Index{n} * s.out_features + o];
-  dbias[o] = sum;
+  const int first = static_cast<int>(blockIdx.x) * kBiasThreads;
+  add_up_lines(dy, s.batch, s.out_features, first, kBiasThreads, dbias);
 }
 
 // Bytes in the sectors of a matrix [lines][depth], or [depth][lines], that is read row by row.
@@ -171,28 +189,31 @@ double matrix_bytes(int lines, int depth) {
 
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
 Status run_mma_product(const Context& context, const char* name, const Product& p, const float* a,
-                       const float* b, const float* bias, float* c) {
+                       const float* b, const float* bias, float* c, float* a_sums) {
   const dim3 grid = tiles_of<Tile>(p.m, p.n, 1);
   const double a_size = double{1} * p.m * p.k;
   const double b_size = double{1} * p.n * p.k;
-  const double rest = double{1} * p.m * p.n + (bias != nullptr ? p.n : 0);
+  const double sums = a_sums != nullptr ? p.m : 0;
+  const double rest = double{1} * p.m * p.n + (bias != nullptr ? p.n : 0) + sums;
+  const double a_times = grid.y + (a_sums != nullptr ? 1 : 0);
   const Work work = {
-      matrix_bytes<kAByRows>(p.m, p.k) * grid.y + matrix_bytes<kBByRows>(p.n, p.k) * grid.x + 4 * rest,
+      matrix_bytes<kAByRows>(p.m, p.k) * a_times + matrix_bytes<kBByRows>(p.n, p.k) * grid.x + 4 * rest,
       4 * (a_size + b_size + rest), a_size * p.n};
   return launch(context, {name, grid, kProductThreads, 0, work},
                 mma_product<kAByRows, kBByRows, kVector, kCVector, Tile>, p, global(a, Index{p.m} * p.k),
-                global(b, Index{p.n} * p.k), global(bias, p.n), global(c, Index{p.m} * p.n));
+                global(b, Index{p.n} * p.k), global(bias, p.n), global(c, Index{p.m} * p.n),
+                global(a_sums, p.m));
 }
 
 // With the tile that suits c, and whole vectors where the matrices have them.
 template <bool kAByRows, bool kBByRows>
 Status run_mma_product(const Context& context, const char* name, const Product& p, const float* a,
-                       const float* b, const float* bias, float* c) {
+                       const float* b, const float* bias, float* c, float* a_sums) {
   const bool vectors = (kAByRows ? p.k : p.m) % 4 == 0 && (kBByRows ? p.k : p.n) % 4 == 0;
   const auto run = [&]<class Tile, int kCVector>() {
     const auto product = vectors ? run_mma_product<kAByRows, kBByRows, 4, kCVector, Tile>
                                  : run_mma_product<kAByRows, kBByRows, 1, kCVector, Tile>;
-    return product(context, name, p, a, b, bias, c);
+    return product(context, name, p, a, b, bias, c, a_sums);
   };
   const auto run_tile = [&]<class Tile>() {
     return p.n % 4 == 0 ? run.template operator()<Tile, 4>() : run.template operator()<Tile, 1>();
@@ -204,48 +225,49 @@ Status run_mma_product(const Context& context, const char* name, const Product& 
 // In the context's precision; in fp32, kSplit warps share the sum over k.
 template <bool kAByRows, bool kBByRows, int kSplit>
 Status run_product(const Context& context, const char* name, const Product& p, const float* a, const float* b,
-                   const float* bias, float* c) {
+                   const float* bias, float* c, float* a_sums) {
   if (context.precision == Precision::bf16)
-    return run_mma_product<kAByRows, kBByRows>(context, name, p, a, b, bias, c);
+    return run_mma_product<kAByRows, kBByRows>(context, name, p, a, b, bias, c, a_sums);
   constexpr int kTiles = kWarps / kSplit;
   const dim3 grid(static_cast<unsigned>(ceil_div(p.n, kTileN * kTiles)),
                   static_cast<unsigned>(ceil_div(p.m, kTileM)));
   const double a_size = double{1} * p.m * p.k;
   const double b_size = double{1} * p.n * p.k + (bias != nullptr ? p.n : 0);
-  const double c_size = double{1} * p.m * p.n;
-  const Work work = {4 * (a_size * grid.x * kTiles + b_size * grid.y + c_size),
-                     4 * (a_size + b_size + c_size), a_size * p.n};
+  const double c_size = double{1} * p.m * p.n + (a_sums != nullptr ? p.m : 0);
+  const double a_times = grid.x * kTiles + (a_sums != nullptr ? 1 : 0);
+  const Work work = {4 * (a_size * a_times + b_size * grid.y + c_size), 4 * (a_size + b_size + c_size),
+                     a_size * p.n};
   return launch(context, {name, grid, kWarps * 32, 0, work}, product<kAByRows, kBByRows, kSplit>, p,
                 global(a, Index{p.m} * p.k), global(b, Index{p.n} * p.k), global(bias, p.n),
-                global(c, Index{p.m} * p.n));
+                global(c, Index{p.m} * p.n), global(a_sums, p.m));
 }
 
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
   const Product p{s.batch, s.out_features, s.in_features};
-  return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y);
+  return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y, nullptr);
 }
 
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
   const Product p{s.batch, s.in_features, s.out_features};
-  return run_product<true, false, kWarps>(context, "linear_dgrad", p, dy, w, nullptr, dx);
+  return run_product<true, false, kWarps>(context, "linear_dgrad", p, dy, w, nullptr, dx, nullptr);
 }
 
-// A GPU sums in the order of n, whatever the shards: the batch is short, and a tile's sums stay in registers.
+// dbias is the sums of dy, which blocks of the first column of tiles add up. A GPU sums in the order of n,
+// whatever the shards: the batch is short, and a tile's sums stay in registers.
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
   const Product p{s.out_features, s.in_features, s.batch};
-  BAUTA_TRY((run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw)));
-  return launch_bias_gradient(context, s, dy, dbias);
+  return run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw, dbias);
 }
 
 }  // namespace
 
 Status launch_bias_gradient(const Context& context, const LinearShape& s, const float* dy, float* dbias) {
-  const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, 128));
+  const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, kBiasThreads));
   const Work work = {32.0 * (s.batch + 1) * ceil_div(s.out_features, 8),
                      4.0 * (s.batch + 1) * s.out_features};
-  return launch(context, {"linear_bias_gradient", blocks, 128, 0, work}, bias_gradient, s,
+  return launch(context, {"linear_bias_gradient", blocks, kBiasThreads, 0, work}, bias_gradient, s,
                 global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
 }
 

