@@ -37,7 +37,7 @@ struct Bench {
 
   /// Registers one benchmark: `op` is given `sizes.size()` arrays of so many floats, uniform in [0, 1).
   using Op = std::function<Status(const Context&, const std::vector<float*>&)>;
-  void add(const std::string& name, double flop, double bytes, std::vector<Index> sizes, const Op& op,
+  void add(const std::string& name, double flop, double bytes, const std::vector<Index>& sizes, const Op& op,
            std::size_t workspace = 0) const {
     const auto body = [=, this](benchmark::State& state) { run(state, flop, bytes, sizes, op, workspace); };
     benchmark::RegisterBenchmark(name.c_str(), body)->UseRealTime()->Unit(benchmark::kMicrosecond);
@@ -59,7 +59,7 @@ struct Bench {
     with_scratch.workspace = scratch.span();
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
-    for (auto _ : state) {
+    for (auto _ : state) {  // NOLINT(clang-analyzer-deadcode.DeadStores): the library's way to count
       if (const Status status = op(with_scratch, arrays); !status.ok()) {
         state.SkipWithError(status.message().c_str());
         return;

@@ -65,6 +65,7 @@ std::vector<std::string> mpirun_line(int ranks, const std::vector<std::string>& 
 // Starts a process that inherits the connections of `kept` and nothing else.
 Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDescriptor> kept = {}) {
   std::vector<char*> arguments;
+  arguments.reserve(line.size() + 1);
   for (const std::string& word : line) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t files;

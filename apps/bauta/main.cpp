@@ -1,6 +1,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -68,6 +70,12 @@ int fail(const Status& status) {
   return status.is_usage() ? 2 : 1;
 }
 
+// At once, from whichever thread: the other ranks of a run notice that this one is gone.
+void end_without_memory() {
+  std::fputs("bauta: error: there is not enough memory: use a smaller --batch\n", stderr);
+  std::_Exit(1);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Trains the face-mask network, from images to a checked result, without a framework.",
                "bauta");
@@ -101,4 +109,8 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace bauta
 
-int main(int argc, char** argv) { return bauta::run(argc, argv); }
+// NOLINTNEXTLINE(bugprone-exception-escape): what a library throws and no command catches is a bug
+int main(int argc, char** argv) {
+  std::set_new_handler(bauta::end_without_memory);
+  return bauta::run(argc, argv);
+}

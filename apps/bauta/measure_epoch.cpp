@@ -39,7 +39,7 @@ class TimedSums final : public Communicator {
     const double begin = seconds_now();
     if (started_) window += begin - *started_;
     started_.reset();
-    const Status status = inner_.finish();
+    Status status = inner_.finish();
     waited += seconds_now() - begin;
     return status;
   }

@@ -205,6 +205,14 @@ class Runs(CliTest):
         self.fails("train", "--data", self.faces, "--out", self.work / "file/run", saying="file/run")
 
 
+class MemoryThatRunsOut(CliTest):
+    def test_is_one_line_that_says_what_to_do(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))
+        self.fails("bench", "train", "--batch", 4096, saying="not enough memory: use a smaller --batch",
+                   preexec_fn=limit)
+
+
 class WritesThatFail(CliTest):
     """A file-size limit stands in for the full disk: it needs no privileges."""
 
