@@ -11,7 +11,7 @@ void gather(const GatherImagesShape& s, const std::uint8_t* image, const Augment
   };
   for (int v = 0; v < s.height; ++v) {
     for (int u = 0; u < s.width; ++u) {
-      std::int32_t rgb[3];
+      std::int32_t rgb[3] = {};
       if (augment != nullptr) augment::augmented_pixel(*augment, s.height, s.width, u, v, at, rgb);
       for (int c = 0; c < s.channels; ++c) {
         const std::int32_t level = augment != nullptr ? rgb[c] : at(v, u, c);

@@ -50,6 +50,7 @@ class CublasLt {
     bool transpose_a, transpose_b;
     bool has_bias;
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): what is compared with zero here is no pointer
     auto operator<=>(const Form&) const = default;
   };
   struct Plan {
