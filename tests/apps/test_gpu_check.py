@@ -43,6 +43,8 @@ class GpuCheck(unittest.TestCase):
 
     def test_so_are_tests_losses_and_measurements_that_fail(self):
         self.assertEqual(result(tests={"passed": 8, "failed": 1, "failures": ["linear_test: exit 1"]})["failures"], ["linear_test: exit 1"])
+        found = result(sanitizer={"passed": 8, "failed": 1, "failures": ["linear_test: exit 9"]})
+        self.assertEqual(found["failures"], ["under compute-sanitizer, linear_test: exit 9"])
         parity = {"steps": 50, "largest_relative_difference": {"fp32": 1e-3}, "failed": {"vendor": "no cuDNN"}, "within_1e-5": False}
         self.assertEqual(result(parity=parity)["failures"],
                          ["vendor: no cuDNN", "the losses in fp32 are more than 1e-5 apart from the CPU's"])
