@@ -83,7 +83,7 @@ TEST(Parameters, PermuteBetweenFileAndMemory) {
   std::vector<float> memory(24);
   from_file_order(w, file, memory);
   const auto at = [&](int o, int c, int r, int s) {
-    return memory[static_cast<std::size_t>(((r * 2 + s) * 3 + c) * 2 + o)];
+    return memory[static_cast<std::size_t>(((Index{r} * 2 + s) * 3 + c) * 2 + o)];
   };
   for (int o = 0; o < 2; ++o) {
     for (int c = 0; c < 3; ++c) {

@@ -26,7 +26,7 @@ class WeightsTest : public ::testing::Test {
     return tensors_.views();
   }
   std::string save(const std::vector<TensorView>& views, const Metadata& metadata) {
-    const std::string path = folder_ / "w.safetensors";
+    std::string path = folder_ / "w.safetensors";
     EXPECT_TRUE(write_safetensors(path, views, metadata).ok());
     return path;
   }

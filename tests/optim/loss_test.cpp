@@ -19,8 +19,8 @@ TEST(Loss, IsSummedInTheOneOrder) {
 }
 
 TEST(Loss, HalvesAddUpToTheWhole) {
-  std::vector<float> losses;
-  for (int i = 0; i < 13; ++i) losses.push_back(1.0F / static_cast<float>(i + 3));
+  std::vector<float> losses(13);
+  for (std::size_t i = 0; i < losses.size(); ++i) losses[i] = 1.0F / static_cast<float>(i + 3);
   const Shards left{13, 0, 4};
   const Shards right{13, 4, 4};
   const auto cut = static_cast<std::size_t>(left.begin(4));

@@ -70,7 +70,8 @@ TEST(Communicator, MakesSeveralSumsAtATimeInTheirOrder) {
     buckets.emplace_back(size, static_cast<float>(ranks->rank() + 1));
   for (std::vector<float>& bucket : buckets) ranks->start_sum(std::span(bucket));
   ASSERT_TRUE(ranks->finish().ok());
-  const auto expected = static_cast<float>(ranks->size() * (ranks->size() + 1) / 2);
+  const int ranks_from_one = ranks->size() * (ranks->size() + 1) / 2;
+  const auto expected = static_cast<float>(ranks_from_one);
   for (const std::vector<float>& bucket : buckets) {
     for (float value : bucket) ASSERT_EQ(value, expected);
   }
