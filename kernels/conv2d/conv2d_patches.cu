@@ -79,7 +79,7 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
                                float* dx) {
   const Conv2dSizes sizes(s);
   const Patches patches(s.batch, s.in_h, s.in_w);
-  const int margin = kPatchKernel - 1 - s.pad;
+  const int margin = dgrad_margin(s.pad);
   const double pixels = rows_in_regions(s.in_h, kPatchRows, margin, s.out_h) *
                         rows_in_regions(s.in_w, kPatchColumns, margin, s.out_w);
   const double dx_bytes = 4 * static_cast<double>(sizes.x);

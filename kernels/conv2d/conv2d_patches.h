@@ -224,12 +224,15 @@ __device__ __forceinline__ void store_patch(const Grid::Position& first, const t
   });
 }
 
+/// How far before a patch of dx the region of dy begins.
+__host__ __device__ constexpr int dgrad_margin(int pad) { return kPatchKernel - 1 - pad; }
+
 /// A patch of dx; load as above reads dy.
 template <int kChannels, class Tile, class Load>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Load& load) {
   for_each_patch<Lying::along_k, kChannels, Tile>(
-      s, patches, kPatchKernel - 1 - s.pad, w, load, [](int m) { return position_in_patch(m); },
+      s, patches, dgrad_margin(s.pad), w, load, [](int m) { return position_in_patch(m); },
       [&](const Grid::Position& first, const typename Tile::Thread& thread, const typename Tile::Sums& sums) {
         store_patch<Tile>(first, thread, sums, static_cast<int>(blockIdx.y) * Tile::kColumns, s.in_h, s.in_w,
                           s.in_channels, dx);

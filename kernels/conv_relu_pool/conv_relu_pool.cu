@@ -104,11 +104,8 @@ __global__ void __launch_bounds__(kExpandThreads)
   const auto place = by_vectors.divide(i);
   const int o = place.remainder * kVector;
   const auto at = windows.position(place.quotient);
-  WindowValues<kVector> window;
-  if (at.i < pooled_h && at.j < pooled_w) {
-    const int index = (at.n * pooled_h + at.i) * pooled_w + at.j;
-    window = PooledValues{dy, y, argmax, s.out_channels}.template read<kVector>(index, o);
-  }
+  const PooledValues gradient{dy, y, argmax, s.out_channels, pooled_h, pooled_w};
+  const WindowValues<kVector> window = gradient.template read_at<kVector>(at.n, at.i, at.j, o);
 #pragma unroll
   for (int corner = 0; corner < 4; ++corner) {
     const int row = 2 * at.i + corner / 2;
@@ -131,7 +128,7 @@ template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
-  const PooledGradient gradient{{dy, y, argmax, s.out_channels}, s, windows};
+  const PooledGradient gradient{{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2}, s, windows};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
                                         partial);
 }

@@ -72,8 +72,7 @@ constexpr int kRegionWindowColumns = kRegionColumns / 2 + 1;
 
 // The region's gradients from row and column `from` on, each window's expanded to its four positions.
 template <int kChannels, class Tile>
-__device__ __forceinline__ void load_gradient_region(const PooledValues& gradient, int pooled_h, int pooled_w,
-                                                     const Grid::Position& from,
+__device__ __forceinline__ void load_gradient_region(const PooledValues& gradient, const Grid::Position& from,
                                                      typename Region<kChannels>::Array& region) {
   constexpr int kLanes = kChannels / 4;
   const int o = thread_of_block() % kLanes * 4;
@@ -82,9 +81,7 @@ __device__ __forceinline__ void load_gradient_region(const PooledValues& gradien
        i += kProductThreads / kLanes) {
     const int p = (from.i >> 1) + i / kRegionWindowColumns;
     const int q = (from.j >> 1) + i % kRegionWindowColumns;
-    WindowValues<4> window;
-    if (p >= 0 && p < pooled_h && q >= 0 && q < pooled_w)
-      window = gradient.read<4>((from.n * pooled_h + p) * pooled_w + q, o);
+    const WindowValues<4> window = gradient.read_at<4>(from.n, p, q, o);
 #pragma unroll
     for (int corner = 0; corner < 4; ++corner) {
       const int row = 2 * p + corner / 2 - from.i;
@@ -103,11 +100,9 @@ template <int kChannels, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
                          Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
-  const int pooled_h = s.out_h / 2;
-  const int pooled_w = s.out_w / 2;
-  const PooledValues gradient{dy, y, argmax, s.out_channels};
+  const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
   dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
-    load_gradient_region<kChannels, Tile>(gradient, pooled_h, pooled_w, from, region);
+    load_gradient_region<kChannels, Tile>(gradient, from, region);
   });
 }
 
@@ -121,10 +116,8 @@ template <int kChannels, class Tile>
 __global__ void __launch_bounds__(kProductThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
                          Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
-  const PooledValues gradient{dy, y, argmax, s.out_channels};
+  const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
   const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + GradientTurn<Tile>::column();
-  const int pooled_h = s.out_h / 2;
-  const int pooled_w = s.out_w / 2;
   wgrad_patches<kChannels, Tile>(
       s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
       [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
@@ -133,8 +126,7 @@ __global__ void __launch_bounds__(kProductThreads, 1)
           const int p = first.i / 2 + i / kPatchWindowColumns;
           const int q = first.j / 2 + i % kPatchWindowColumns;
           WindowValues<4> window;
-          if (p < pooled_h && q < pooled_w && o < s.out_channels)
-            window = gradient.read<4>((first.n * pooled_h + p) * pooled_w + q, o);
+          if (o < s.out_channels) window = gradient.read_at<4>(first.n, p, q, o);
           turn.add(window.passed().values);
 #pragma unroll
           for (int corner = 0; corner < 4; ++corner) {
@@ -156,7 +148,7 @@ double gradient_bytes_of_regions(const ConvReluPoolShape& shape) {
     }
     return count;
   };
-  const int margin = kPatchKernel - 1 - shape.pad;
+  const int margin = dgrad_margin(shape.pad);
   return double{1} * shape.batch * windows(shape.in_h, kPatchRows, margin, shape.out_h) *
          windows(shape.in_w, kPatchColumns, margin, shape.out_w) *
          (8 * shape.out_channels + shape.argmax_stride());

@@ -97,7 +97,8 @@ struct WindowValues {
 struct PooledValues {
   Ptr<const float> dy, y;
   Ptr<const std::uint8_t> argmax;
-  int channels;  ///< O
+  int channels;       ///< O
+  int height, width;  ///< P, Q
 
   /// Those of a window, counted over all samples, from channel o on.
   template <int kVector>
@@ -109,6 +110,14 @@ struct PooledValues {
     result.winners = argmax[Index{window} * ceil_div(channels, 4) + o / 4];
     if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
     return result;
+  }
+
+  /// Those of sample n's window at row p and column q; zeros outside of the pooled ones.
+  template <int kVector>
+  __device__ __forceinline__ WindowValues<kVector> read_at(int n, int p, int q, int o) const {
+    const bool inside = static_cast<unsigned>(p) < static_cast<unsigned>(height) &&
+                        static_cast<unsigned>(q) < static_cast<unsigned>(width);
+    return inside ? read<kVector>((n * height + p) * width + q, o) : WindowValues<kVector>{};
   }
 };
 
