@@ -424,7 +424,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
   if (!start.ok()) return start.status();
   BAUTA_TRY(share(communicator, start->state, *step));
-  auto feed = ImageFeed::create(context, data, part, options.stream);
+  auto feed = ImageFeed::create(context, data, part, options.stream, communicator);
   if (!feed.ok()) return feed.status();
   return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*feed),
                  std::move(start->folder), start->state, config, communicator)

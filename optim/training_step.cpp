@@ -65,7 +65,7 @@ Status TrainingStep::start(const DeviceBatch& batch, int step, float lr) {
   Slot& slot = slots_[static_cast<std::size_t>(started_ % kAhead)];
   BAUTA_TRY(send_inputs(slot, batch, step, lr));
   const std::size_t samples = batch.labels.size();
-  Recording& recording = recordings_[{batch.images, samples, !batch.augment.empty()}];
+  Recording& recording = recordings_[{batch.images, batch.global_labels.size(), !batch.augment.empty()}];
   BAUTA_TRY(recording.run(context, [&] { return compute(batch); }));
   BAUTA_TRY(start_copy_to_host<float>(context, losses_.span().first(samples), slot.losses.span()));
   BAUTA_TRY(slot.done.record(context));

@@ -61,7 +61,8 @@ class TrainingStep {
     Shards shards;
     double weight = 0;
   };
-  // What tells recordings apart: images, batch, whether they are varied.
+  // What tells recordings apart: images, the global batch, whether they are varied. It is the same on all
+  // ranks, so that they record and replay a step's sums together, as NCCL asks.
   using Key = std::tuple<const std::uint8_t*, std::size_t, bool>;
 
   TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights,

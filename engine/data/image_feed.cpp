@@ -11,7 +11,7 @@ constexpr std::size_t kReserve = std::size_t{256} << 20;
 }  // namespace
 
 Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& dataset, int max_batch,
-                                    bool stream) {
+                                    bool stream, Communicator& communicator) {
   ImageFeed feed(context, dataset);
   feed.counting_.resize(static_cast<std::size_t>(max_batch));
   std::iota(feed.counting_.begin(), feed.counting_.end(), 0);
@@ -20,7 +20,10 @@ Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& datas
   const std::span<const std::uint8_t> pixels = dataset.all_pixels();
   const auto free = free_memory(context);
   if (!free.ok()) return free.status();
-  if (stream || *free < kReserve || *free - kReserve < pixels.size()) {
+  double ranks_that_stream = stream || *free < kReserve || *free - kReserve < pixels.size() ? 1 : 0;
+  communicator.start_sum(std::span(&ranks_that_stream, 1));
+  BAUTA_TRY(communicator.finish());
+  if (ranks_that_stream > 0) {
     BAUTA_TRY(feed.open_stream(max_batch));
     return feed;
   }

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/comm/activity.h"
+#include "engine/comm/communicator.h"
 #include "engine/core/device.h"
 #include "engine/data/loader.h"
 
@@ -31,8 +31,10 @@ class ImageFeed {
   };
 
   /// For batches of up to `max_batch` samples. A device with memory of its own gets the whole data set where
-  /// that leaves room, unless it is to be streamed. The context's pool and the data set outlive the feed.
-  static Result<ImageFeed> create(const Context&, const Dataset&, int max_batch, bool stream = false);
+  /// that leaves room, unless it is to be streamed; where one rank has to stream, all do, so that all give
+  /// their devices the same work. Collective. The context's pool and the data set outlive the feed.
+  static Result<ImageFeed> create(const Context&, const Dataset&, int max_batch, bool stream = false,
+                                  Communicator& communicator = alone());
 
   const Dataset& dataset() const { return *dataset_; }
   At at() const { return at_; }
