@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -9,7 +10,7 @@ namespace bauta {
 namespace {
 
 constexpr const char* kModule = "bauta_vendor.so";
-constexpr std::size_t kScratch = std::size_t{64} << 20;  // bytes
+constexpr std::size_t kMostScratch = std::size_t{4} << 30;  // bytes: large batches are transposed there
 
 std::string find_module() {
   std::error_code error;
@@ -37,7 +38,9 @@ Result<Vendor> Vendor::open(const Context& context, const std::string& module) {
         "or use --kernels hand");
   }
   Vendor vendor;
-  BAUTA_TRY(vendor.scratch_.allocate(context, kScratch));
+  const auto free = free_memory(context);
+  BAUTA_TRY(free.status());
+  BAUTA_TRY(vendor.scratch_.allocate(context, std::min(kMostScratch, *free / 4)));
   Status status;
   open_libraries(vendor.scratch_.span(), vendor.libraries_, status);
   BAUTA_TRY(status);

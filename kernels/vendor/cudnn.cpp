@@ -66,81 +66,89 @@ Status Cudnn::describe(const Conv2dShape& s, Precision precision, Problem& probl
 
 // The shape's plan for a pass, made when it is first asked for. find(problem, most, &found, results) has
 // cuDNN list algorithms, the best first.
-template <class Perf, class Algorithm, class Find>
-Result<const Cudnn::Plan<Algorithm>*> Cudnn::plan(Plans<Algorithm>& plans, const char* pass,
-                                                  const Conv2dShape& s, Precision precision,
-                                                  const Find& find) {
+template <class Perf, class Find>
+Result<Cudnn::Plan<Perf>*> Cudnn::plan(Plans<Perf>& plans, const char* pass, const Conv2dShape& s,
+                                       Precision precision, const Find& find) {
   const auto key = std::pair(std::bit_cast<Sizes>(s), precision);
   if (const auto known = plans.find(key); known != plans.end()) return &known->second;
-  Plan<Algorithm> plan;
+  Plan<Perf> plan;
   BAUTA_TRY(describe(s, precision, plan.problem));
   std::array<Perf, kMostAlgorithms> results{};
   int found = 0;
   BAUTA_TRY(check(find(plan.problem, kMostAlgorithms, &found, results.data()), pass));
   for (const Perf& result : std::span(results).first(static_cast<std::size_t>(found))) {
-    if (result.status != CUDNN_STATUS_SUCCESS || result.determinism != CUDNN_DETERMINISTIC ||
-        result.memory > scratch_.size()) {
-      continue;
+    if (result.status == CUDNN_STATUS_SUCCESS && result.determinism == CUDNN_DETERMINISTIC &&
+        result.memory <= scratch_.size()) {
+      plan.choices.push_back(result);
     }
-    plan.algorithm = result.algo;
-    return &plans.emplace(key, std::move(plan)).first->second;
   }
-  return Status::error(std::string("cuDNN has no deterministic ") + precision_name(precision) +
+  return &plans.emplace(key, std::move(plan)).first->second;
+}
+
+// Computes a pass by compute(problem, algorithm). The heuristics list what cuDNN may yet refuse to compute:
+// that is not asked for again, and the next one is. A shape comes for the first time outside of recordings,
+// in which a refusal would be the end.
+template <class Perf, class Find, class Compute>
+Status Cudnn::run(Plans<Perf>& plans, const char* pass, const Context& context, const Conv2dShape& s,
+                  const Find& find, const Compute& compute) {
+  BAUTA_TRY(
+      check(cudnnSetStream(handle_.get(), static_cast<cudaStream_t>(context.stream)), "cudnnSetStream"));
+  const auto planned = plan(plans, pass, s, context.precision, find);
+  BAUTA_TRY(planned.status());
+  auto& [problem, choices] = **planned;
+  for (; !choices.empty(); choices.erase(choices.begin())) {
+    // In fp32 the description's own stays, which forbids TF32.
+    if (context.precision == Precision::bf16) {
+      BAUTA_CUDNN(cudnnSetConvolutionMathType, problem.convolution.get(), choices.front().mathType);
+    }
+    const cudnnStatus_t status = compute(problem, choices.front().algo);
+    if (status != CUDNN_STATUS_NOT_SUPPORTED) return check(status, pass);
+  }
+  return Status::error(std::string("cuDNN has no deterministic ") + precision_name(context.precision) +
                            " kernel for a layer that needs at most " + std::to_string(scratch_.size() >> 20) +
                            " MiB of scratch",
                        pass, "use another --batch, or --kernels hand");
 }
 
-Status Cudnn::enter(const Context& context) {
-  return check(cudnnSetStream(handle_.get(), static_cast<cudaStream_t>(context.stream)), "cudnnSetStream");
-}
-
 Status Cudnn::forward(const Context& context, const Conv2dShape& s, const void* x, const void* w, void* y) {
-  BAUTA_TRY(enter(context));
-  const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionFwdAlgoPerf_t* results) {
-    return cudnnGetConvolutionForwardAlgorithm_v7(handle_.get(), p.x.get(), p.w.get(), p.convolution.get(),
-                                                  p.y.get(), most, found, results);
-  };
-  const auto found = plan<cudnnConvolutionFwdAlgoPerf_t>(forward_, "cudnnGetConvolutionForwardAlgorithm_v7",
-                                                         s, context.precision, find);
-  BAUTA_TRY(found.status());
-  const auto& [p, algorithm] = **found;
-  return check(cudnnConvolutionForward(handle_.get(), &kOne, p.x.get(), x, p.w.get(), w, p.convolution.get(),
-                                       algorithm, scratch_.data(), scratch_.size(), &kZero, p.y.get(), y),
-               "cudnnConvolutionForward");
+  return run(
+      forward_, "cudnnConvolutionForward", context, s,
+      [&](const Problem& p, int most, int* found, cudnnConvolutionFwdAlgoPerf_t* results) {
+        return cudnnGetConvolutionForwardAlgorithm_v7(handle_.get(), p.x.get(), p.w.get(),
+                                                      p.convolution.get(), p.y.get(), most, found, results);
+      },
+      [&](const Problem& p, cudnnConvolutionFwdAlgo_t algorithm) {
+        return cudnnConvolutionForward(handle_.get(), &kOne, p.x.get(), x, p.w.get(), w, p.convolution.get(),
+                                       algorithm, scratch_.data(), scratch_.size(), &kZero, p.y.get(), y);
+      });
 }
 
 Status Cudnn::dgrad(const Context& context, const Conv2dShape& s, const void* dy, const void* w, void* dx) {
-  BAUTA_TRY(enter(context));
-  const auto find = [&](const Problem& p, int most, int* found, cudnnConvolutionBwdDataAlgoPerf_t* results) {
-    return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_.get(), p.w.get(), p.y.get(),
-                                                       p.convolution.get(), p.x.get(), most, found, results);
-  };
-  const auto found = plan<cudnnConvolutionBwdDataAlgoPerf_t>(
-      dgrad_, "cudnnGetConvolutionBackwardDataAlgorithm_v7", s, context.precision, find);
-  BAUTA_TRY(found.status());
-  const auto& [p, algorithm] = **found;
-  return check(
-      cudnnConvolutionBackwardData(handle_.get(), &kOne, p.w.get(), w, p.y.get(), dy, p.convolution.get(),
-                                   algorithm, scratch_.data(), scratch_.size(), &kZero, p.x.get(), dx),
-      "cudnnConvolutionBackwardData");
+  return run(
+      dgrad_, "cudnnConvolutionBackwardData", context, s,
+      [&](const Problem& p, int most, int* found, cudnnConvolutionBwdDataAlgoPerf_t* results) {
+        return cudnnGetConvolutionBackwardDataAlgorithm_v7(
+            handle_.get(), p.w.get(), p.y.get(), p.convolution.get(), p.x.get(), most, found, results);
+      },
+      [&](const Problem& p, cudnnConvolutionBwdDataAlgo_t algorithm) {
+        return cudnnConvolutionBackwardData(handle_.get(), &kOne, p.w.get(), w, p.y.get(), dy,
+                                            p.convolution.get(), algorithm, scratch_.data(), scratch_.size(),
+                                            &kZero, p.x.get(), dx);
+      });
 }
 
 Status Cudnn::wgrad(const Context& context, const Conv2dShape& s, const void* x, const void* dy, void* dw) {
-  BAUTA_TRY(enter(context));
-  const auto find = [&](const Problem& p, int most, int* found,
-                        cudnnConvolutionBwdFilterAlgoPerf_t* results) {
-    return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-        handle_.get(), p.x.get(), p.y.get(), p.convolution.get(), p.w.get(), most, found, results);
-  };
-  const auto found = plan<cudnnConvolutionBwdFilterAlgoPerf_t>(
-      wgrad_, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", s, context.precision, find);
-  BAUTA_TRY(found.status());
-  const auto& [p, algorithm] = **found;
-  return check(
-      cudnnConvolutionBackwardFilter(handle_.get(), &kOne, p.x.get(), x, p.y.get(), dy, p.convolution.get(),
-                                     algorithm, scratch_.data(), scratch_.size(), &kZero, p.w.get(), dw),
-      "cudnnConvolutionBackwardFilter");
+  return run(
+      wgrad_, "cudnnConvolutionBackwardFilter", context, s,
+      [&](const Problem& p, int most, int* found, cudnnConvolutionBwdFilterAlgoPerf_t* results) {
+        return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+            handle_.get(), p.x.get(), p.y.get(), p.convolution.get(), p.w.get(), most, found, results);
+      },
+      [&](const Problem& p, cudnnConvolutionBwdFilterAlgo_t algorithm) {
+        return cudnnConvolutionBackwardFilter(handle_.get(), &kOne, p.x.get(), x, p.y.get(), dy,
+                                              p.convolution.get(), algorithm, scratch_.data(),
+                                              scratch_.size(), &kZero, p.w.get(), dw);
+      });
 }
 
 }  // namespace bauta::vendor

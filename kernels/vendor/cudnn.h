@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/conv2d/conv2d.h"
 
@@ -30,8 +31,9 @@ using CudnnConvolution =
 /// cuDNN's convolutions, as kernels/vendor/vendor.h has them. By its classic interface rather than by graphs
 /// of operations: a convolution alone needs no more, and the compiler checks what is passed here. (A graph
 /// could add the bias, too; the pass over the outputs that this would save is there in any case, for
-/// pooling, which in bf16 widens y, too.) For each shape and pass the heuristics choose once, among what is
-/// deterministic, multiplies by fma, or in bf16 by tensor cores, and needs no more than the scratch. In bf16
+/// pooling, which in bf16 widens y, too.) For each shape and pass the heuristics are asked once, for what is
+/// deterministic, multiplies by fma, or in bf16 by tensor cores, and needs no more than the scratch; the
+/// first that cuDNN then computes by stays. In bf16
 /// all arrays are bfloat16 and sums are fp32 (PSEUDO_BFLOAT16_CONFIG): the one combination with bfloat16 that
 /// this interface has.
 class Cudnn {
@@ -50,27 +52,27 @@ class Cudnn {
     CudnnFilter w;
     CudnnConvolution convolution;
   };
-  /// A pass of a convolution, and how it is computed.
-  template <class Algorithm>
+  /// A pass of a convolution, and how it can be computed, the best way first.
+  template <class Perf>
   struct Plan {
     Problem problem;
-    Algorithm algorithm;
+    std::vector<Perf> choices;
   };
   using Sizes = std::array<int, 10>;  ///< of a Conv2dShape
-  template <class Algorithm>
-  using Plans = std::map<std::pair<Sizes, Precision>, Plan<Algorithm>>;
+  template <class Perf>
+  using Plans = std::map<std::pair<Sizes, Precision>, Plan<Perf>>;
 
   static Status describe(const Conv2dShape&, Precision, Problem&);
-  template <class Perf, class Algorithm, class Find>
-  Result<const Plan<Algorithm>*> plan(Plans<Algorithm>&, const char* pass, const Conv2dShape&, Precision,
-                                      const Find&);
-  Status enter(const Context&);
+  template <class Perf, class Find>
+  Result<Plan<Perf>*> plan(Plans<Perf>&, const char* pass, const Conv2dShape&, Precision, const Find&);
+  template <class Perf, class Find, class Compute>
+  Status run(Plans<Perf>&, const char* pass, const Context&, const Conv2dShape&, const Find&, const Compute&);
 
   CudnnHandle handle_;
   std::span<std::byte> scratch_;
-  Plans<cudnnConvolutionFwdAlgo_t> forward_;
-  Plans<cudnnConvolutionBwdDataAlgo_t> dgrad_;
-  Plans<cudnnConvolutionBwdFilterAlgo_t> wgrad_;
+  Plans<cudnnConvolutionFwdAlgoPerf_t> forward_;
+  Plans<cudnnConvolutionBwdDataAlgoPerf_t> dgrad_;
+  Plans<cudnnConvolutionBwdFilterAlgoPerf_t> wgrad_;
 };
 
 }  // namespace bauta::vendor
