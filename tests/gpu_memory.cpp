@@ -8,10 +8,6 @@
 
 namespace {
 
-// Launches are to be waited for, since what follows an op in a test reads its result. CUDA reads this when it
-// starts, which the making of lists of tests may do, before main.
-[[gnu::constructor(101)]] void wait_for_launches() { setenv("CUDA_LAUNCH_BLOCKING", "1", 1); }
-
 bool has_gpu() {
   static const bool found = [] {
     int count = 0;

@@ -1,6 +1,7 @@
 #include "engine/core/device.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -18,6 +19,12 @@ constexpr const char* kWhere = "--device cuda";
 const GpuBackend& gpu() { return cuda::gpu_backend; }
 
 bool on_gpu(const Context& context) { return context.backend == Backend::cuda; }
+
+// As CUDA itself reads it.
+bool launches_are_waited_for() {
+  const char* const asked = std::getenv("CUDA_LAUNCH_BLOCKING");
+  return asked != nullptr && std::atoi(asked) != 0;
+}
 
 std::string sm(int capability) { return "sm_" + std::to_string(capability); }
 
@@ -116,20 +123,19 @@ Result<DeviceMemory> allocate_on_device(const Context& context, std::size_t byte
 }
 
 Status copy_bytes_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
-  if (on_gpu(context)) return gpu().to_device(context.stream, from, to, bytes);
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return {};
+  BAUTA_TRY(start_copying_to_device(context, from, to, bytes));
+  return on_gpu(context) ? gpu().wait(context.stream) : Status();
 }
 
 Status copy_bytes_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
-  if (on_gpu(context)) return gpu().to_host(context.stream, from, to, bytes);
-  if (bytes > 0) std::memcpy(to, from, bytes);
-  return {};
+  BAUTA_TRY(start_copying_to_host(context, from, to, bytes));
+  return on_gpu(context) ? gpu().wait(context.stream) : Status();
 }
 
 Status zero_on_device(const Context& context, void* memory, std::size_t bytes) {
+  if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().zero(context.stream, memory, bytes);
-  if (bytes > 0) std::memset(memory, 0, bytes);
+  std::memset(memory, 0, bytes);
   return {};
 }
 
@@ -141,14 +147,18 @@ Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t 
   return DeviceMemory(memory, gpu().release_pinned);
 }
 
-// What a GPU is given to copy from pinned memory is copied when it comes to it.
 Status start_copying_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
-  return copy_bytes_to_device(context, from, to, bytes);
+  if (bytes == 0) return {};
+  if (on_gpu(context)) return gpu().to_device(context.stream, from, to, bytes);
+  std::memcpy(to, from, bytes);
+  return {};
 }
 
 Status start_copying_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
-  if (on_gpu(context)) return gpu().start_to_host(context.stream, from, to, bytes);
-  return copy_bytes_to_host(context, from, to, bytes);
+  if (bytes == 0) return {};
+  if (on_gpu(context)) return gpu().to_host(context.stream, from, to, bytes);
+  std::memcpy(to, from, bytes);
+  return {};
 }
 
 Result<Stream> Stream::create(const Context& context) {
@@ -183,7 +193,7 @@ Status Event::hold(const Context& context) const {
 Status Event::wait() const { return event_ == nullptr ? Status() : gpu().wait_for_event(event_.get()); }
 
 Status Recording::run(const Context& context, const std::function<Status()>& work) {
-  if (!on_gpu(context) || ++runs_ == 1) return work();
+  if (!on_gpu(context) || launches_are_waited_for() || ++runs_ == 1) return work();
   if (graph_ == nullptr) {
     BAUTA_TRY(gpu().begin_capture(context.stream));
     const Status done = work();

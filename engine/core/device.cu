@@ -1,5 +1,7 @@
 #include <cuda_runtime.h>
 
+#include <algorithm>
+
 #include "engine/core/device.h"
 #include "kernels/cuda/device.h"
 
@@ -82,7 +84,7 @@ Status free_memory(std::size_t& bytes) {
 
 Status allocate(std::size_t bytes, void*& memory) {
   const std::string call = "cudaMalloc of " + std::to_string(bytes) + " bytes";
-  const cudaError_t error = cudaMalloc(&memory, bytes);
+  const cudaError_t error = cudaMalloc(&memory, std::max<std::size_t>(bytes, 1));
   if (error == cudaErrorMemoryAllocation) {
     return Status::error("the GPU's memory is full", call,
                          "use a smaller --batch, or end what else nvidia-smi shows on the GPU");
@@ -92,17 +94,18 @@ Status allocate(std::size_t bytes, void*& memory) {
   return check(cudaStreamSynchronize(nullptr), "cudaMemset");  // which the context's stream does not wait for
 }
 
-// From pageable memory, which has been read when this returns.
 Status to_device(void* stream, const void* from, void* to, std::size_t bytes) {
   return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)),
                "copying " + std::to_string(bytes) + " bytes to the GPU");
 }
 
 Status to_host(void* stream, const void* from, void* to, std::size_t bytes) {
-  const std::string call = "copying " + std::to_string(bytes) + " bytes from the GPU";
-  const auto s = static_cast<cudaStream_t>(stream);
-  BAUTA_TRY(check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s), call));
-  return check(cudaStreamSynchronize(s), call);
+  return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)),
+               "copying " + std::to_string(bytes) + " bytes from the GPU");
+}
+
+Status wait(void* stream) {
+  return check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "cudaStreamSynchronize");
 }
 
 Status zero(void* stream, void* memory, std::size_t bytes) {
@@ -111,7 +114,7 @@ Status zero(void* stream, void* memory, std::size_t bytes) {
 
 Status allocate_pinned(std::size_t bytes, void*& memory) {
   const std::string call = "cudaMallocHost of " + std::to_string(bytes) + " bytes";
-  const cudaError_t error = cudaMallocHost(&memory, bytes);
+  const cudaError_t error = cudaMallocHost(&memory, std::max<std::size_t>(bytes, 1));
   if (error == cudaErrorMemoryAllocation) {
     return Status::error("the host has no memory left that it may pin", call, "use a smaller --batch");
   }
@@ -119,11 +122,6 @@ Status allocate_pinned(std::size_t bytes, void*& memory) {
 }
 
 void release_pinned(void* memory) { static_cast<void>(cudaFreeHost(memory)); }
-
-Status start_to_host(void* stream, const void* from, void* to, std::size_t bytes) {
-  return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)),
-               "copying " + std::to_string(bytes) + " bytes from the GPU");
-}
 
 Status make_event(void*& event) {
   cudaEvent_t made = nullptr;
@@ -176,10 +174,10 @@ void destroy_graph(void* graph) {
 
 }  // namespace
 
-const GpuBackend gpu_backend = {count_gpus,     open,          close,          free_memory,   allocate,
-                                release,        to_device,     to_host,        zero,          allocate_pinned,
-                                release_pinned, start_to_host, make_stream,    make_event,    destroy_event,
-                                record_event,   hold,          wait_for_event, begin_capture, end_capture,
-                                launch_graph,   destroy_graph};
+const GpuBackend gpu_backend = {count_gpus,      open,           close,          free_memory,   allocate,
+                                release,         to_device,      to_host,        wait,          zero,
+                                allocate_pinned, release_pinned, make_stream,    make_event,    destroy_event,
+                                record_event,    hold,           wait_for_event, begin_capture, end_capture,
+                                launch_graph,    destroy_graph};
 
 }  // namespace bauta::cuda

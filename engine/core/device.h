@@ -69,9 +69,9 @@ Result<DeviceMemory> allocate_on_device(const Context&, std::size_t bytes);
 /// Zeroed memory of the host that the device copies to and from while the host goes on.
 Result<DeviceMemory> allocate_for_transfers(const Context&, std::size_t bytes);
 
-/// Copies bytes; `from` may be changed when it returns. Between host and device:
+/// Copies bytes between host and device, when the context's stream has done all that it was given before; and
+/// waits for that.
 Status copy_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
-/// Waits for all that the device was given to do, and copies bytes.
 Status copy_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
 /// Copies between the device and memory for transfers that are done when the device comes to them.
 Status start_copying_to_device(const Context&, const void* from, void* to, std::size_t bytes);
@@ -176,7 +176,8 @@ class Event {
 
 /// Work that a device is given again and again, always with the same arrays and sizes. A GPU gets it the
 /// first time call by call, which loads its kernels; the second time it is recorded as a CUDA graph, and from
-/// then on launched as one. Elsewhere it is simply done.
+/// then on launched as one. Elsewhere it is simply done, and so it is with CUDA_LAUNCH_BLOCKING=1 in the
+/// environment, which names the kernel that fails and waits where a recording must not.
 class Recording {
  public:
   /// Gives `work` to the context's stream. `work` has to be the same each time, and must not wait for the
@@ -196,12 +197,13 @@ struct GpuBackend {
   Status (*free_memory)(std::size_t& bytes);
   Status (*allocate)(std::size_t bytes, void*& memory);
   void (*release)(void* memory);
+  /// Both start a copy, of at least 1 byte.
   Status (*to_device)(void* stream, const void* from, void* to, std::size_t bytes);
   Status (*to_host)(void* stream, const void* from, void* to, std::size_t bytes);
+  Status (*wait)(void* stream);
   Status (*zero)(void* stream, void* memory, std::size_t bytes);
   Status (*allocate_pinned)(std::size_t bytes, void*& memory);
   void (*release_pinned)(void* memory);
-  Status (*start_to_host)(void* stream, const void* from, void* to, std::size_t bytes);
   Status (*make_stream)(void*& stream);
   Status (*make_event)(void*& event);
   void (*destroy_event)(void* event);

@@ -124,10 +124,14 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
                     launch, "this GPU has less shared memory than the kernel needs"));
   }
   last_launch = launch;
-  const auto stream = static_cast<cudaStream_t>(context.stream);
+  cudaLaunchConfig_t config{};
+  config.gridDim = launch.grid;
+  config.blockDim = launch.block;
+  config.dynamicSmemBytes = launch.dynamic_shared;
+  config.stream = static_cast<cudaStream_t>(context.stream);
   const auto once = [&] {
-    kernel<<<launch.grid, launch.block, launch.dynamic_shared, stream>>>(arguments...);
-    return check(cudaGetLastError(), launch, "an earlier call may have failed; compute-sanitizer finds it");
+    return check(cudaLaunchKernelEx(&config, kernel, arguments...), launch,
+                 "an earlier call may have failed; compute-sanitizer finds it");
   };
   return context.launch_times == nullptr ? once() : time_launch(context, launch, once);
 }
