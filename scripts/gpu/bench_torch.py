@@ -68,7 +68,12 @@ def captured_step(batch, device):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay():
+        graph.replay()
+
+    replay.step = step  # the arrays that the graph reads and writes live as long as it
+    return replay
 
 
 SETTINGS = {
