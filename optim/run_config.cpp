@@ -99,8 +99,8 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
                        const std::string& path) {
   const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
   const Json wanted = Json::parse(wanted_text);
-  if (!kept.is_object()) {
-    return Status::error("the checkpoint does not say how its run was started", path,
+  if (!kept.is_object() || !kept.contains("graph")) {
+    return Status::error("this does not say how a run was started", path,
                          "start another run with another --out");
   }
   for (const auto& [key, value] : wanted.items()) {

@@ -17,7 +17,8 @@ std::string run_config(const Model&, const Dataset&, const TrainOptions&, Precis
 
 /// Fails, naming the option and both values, where the run that `kept` describes cannot go on as `wanted`:
 /// everything must be equal but `precision`, since checkpoints are fp32 in each, and `epochs`, which may
-/// grow, though not under a cosine schedule, which it would bend. `path` is where `kept` was read.
+/// grow, though not under a cosine schedule, which it would bend. Fails as well where `kept` is no run's.
+/// `path` is where it was read.
 Status check_resumable(const std::string& kept, const std::string& wanted, const std::string& path);
 
 /// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks run

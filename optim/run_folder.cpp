@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -19,11 +20,34 @@ namespace fs = std::filesystem;
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
 std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
 
-Status make_folder(const std::string& path) {
+// Makes the folder where there is none, and puts config.json into it.
+Status begin_folder(const std::string& path, const std::string& config_json) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (!error) return {};
-  return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+  if (error) {
+    return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+  }
+  return write_file(config_path(path), nlohmann::ordered_json::parse(config_json).dump(2) + "\n");
+}
+
+// Whether there is nothing in the folder but what a run may have left that was killed at once.
+bool is_unused(const std::string& path, std::error_code& error) {
+  const fs::directory_iterator entries(path, error);
+  const std::string left = config_path(path) + ".tmp";
+  return std::all_of(begin(entries), end(entries),
+                     [&](const fs::directory_entry& entry) { return entry.path() == left; });
+}
+
+bool holds_run(const std::string& path) {
+  std::error_code unused;
+  return fs::exists(config_path(path), unused) || fs::exists(last_path(path), unused);
+}
+
+Status check_length(const std::string& path, std::uint64_t bytes) {
+  std::error_code error;
+  if (bytes == 0 || (fs::file_size(path, error) >= bytes && !error)) return {};
+  return Status::error("the file is shorter than when the checkpoint was written", path,
+                       "put the whole folder back from where it was copied");
 }
 
 double now() {
@@ -32,19 +56,23 @@ double now() {
 
 }  // namespace
 
-Status RunFolder::check_free(const std::string& path) {
+Status RunFolder::check(const std::string& path, bool resume) {
   std::error_code error;
   if (!fs::exists(path, error)) return {};
-  const bool empty = fs::is_empty(path, error);
+  const bool unused = is_unused(path, error);
   if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
-  if (empty) return {};
+  if (unused || (resume && holds_run(path))) return {};
+  if (resume) {
+    return Status::usage("the folder holds no run to go on with, but something else", path,
+                         "choose another --out");
+  }
   return Status::usage("the folder is not empty", path,
                        "go on with the run in it by --resume, or choose another --out");
 }
 
-Result<RunFolder> RunFolder::create(const std::string& path) {
-  BAUTA_TRY(check_free(path));
-  BAUTA_TRY(make_folder(path));
+Result<RunFolder> RunFolder::create(const std::string& path, const std::string& config_json) {
+  BAUTA_TRY(check(path, /*resume=*/false));
+  BAUTA_TRY(begin_folder(path, config_json));
   File metrics(std::fopen(metrics_path(path).c_str(), "wb"));
   if (!metrics) return file_error("create", metrics_path(path));
   auto events = EventFile::create(events_path(path));
@@ -52,16 +80,13 @@ Result<RunFolder> RunFolder::create(const std::string& path) {
   return RunFolder(path, std::move(metrics), 0, std::move(*events));
 }
 
-Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metrics_bytes,
-                                    std::uint64_t events_bytes) {
-  BAUTA_TRY(make_folder(path));
+Result<RunFolder> RunFolder::reopen(const std::string& path, const std::string& config_json,
+                                    std::uint64_t metrics_bytes, std::uint64_t events_bytes) {
+  BAUTA_TRY(check(path, /*resume=*/true));
+  BAUTA_TRY(check_length(metrics_path(path), metrics_bytes));
+  BAUTA_TRY(begin_folder(path, config_json));
   File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
   if (!metrics) return file_error("open", metrics_path(path));
-  std::error_code error;
-  if (fs::file_size(metrics_path(path), error) < metrics_bytes || error) {
-    return Status::error("the file is shorter than when the checkpoint was written", metrics_path(path),
-                         "put the whole folder back from where it was copied");
-  }
   if (ftruncate(fileno(metrics.get()), static_cast<off_t>(metrics_bytes)) != 0) {
     return file_error("shorten", metrics_path(path));
   }
@@ -70,10 +95,6 @@ Result<RunFolder> RunFolder::reopen(const std::string& path, std::uint64_t metri
                                   : EventFile::append(events_path(path), events_bytes);
   if (!events.ok()) return events.status();
   return RunFolder(path, std::move(metrics), metrics_bytes, std::move(*events));
-}
-
-Status RunFolder::write_config(const std::string& json) {
-  return write_file(path_ + "/config.json", nlohmann::ordered_json::parse(json).dump(2) + "\n");
 }
 
 Status RunFolder::line(const std::string& text) {

@@ -25,7 +25,8 @@ struct EpochMetrics {
   double images_per_second = 0;  ///< trained
 };
 
-/// Where the run in a folder keeps its best weights, and its checkpoint.
+/// Where the run in a folder keeps what it was started with, its best weights, and its checkpoint.
+inline std::string config_path(const std::string& folder) { return folder + "/config.json"; }
 inline std::string best_path(const std::string& folder) { return folder + "/best.safetensors"; }
 inline std::string last_path(const std::string& folder) { return folder + "/last.safetensors"; }
 
@@ -33,17 +34,19 @@ inline std::string last_path(const std::string& folder) { return folder + "/last
 /// checkpoints go.
 class RunFolder {
  public:
-  /// Refuses a folder with anything in it; creates nothing.
-  static Status check_free(const std::string& path);
+  /// Refuses a folder with anything in it, and, to `resume`, one with anything but a run in it; creates
+  /// nothing.
+  static Status check(const std::string& path, bool resume);
 
-  /// Makes the folder, or takes an empty one; a folder with anything in it is refused.
-  static Result<RunFolder> create(const std::string& path);
+  /// Makes the folder, or takes an empty one, and writes config.json before anything else: whenever the run
+  /// is killed, the folder says whose it is. A folder with anything in it is refused.
+  static Result<RunFolder> create(const std::string& path, const std::string& config_json);
 
-  /// Goes on in a folder of a run, its metrics and events cut back to the given sizes.
-  static Result<RunFolder> reopen(const std::string& path, std::uint64_t metrics_bytes,
-                                  std::uint64_t events_bytes);
+  /// Goes on in a folder of a run, or begins in one that may be resumed, its metrics and events cut back to
+  /// the given sizes.
+  static Result<RunFolder> reopen(const std::string& path, const std::string& config_json,
+                                  std::uint64_t metrics_bytes, std::uint64_t events_bytes);
 
-  Status write_config(const std::string& json);
   /// One line of metrics.jsonl.
   Status step(std::int64_t step, int epoch, double loss, float lr);
   /// One line of metrics.jsonl, and the scalars train_loss, val_loss and val_acc in the event file, by epoch.

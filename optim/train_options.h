@@ -38,7 +38,7 @@ struct TrainOptions {
   std::string init;             ///< a file of weights to start from; empty: from the seed
   std::int64_t max_steps = 0;   ///< ends the run after that many steps as at an epoch's end; 0: no limit
   std::int64_t save_every = 0;  ///< steps between checkpoints; 0: at the end of each epoch alone
-  bool resume = false;          ///< goes on from RUN's last checkpoint
+  bool resume = false;          ///< goes on from RUN's last checkpoint; without one, starts afresh
   bool stream = false;  ///< a device's memory gets one batch of images after another, not the whole data set
   int workers = 4;      ///< threads that prepare batches; the context's pool computes
   /// Asks the run to stop at the next step, with a checkpoint; may be null. A signal handler can set it.

@@ -11,6 +11,7 @@
 #include "engine/data/image_feed.h"
 #include "engine/data/order.h"
 #include "engine/data/split.h"
+#include "engine/io/file.h"
 #include "layers/weights.h"
 #include "optim/checkpoint.h"
 #include "optim/predict.h"
@@ -19,6 +20,8 @@
 
 namespace bauta {
 namespace {
+
+constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -310,12 +313,26 @@ Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
   return bare;
 }
 
+// Fails where RUN holds a run without a checkpoint that is not one like this.
+Status check_started_like(const std::string& config, const std::string& run) {
+  const std::string path = config_path(run);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return {};
+  const auto kept = read_file(path, kLongestConfig);
+  if (!kept.ok()) return kept.status();
+  return check_resumable(*kept, config, path);
+}
+
 // The checkpoint to go on from, if there is one and it belongs to a run like this.
 Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options,
                                                        const std::string& config) {
   const std::string path = last_path(options.out);
   std::error_code error;
-  if (!options.resume || !std::filesystem::exists(path, error)) return std::optional<Checkpoint>();
+  if (!options.resume) return std::optional<Checkpoint>();
+  if (!std::filesystem::exists(path, error)) {
+    BAUTA_TRY(check_started_like(config, options.out));
+    return std::optional<Checkpoint>();
+  }
   auto checkpoint = open_checkpoint(path);
   if (!checkpoint.ok()) return checkpoint.status();
   BAUTA_TRY(check_resumable(checkpoint->config_json, config, path));
@@ -337,10 +354,10 @@ Result<Start> open_run(const TrainOptions& options, const std::string& config, T
     state = (*checkpoint)->state;
     BAUTA_TRY(restore(**checkpoint, step));
   }
-  auto folder = options.resume ? RunFolder::reopen(options.out, state.metrics_bytes, state.events_bytes)
-                               : RunFolder::create(options.out);
+  auto folder = options.resume
+                    ? RunFolder::reopen(options.out, config, state.metrics_bytes, state.events_bytes)
+                    : RunFolder::create(options.out, config);
   if (!folder.ok()) return folder.status();
-  BAUTA_TRY(folder->write_config(config));
   return Start{state, std::move(*folder)};
 }
 

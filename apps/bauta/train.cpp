@@ -144,8 +144,11 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   if (!weights.ok()) return weights.status();
   const auto start = start_of(arguments);
   if (!start.ok()) return start.status();
-  // Before minutes go into decoding images.
-  if (!arguments.train.resume) BAUTA_TRY(RunFolder::check_free(arguments.train.out));
+  // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
+  Communicator& communicator = ranks.communicator();
+  const TrainOptions& wanted = arguments.train;
+  BAUTA_TRY(
+      agree(communicator, communicator.leads() ? RunFolder::check(wanted.out, wanted.resume) : Status()));
 
   DataWarnings warnings;
   const auto data = open_data(*machine, arguments.data, image_size(start->model), start->classes,

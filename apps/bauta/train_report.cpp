@@ -20,7 +20,11 @@ void TrainReport::on_start(const RunStart& start) {
   print_note(fmt::format("{} images to train on, {} to validate, {} steps an epoch; class weights {}",
                          with_commas(start.train_images), with_commas(start.val_images),
                          start.batches_per_epoch, weights));
-  if (start.first_step > 0) print_note(fmt::format("resumed after step {}", start.first_step));
+  if (start.first_step > 0) {
+    print_note(fmt::format("resumed after step {}", start.first_step));
+  } else if (options_.resume) {
+    print_note(fmt::format("no checkpoint in {}: starting at step 1", options_.out));
+  }
 }
 
 void TrainReport::on_step(const StepReport& step) {

@@ -56,7 +56,8 @@ class Killed(ResumeTest):
 
     def test_before_its_first_checkpoint_then_resumed_starts_afresh(self):
         out = self.work / "run"
-        self.ok(*self.command(out, "--resume"))
+        result = self.ok(*self.command(out, "--resume"))
+        self.assertRegexIn(f"^no checkpoint in {re.escape(str(out))}: starting at step 1$", result.stdout)
         self.assert_same_run(out)
 
 
@@ -107,6 +108,21 @@ class WhatMayChange(CliTest):
                 self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, *epochs, "--resume", option,
                            value, code=2, saying=option.removeprefix("--"))
         self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
+
+    def test_without_a_checkpoint_the_run_in_the_folder_is_held_against_the_options(self):
+        self.train(self.out)
+        (self.out / "last.safetensors").unlink()
+        before = {f.name: f.read_bytes() for f in self.out.iterdir()}
+        self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, "--epochs", 2, "--resume", "--lr",
+                   "1e-3", code=2, saying=["lr", self.out / "config.json"])
+        self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
+
+    def test_a_folder_of_something_else_is_refused_before_the_data_are_opened(self):
+        self.out.mkdir()
+        (self.out / "metrics.jsonl").write_text("years of work")
+        self.fails("train", "--data", self.work / "no-such-data", "--out", self.out, "--resume", code=2,
+                   saying=["holds no run", self.out])
+        self.assertEqual((self.out / "metrics.jsonl").read_text(), "years of work")
 
     def test_epochs_may_not_grow_under_a_cosine_schedule(self):
         self.train(self.out, "--epochs", 1, "--schedule", "cosine")

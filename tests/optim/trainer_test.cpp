@@ -183,6 +183,58 @@ TEST_F(TrainerTest, ResumingWithoutACheckpointStartsAfresh) {
   expect_same_run(folder_ / "whole", o.out);
 }
 
+TEST_F(TrainerTest, ResumingARunThatWasKilledBeforeItsFirstCheckpointStartsAfresh) {
+  must_run(options("whole"));
+  TrainOptions o = options("killed");
+  must_run(o);
+  std::filesystem::remove(o.out + "/last.safetensors");
+  o.resume = true;
+  must_run(o);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_F(TrainerTest, ResumingARunThatWasKilledAtOnceStartsAfresh) {
+  must_run(options("whole"));
+  TrainOptions o = options("killed");
+  std::filesystem::create_directories(o.out);
+  std::ofstream(o.out + "/config.json.tmp") << "{\"mod";
+  o.resume = true;
+  must_run(o);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
+TEST_F(TrainerTest, ResumingWithoutACheckpointRefusesAnotherRunAndKeepsIt) {
+  TrainOptions o = options("run");
+  must_run(o);
+  std::filesystem::remove(o.out + "/last.safetensors");
+  const std::string metrics = *read_file(o.out + "/metrics.jsonl", 100000);
+  o.resume = true;
+  o.lr = 0.5F;
+  const auto result = run(o);
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(result.status().is_usage());
+  EXPECT_EQ(result.status().message(),
+            "the run was started with lr 0.01, not 0.5 (" + o.out +
+                "/config.json): resume with the first value, or start another run with another --out");
+  EXPECT_EQ(*read_file(o.out + "/metrics.jsonl", 100000), metrics);
+}
+
+TEST_F(TrainerTest, ResumingRefusesAFolderOfSomethingElseAndKeepsIt) {
+  for (const std::string file : {"config.json", "thesis.txt"}) {
+    TrainOptions o = options("of " + file);
+    std::filesystem::create_directories(o.out);
+    std::ofstream(o.out + "/" + file) << "{}";
+    std::ofstream(o.out + "/metrics.jsonl") << "years of work";
+    o.resume = true;
+    const auto result = run(o);
+    ASSERT_FALSE(result.ok()) << file;
+    EXPECT_NE(result.status().message().find(o.out), std::string::npos) << result.status().message();
+    EXPECT_EQ(*read_file(o.out + "/" + file, 100), "{}");
+    EXPECT_EQ(*read_file(o.out + "/metrics.jsonl", 100), "years of work");
+    EXPECT_FALSE(std::filesystem::exists(o.out + "/best.safetensors"));
+  }
+}
+
 TEST_F(TrainerTest, ResumingAFinishedRunChangesNothing) {
   TrainOptions o = options("run");
   must_run(o);
@@ -204,13 +256,21 @@ TEST_F(TrainerTest, EpochsMayGrow) {
 }
 
 TEST(CheckResumable, ThePrecisionMayChange) {
-  const std::string kept = R"({"lr":0.1,"precision":"fp32","schedule":"constant"})";
-  EXPECT_TRUE(
-      check_resumable(kept, R"({"lr":0.1,"precision":"bf16","schedule":"constant"})", "last.safetensors")
-          .ok());
-  EXPECT_FALSE(
-      check_resumable(kept, R"({"lr":0.2,"precision":"bf16","schedule":"constant"})", "last.safetensors")
-          .ok());
+  const auto config = [](const char* lr, const char* precision) {
+    return std::string(R"({"graph":"{}","lr":)") + lr + R"(,"precision":")" + precision +
+           R"(","schedule":"constant"})";
+  };
+  const std::string kept = config("0.1", "fp32");
+  EXPECT_TRUE(check_resumable(kept, config("0.1", "bf16"), "last.safetensors").ok());
+  EXPECT_FALSE(check_resumable(kept, config("0.2", "bf16"), "last.safetensors").ok());
+}
+
+TEST(CheckResumable, RefusesWhatIsNoRuns) {
+  for (const char* kept : {"", "[]", R"({"name":"another program's"})"}) {
+    EXPECT_EQ(check_resumable(kept, "{}", "run/config.json").message(),
+              "this does not say how a run was started (run/config.json): start another run with another "
+              "--out");
+  }
 }
 
 TEST_F(TrainerTest, RefusesToResumeAnotherRun) {
