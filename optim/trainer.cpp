@@ -27,25 +27,13 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Status check(const Model& model, const Dataset& data, const TrainOptions& o) {
-  if (o.out.empty()) return Status::usage("a run needs a folder to write", "--out", "name one");
-  if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
-  if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
-  if (!(o.val >= 0 && o.val < 1))
-    return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
-  if (!(o.lr > 0) || !std::isfinite(o.lr)) {
-    return Status::usage("the learning rate is not above 0", "--lr", "use 1e-5, the study's");
-  }
-  if (o.max_steps < 0)
-    return Status::usage("a negative number of steps", "--max-steps", "use 0 for no limit");
-  if (o.save_every < 0)
-    return Status::usage("a negative number of steps", "--save-every", "use 0 for epochs alone");
-  if (data.classes().size() != model.classes().size()) {
-    return Status::usage("the data set has " + std::to_string(data.classes().size()) +
-                             " classes, the network " + std::to_string(model.classes().size()),
-                         "--data", "choose a network with an output for each class");
-  }
-  return {};
+bool is_positive(float x) { return x > 0 && std::isfinite(x); }
+
+Status check_class_count(const Model& model, const Dataset& data) {
+  if (data.classes().size() == model.classes().size()) return {};
+  return Status::usage("the data set has " + std::to_string(data.classes().size()) +
+                           " classes, the network " + std::to_string(model.classes().size()),
+                       "--data", "choose a network with an output for each class");
 }
 
 Status check_ranks(const Context& context, const TrainOptions& options, const Communicator& communicator) {
@@ -61,12 +49,10 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
   const std::size_t classes = data.classes().size();
   if (wanted.kind == ClassWeights::Kind::none) return std::vector<float>(classes, 1.0F);
   if (wanted.kind == ClassWeights::Kind::given) {
-    const bool positive = std::all_of(wanted.values.begin(), wanted.values.end(),
-                                      [](float w) { return w > 0 && std::isfinite(w); });
-    if (wanted.values.size() == classes && positive) return wanted.values;
-    return Status::usage(
-        "class weights must be one number above 0 for each of the " + std::to_string(classes) + " classes",
-        "--class-weights", "use auto, none, or numbers with commas between");
+    if (wanted.values.size() == classes) return wanted.values;
+    return Status::usage(std::to_string(classes) + " classes need as many class weights, not " +
+                             std::to_string(wanted.values.size()),
+                         "--class-weights", "give one for each class, or use auto or none");
   }
   std::vector<std::int32_t> labels;
   for (int sample : split.train) labels.push_back(data.label(sample));
@@ -383,6 +369,29 @@ Status share(Communicator& communicator, TrainingState& state, TrainingStep& ste
 
 }  // namespace
 
+Status check_options(const TrainOptions& o) {
+  if (o.out.empty()) return Status::usage("a run needs a folder to write", "--out", "name one");
+  if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
+  if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
+  if (!(o.val >= 0 && o.val < 1))
+    return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
+  if (!is_positive(o.lr)) {
+    return Status::usage("the learning rate is not a number above 0 that a float can hold", "--lr",
+                         "use 1e-5, the study's");
+  }
+  if (o.optimizer.kind == OptimizerKind::sgd && !(o.optimizer.momentum >= 0 && o.optimizer.momentum < 1))
+    return Status::usage("the momentum is not in [0, 1)", "--momentum", "use 0.9");
+  if (!std::ranges::all_of(o.class_weights.values, is_positive)) {
+    return Status::usage("a class weight is not a number above 0", "--class-weights",
+                         "use auto, none, or numbers with commas between");
+  }
+  if (o.max_steps < 0)
+    return Status::usage("a negative number of steps", "--max-steps", "use 0 for no limit");
+  if (o.save_every < 0)
+    return Status::usage("a negative number of steps", "--save-every", "use 0 for epochs alone");
+  return {};
+}
+
 Status check_batch(int batch, int ranks) {
   if (batch >= ranks) return {};
   return Status::usage(
@@ -412,7 +421,8 @@ Status check_same_weights(Communicator& communicator, const Context& context, st
 
 Result<TrainResult> train(const Context& context, const Model& model, const Dataset& data,
                           const TrainOptions& options, TrainObserver& observer, Communicator& communicator) {
-  BAUTA_TRY(check(model, data, options));
+  BAUTA_TRY(check_options(options));
+  BAUTA_TRY(check_class_count(model, data));
   BAUTA_TRY(check_ranks(context, options, communicator));
   auto split = split_dataset(data.labels(), data.groups(), data.classes(), options.val, options.seed);
   if (!split.ok()) return split.status();
@@ -427,6 +437,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto optimizer =
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();
+  BAUTA_TRY((*optimizer)->numbers(1, options.lr).status());
   const int part = (options.batch + communicator.size() - 1) / communicator.size();
   auto graph = Graph::create(context, named, part, GraphMode::training);
   if (!graph.ok()) return graph.status();
@@ -435,14 +446,15 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto step =
       TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights), communicator);
   if (!step.ok()) return step.status();
+  auto feed = ImageFeed::create(context, data, part, options.stream, communicator);
+  if (!feed.ok()) return feed.status();
 
+  // All is checked and in place: only now is anything written.
   const std::string config = run_config(named, data, options, context.precision);
   BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
   auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
   if (!start.ok()) return start.status();
   BAUTA_TRY(share(communicator, start->state, *step));
-  auto feed = ImageFeed::create(context, data, part, options.stream, communicator);
-  if (!feed.ok()) return feed.status();
   return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*feed),
                  std::move(start->folder), start->state, config, communicator)
       .run(*bare_init);

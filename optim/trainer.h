@@ -78,6 +78,10 @@ class TrainObserver {
 Result<TrainResult> train(const Context&, const Model&, const Dataset&, const TrainOptions&, TrainObserver&,
                           Communicator& = alone());
 
+/// Fails, naming the option, where one of them makes no sense whatever the data and the network are. train()
+/// asks the same; a caller may ask before it opens a data set.
+Status check_options(const TrainOptions&);
+
 /// Fails where a batch has not an image for every rank.
 Status check_batch(int batch, int ranks);
 

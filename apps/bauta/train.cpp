@@ -44,6 +44,7 @@ struct TrainArguments {
   std::string data;
   std::string model;  // empty: that of --init, or else the zoo's first
   std::string class_weights = "auto";
+  std::optional<float> momentum;
   bool no_shuffle = false;
   bool strict = false;
   DeviceOptions device;
@@ -82,6 +83,20 @@ Result<ClassWeights> parse_class_weights(const std::string& text) {
     at = parsed.ptr;
     if (at == end) return weights;
   }
+}
+
+// Puts the command line's words into the options of the run, and checks what can be checked without data.
+Status complete_options(TrainArguments& arguments) {
+  TrainOptions& options = arguments.train;
+  BAUTA_TRY(put_into(options.class_weights, parse_class_weights(arguments.class_weights)));
+  if (arguments.momentum && options.optimizer.kind != OptimizerKind::sgd) {
+    return Status::usage("momentum is of --optimizer sgd alone", "--momentum",
+                         "add --optimizer sgd, or leave it out");
+  }
+  options.optimizer.momentum = arguments.momentum.value_or(options.optimizer.momentum);
+  options.shuffle = !arguments.no_shuffle;
+  options.stop = &stop_requested;
+  return check_options(options);
 }
 
 // The network to train, and the classes that the data set must have (none: its own).
@@ -133,35 +148,34 @@ class RankReport final : public TrainReport {
 Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::string& resume) {
   // Already now: a rank that dies of a signal is a fault.
   if (ranks.communicator().size() > 1) stop_at_next_step();
+  BAUTA_TRY(complete_options(arguments));
   arguments.device.ranks = ranks.communicator().size();
   arguments.device.ranks_on_host = ranks.on_this_host();
   arguments.device.rank_on_host = ranks.before_on_this_host();
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
+  if (arguments.train.stream && reads_host_memory(machine->context())) {
+    return Status::usage("this device reads the images where they lie", "--stream",
+                         "leave it out, or use --device cuda on a machine with a GPU");
+  }
   print_note(machine->description());
   BAUTA_TRY(ranks.connect_devices(machine->context()));
-  const auto weights = parse_class_weights(arguments.class_weights);
-  if (!weights.ok()) return weights.status();
   const auto start = start_of(arguments);
   if (!start.ok()) return start.status();
   // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
   Communicator& communicator = ranks.communicator();
-  const TrainOptions& wanted = arguments.train;
+  const TrainOptions& options = arguments.train;
   BAUTA_TRY(
-      agree(communicator, communicator.leads() ? RunFolder::check(wanted.out, wanted.resume) : Status()));
+      agree(communicator, communicator.leads() ? RunFolder::check(options.out, options.resume) : Status()));
 
   DataWarnings warnings;
   const auto data = open_data(*machine, arguments.data, image_size(start->model), start->classes,
                               arguments.strict, [&](std::string_view line) { warnings.add(line); });
   if (!data.ok()) return data.status();
 
-  TrainOptions& options = arguments.train;
-  options.class_weights = *weights;
-  options.shuffle = !arguments.no_shuffle;
-  options.stop = &stop_requested;
   stop_at_next_step();
   RankReport report(options, *data, start->model, ranks);
-  const auto result = train(machine->context(), start->model, *data, options, report, ranks.communicator());
+  const auto result = train(machine->context(), start->model, *data, options, report, communicator);
   report.finish();
   warnings.repeat_summary();
   if (!result.ok()) return result.status();
@@ -249,8 +263,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
                        "of the learning rate: constant or cosine");
   add_choice<OptimizerKind>(*train, "--optimizer", o.optimizer.kind,
                             {{"adam", OptimizerKind::adam}, {"sgd", OptimizerKind::sgd}}, "adam or sgd");
-  add("--momentum", o.optimizer.momentum, "X", "of --optimizer sgd")
-      ->check(CLI::Range(0.0, 1.0))
+  add("--momentum", arguments->momentum, "X", "of --optimizer sgd, at least 0 and less than 1")
       ->default_str("0.9");
   add("--init", o.init, "FILE", "weights to start from (default: Xavier uniform from the seed)");
   add("--model", arguments->model, "NAME", "a network of the zoo (default: study)");

@@ -131,6 +131,23 @@ class Options(CliTest):
                 self.fails("train", "--data", self.faces, "--out", self.work / "run", "--class-weights", given, code=2,
                            saying="(--class-weights)")
 
+    def test_what_makes_no_sense_is_refused_before_the_data_are_opened(self):
+        for option, value in [("--epochs", 0), ("--batch", 0), ("--lr", "nan"), ("--lr", "inf"), ("--lr", "1e99"),
+                              ("--val", 1), ("--max-steps", -1), ("--save-every", -1), ("--class-weights", "1,-1"),
+                              ("--class-weights", "heavy"), ("--momentum", 0.5)]:
+            with self.subTest(option=option, value=value):
+                self.fails("train", "--data", self.work / "no-such-data", "--out", self.work / "run", option, value,
+                           code=2, saying=f"({option})")
+        for momentum in [1, -0.1, "nan"]:
+            self.fails("train", "--data", self.work / "no-such-data", "--out", self.work / "run", "--optimizer", "sgd",
+                       "--momentum", momentum, code=2, saying="the momentum is not in [0, 1) (--momentum)")
+        self.assertFalse((self.work / "run").exists())
+
+    def test_images_are_streamed_to_a_gpu_alone(self):
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--device", "cpu", "--stream", code=2,
+                   saying="(--stream)")
+        self.assertFalse((self.work / "run").exists())
+
     def test_another_seed_optimiser_order_or_augmentation_gives_other_weights(self):
         variants = {"as-it-is": [], "seed": ["--seed", 1], "sgd": ["--optimizer", "sgd", "--momentum", 0.5],
                     "order": ["--no-shuffle"], "augment": ["--augment", "strong"]}

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "engine/core/rng.h"
@@ -424,12 +426,34 @@ TEST_F(TrainerTest, SaysWhatIsWrongWithItsOptions) {
             "a run needs at least 1 epoch (--epochs): use 1 or more");
   EXPECT_EQ(refusal([](TrainOptions& t) { t.val = 1; }),
             "the part that validates is not in [0, 1) (--val): use 0.1");
-  EXPECT_EQ(refusal([](TrainOptions& t) {
-              t.class_weights = {ClassWeights::Kind::given, {1, -1}};
-            }),
-            "class weights must be one number above 0 for each of the 2 classes (--class-weights): use auto, "
-            "none, or "
-            "numbers with commas between");
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float lr : {0.0F, -1.0F, infinity, std::nanf("")}) {
+    EXPECT_EQ(
+        refusal([&](TrainOptions& t) { t.lr = lr; }),
+        "the learning rate is not a number above 0 that a float can hold (--lr): use 1e-5, the study's");
+  }
+  for (const float momentum : {-0.1F, 1.0F, std::nanf("")}) {
+    EXPECT_EQ(refusal([&](TrainOptions& t) {
+                t.optimizer.kind = OptimizerKind::sgd;
+                t.optimizer.momentum = momentum;
+              }),
+              "the momentum is not in [0, 1) (--momentum): use 0.9");
+  }
+  for (const float weight : {0.0F, -1.0F, infinity}) {
+    EXPECT_EQ(refusal([&](TrainOptions& t) {
+                t.class_weights = {ClassWeights::Kind::given, {1, weight}};
+              }),
+              "a class weight is not a number above 0 (--class-weights): use auto, none, or numbers with "
+              "commas between");
+  }
+  EXPECT_EQ(
+      refusal([](TrainOptions& t) {
+        t.class_weights = {ClassWeights::Kind::given, {1}};
+      }),
+      "2 classes need as many class weights, not 1 (--class-weights): give one for each class, or use auto "
+      "or none");
+  EXPECT_NE(refusal([](TrainOptions& t) { t.optimizer.beta1 = 1; }), "");
+  EXPECT_FALSE(std::filesystem::exists(options("run").out));
 }
 
 }  // namespace
