@@ -1,5 +1,8 @@
 #include "kernels/thread_pool.h"
 
+#include <string>
+#include <system_error>
+
 namespace bauta {
 namespace {
 
@@ -25,17 +28,32 @@ void wait_for_change(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
+// Not std::thread, which throws where the system gives no more: nothing here may.
 ThreadPool::ThreadPool(int threads) {
+  workers_.reserve(static_cast<std::size_t>(threads));
   for (int thread = 1; thread < threads; ++thread) {
-    workers_.emplace_back([this, thread] { work(thread); });
+    workers_.push_back({this, thread, {}});
+    const int error = ::pthread_create(&workers_.back().handle, nullptr, start, &workers_.back());
+    if (error == 0) continue;
+    workers_.pop_back();
+    status_ = Status::error("cannot start another thread: " + std::generic_category().message(error),
+                            "--threads " + std::to_string(threads),
+                            "use fewer, or raise the limits of this process (ulimit -u, ulimit -v)");
+    return;
   }
+}
+
+void* ThreadPool::start(void* worker) {
+  const Worker& self = *static_cast<const Worker*>(worker);
+  self.pool->work(self.thread);
+  return nullptr;
 }
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  for (const Worker& worker : workers_) ::pthread_join(worker.handle, nullptr);
 }
 
 void ThreadPool::run(int count, Task task, void* body) {

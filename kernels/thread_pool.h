@@ -1,9 +1,12 @@
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
-#include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "kernels/status.h"
 
 namespace bauta {
 
@@ -12,12 +15,15 @@ namespace bauta {
 /// threads.
 class ThreadPool {
  public:
-  /// `threads` >= 1 counts the calling thread: ThreadPool(1) starts none.
+  /// `threads` >= 1 counts the calling thread: ThreadPool(1) starts none. Where the system gives fewer, the
+  /// pool has these, and status() is a failure.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  /// Whether all the threads that were asked for are there.
+  const Status& status() const { return status_; }
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(index, thread) once for every index in [0, count), in no set order, and returns when all are
@@ -34,6 +40,14 @@ class ThreadPool {
  private:
   using Task = void (*)(void* body, int index, int thread);
 
+  // What a thread is started with; stays where it is.
+  struct Worker {
+    ThreadPool* pool;
+    int thread;
+    pthread_t handle;
+  };
+
+  static void* start(void* worker);
   void run(int count, Task task, void* body);
   void take_indices(int thread);
   void work(int thread);
@@ -48,7 +62,8 @@ class ThreadPool {
   std::atomic<int> busy_{0};             // workers that have not finished with the job
   std::atomic<unsigned> generation_{0};  // counts jobs; workers wait for it to change
   std::atomic<bool> stop_{false};
-  std::vector<std::thread> workers_;
+  std::vector<Worker> workers_;
+  Status status_;
 };
 
 }  // namespace bauta

@@ -160,21 +160,24 @@ std::string mistakes_table(const EvalResult& r) {
   return table(rows, {1, 2});
 }
 
+std::string uncertain_text(const EvalResult& r) {
+  const std::string text = fmt::format("{} images are uncertain (confidence below {:g})",
+                                       with_commas(r.uncertain.images), *r.arguments.threshold);
+  if (r.certain() == 0) return text;
+  return text + fmt::format("; accuracy on the others {:.4f}", r.certain_accuracy());
+}
+
 void print_result(const EvalResult& r) {
-  fmt::print("accuracy {:.4f} on {} images, {} mistakes; cross-entropy {:.4g}\n", r.evaluation.accuracy,
-             with_commas(r.data.size()), with_commas(std::ssize(r.mistakes)), r.loss);
+  print_note(fmt::format("accuracy {:.4f} on {} images, {} mistakes; cross-entropy {:.4g}",
+                         r.evaluation.accuracy, with_commas(r.data.size()),
+                         with_commas(std::ssize(r.mistakes)), r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
-  fmt::print("ROC-AUC of {} {:.4f}\n", positive, r.evaluation.roc_auc);
-  if (r.arguments.threshold) {
-    fmt::print("{} images are uncertain (confidence below {:g})", with_commas(r.uncertain.images),
-               *r.arguments.threshold);
-    if (r.certain() > 0) fmt::print("; accuracy on the others {:.4f}", r.certain_accuracy());
-    fmt::print("\n");
-  }
-  fmt::print("\n{}\n{}", class_table(r), confusion_table(r));
+  print_note(fmt::format("ROC-AUC of {} {:.4f}", positive, r.evaluation.roc_auc));
+  if (r.arguments.threshold) print_note(uncertain_text(r));
+  print_text(fmt::format("\n{}\n{}", class_table(r), confusion_table(r)));
   if (r.mistakes.empty()) return;
-  fmt::print("\nworst mistakes, {} of {}\n{}", std::min(kWorstMistakes, r.mistakes.size()), r.mistakes.size(),
-             mistakes_table(r));
+  print_text(fmt::format("\nworst mistakes, {} of {}\n{}", std::min(kWorstMistakes, r.mistakes.size()),
+                         r.mistakes.size(), mistakes_table(r)));
 }
 
 Result<int> run_eval(const EvalArguments& arguments) {

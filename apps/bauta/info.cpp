@@ -178,7 +178,7 @@ void print_machine(const Machine& machine) {
   for (const BuildPart& part : kBuildParts) {
     rows.push_back({part.name, fmt::format("{}: {}", part.what, part.state)});
   }
-  fmt::print("{}", table(rows, {1}));
+  print_text(table(rows, {1}));
 }
 
 Result<Model> model_of(const InfoArguments& arguments) {
@@ -203,8 +203,8 @@ Result<int> run_info(const InfoArguments& arguments) {
     return 0;
   }
   print_machine(*machine);
-  fmt::print("\nmodel {}: input {}, classes {}\n\n{}", model->name(), output_of(model->input()),
-             fmt::join(model->classes(), ", "), summary_table(*rows));
+  print_text(fmt::format("\nmodel {}: input {}, classes {}\n\n{}", model->name(), output_of(model->input()),
+                         fmt::join(model->classes(), ", "), summary_table(*rows)));
   return 0;
 }
 

@@ -102,6 +102,7 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   Machine machine;
   machine.pool_ = std::make_unique<ThreadPool>(
       options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks_on_host));
+  BAUTA_TRY(machine.pool_->status());
   machine.context_.isa = *isa;
   machine.context_.precision = options.precision;
   machine.context_.pool = machine.pool_.get();

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
@@ -76,6 +77,22 @@ void end_without_memory() {
   std::_Exit(1);
 }
 
+// Likewise, for an exception of a library's that nobody catches: a thread that the system does not give, say.
+void end_by_exception() {
+  std::string what = "something unknown";
+  try {
+    std::rethrow_exception(std::current_exception());
+  } catch (const std::exception& exception) {
+    what = exception.what();
+  } catch (...) {
+  }
+  const Status error = Status::error(
+      "bauta cannot go on: " + what, {},
+      "look at the limits of this process (ulimit -a) and at its disk; if they suffice, report this");
+  print_error(error.message());
+  std::_Exit(1);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Trains the face-mask network, from images to a checked result, without a framework.",
                "bauta");
@@ -109,8 +126,9 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace bauta
 
-// NOLINTNEXTLINE(bugprone-exception-escape): what a library throws and no command catches is a bug
+// NOLINTNEXTLINE(bugprone-exception-escape): end_by_exception is for those
 int main(int argc, char** argv) {
   std::set_new_handler(bauta::end_without_memory);
+  std::set_terminate(bauta::end_by_exception);
   return bauta::run(argc, argv);
 }

@@ -29,13 +29,17 @@ std::string coloured(int fd, const char* code, const std::string& text) {
   return fmt::format("\033[{}m{}\033[0m", code, text);
 }
 
+// What cannot be written is told at the program's end: see main.cpp.
+void write_text(std::FILE* file, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fflush(file);
+}
+
 void print_line(std::FILE* file, std::string text) {
   // A file's name may hold a line break; what is printed is one line nevertheless.
   std::replace(text.begin(), text.end(), '\n', '?');
-  const char* clear = is_terminal(STDERR_FILENO) ? kClearLine : "";
-  if (file == stdout && *clear != '\0') fmt::print(stderr, "{}", clear);
-  fmt::print(file, "{}{}\n", file == stderr ? clear : "", text);
-  std::fflush(file);
+  if (is_terminal(STDERR_FILENO)) write_text(stderr, kClearLine);
+  write_text(file, text + "\n");
 }
 
 // Whether the terminal shows the eighths of a block that tqdm's bar is made of.
@@ -87,6 +91,8 @@ void print_warning(std::string_view message) {
 }
 
 void print_note(const std::string& line, bool json) { print_line(json ? stderr : stdout, line); }
+
+void print_text(const std::string& text) { write_text(stdout, text); }
 
 std::string green(const std::string& text) { return coloured(STDOUT_FILENO, "32", text); }
 
@@ -145,8 +151,7 @@ Progress::Progress(std::string label, std::int64_t total, std::int64_t done, dou
 
 Progress::~Progress() {
   if (!drawn_ || !is_terminal(STDERR_FILENO)) return;
-  fmt::print(stderr, "{}", kClearLine);
-  std::fflush(stderr);
+  write_text(stderr, kClearLine);
 }
 
 double Progress::elapsed() const {
@@ -177,11 +182,10 @@ std::string Progress::line(std::int64_t done, const std::string& detail, int wid
 
 void Progress::draw(std::int64_t done, const std::string& detail) {
   if (is_terminal(STDERR_FILENO)) {
-    fmt::print(stderr, "\r{}\033[K", line(done, detail, terminal_width()));
+    write_text(stderr, fmt::format("\r{}\033[K", line(done, detail, terminal_width())));
   } else {
-    fmt::print(stderr, "{}\n", line(done, detail, 0));
+    write_text(stderr, line(done, detail, 0) + "\n");
   }
-  std::fflush(stderr);
   drawn_ = true;
 }
 

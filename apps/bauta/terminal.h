@@ -22,6 +22,9 @@ void print_warning(std::string_view message);
 /// A line of what a run says about itself: on stdout, or on stderr where stdout is kept for JSON.
 void print_note(const std::string& line, bool json = false);
 
+/// Text of whole lines, such as tables, on stdout.
+void print_text(const std::string& text);
+
 /// `text` in green where stdout is a terminal.
 std::string green(const std::string& text);
 

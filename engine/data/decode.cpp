@@ -23,6 +23,7 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
   std::vector<std::uint8_t> pixels(std::min(chunk, images.size()) * bytes);
   std::vector<Status> statuses(chunk);
   ThreadPool pool(options.threads);
+  BAUTA_TRY(pool.status());
 
   std::vector<int> decoded;
   for (int begin = 0; begin < total; begin += static_cast<int>(chunk)) {

@@ -213,6 +213,30 @@ class MemoryThatRunsOut(CliTest):
                    preexec_fn=limit)
 
 
+class ThreadsThatRunOut(CliTest):
+    """The program on a system that gives no other thread. Root may start any number: then it runs as nobody."""
+
+    def fails_alone(self, *args, saying):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        self.folder.chmod(0o755)
+        self.work.chmod(0o777)
+        program = self.folder / "bauta"
+        shutil.copy(BAUTA, program)
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        result = subprocess.run([program, *map(str, args)], capture_output=True, text=True, preexec_fn=limit, **nobody)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+\n$")
+        self.assertIn(saying, result.stderr)
+
+    def test_those_that_compute_are_one_line_that_names_the_option(self):
+        self.fails_alone("info", "--threads", 4, saying="(--threads 4): use fewer, or raise the limits")
+
+    def test_those_that_load_are_one_line_too(self):
+        self.fails_alone("train", "--data", self.faces, "--out", self.work / "run", "--threads", 1,
+                         saying="bauta cannot go on: ")
+
+
 class WritesThatFail(CliTest):
     """A file-size limit stands in for the full disk: it needs no privileges."""
 

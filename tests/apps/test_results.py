@@ -98,6 +98,11 @@ class Eval(TrainedTest):
 
 
 class Classify(TrainedTest):
+    def test_results_longer_than_a_buffer_that_cannot_be_written_are_an_error(self):
+        with open("/dev/full", "w") as full:
+            self.fails("classify", "--weights", self.weights, "--json", *self.images() * 4, stdout=full,
+                       saying="the results could not be written (standard output)")
+
     def test_a_line_per_image_in_their_order(self):
         paths = self.images()[::-1]
         lines = self.ok("classify", "--weights", self.weights, *paths).stdout.splitlines()

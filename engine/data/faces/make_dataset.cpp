@@ -128,6 +128,7 @@ Status make_dataset(const MakeOptions& options) {
     if (item.number % kFacesPerFolder == 0) BAUTA_TRY(create_folder(temporary + "/" + item.folder()));
   }
   ThreadPool pool(options.threads);
+  BAUTA_TRY(pool.status());
   const int total = static_cast<int>(items.size());
   std::vector<Status> outcomes(kFacesPerReport);
   for (int first = 0; first < total; first += kFacesPerReport) {
