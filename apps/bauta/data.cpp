@@ -110,7 +110,9 @@ Command pack_command(CLI::App& data) {
   pack->add_option("--data", arguments->data, "folder or CSV manifest of images")
       ->required()
       ->type_name("PATH");
-  pack->add_option("--out", arguments->out, "file to write")->required()->type_name("FILE");
+  pack->add_option("--out", arguments->out, "file to write; replaces none but a pack")
+      ->required()
+      ->type_name("FILE");
   pack->add_option("--model", arguments->model, "the network whose image size is used (default: study)")
       ->type_name("NAME");
   pack->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");

@@ -88,7 +88,8 @@ struct OpenOptions {
 Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options);
 
 /// Decodes the data set at `path` into the file `out`, from which open_dataset gives the same Dataset without
-/// decoding. Holds a few hundred images at a time in memory. `out` is written whole or not at all.
+/// decoding. Holds a few hundred images at a time in memory. `out` is written whole or not at all; a file
+/// that is there already is replaced if it is a pack, else refused.
 Status pack_dataset(const std::string& path, const std::string& out, const OpenOptions& options);
 
 }  // namespace bauta

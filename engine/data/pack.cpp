@@ -3,6 +3,7 @@
 // Metadata: `format`, `classes` (a JSON array of names) and `preprocess`, what was done to the images.
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "engine/data/decode.h"
@@ -161,6 +162,16 @@ Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
       {{"format", kFormat}, {"preprocess", kPreprocess}, {"classes", classes_json(parts.classes).dump()}});
 }
 
+/// What is at `out` already may be replaced by a pack where it is one, if an older one.
+Status check_replaceable(const std::string& out) {
+  std::error_code unused;
+  if (!std::filesystem::exists(out, unused) || std::filesystem::is_directory(out, unused)) return {};
+  const Result<Safetensors> file = Safetensors::open(out);
+  const std::string* format = file.ok() ? file->metadata("format") : nullptr;
+  if (format != nullptr && format->starts_with("bauta-pack-")) return {};
+  return Status::usage("the file that is there is no pack", out, "remove it, or choose another --out");
+}
+
 }  // namespace
 
 Result<Dataset::Parts> open_pack(const std::string& path, ImageSize size) {
@@ -180,6 +191,7 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
   if (!kind.ok()) return kind.status();
   if (*kind == SourceKind::pack)
     return Status::error("this is a pack already", path, "give a folder or a CSV manifest");
+  BAUTA_TRY(check_replaceable(out));
   const Result<Listing> listing = list_images(path, *kind, options);
   if (!listing.ok()) return listing.status();
 

@@ -35,8 +35,16 @@ const char* remedy(int error) {
     case EMFILE:
     case ENFILE:
       return "raise the limit of open files (ulimit -n)";
+    case EFBIG:
+      return "raise the limit of a file's size (ulimit -f), or write elsewhere";
+    case EISDIR:
+      return "name a file, not a folder";
+    case ELOOP:
+      return "look for links that lead to one another";
+    case EIO:
+      return "test the disk, or use another";
     default:
-      return "";
+      return "check the path and its file system";
   }
 }
 
@@ -107,6 +115,11 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
+  struct stat present;
+  if (::stat(path.c_str(), &present) == 0 && S_ISDIR(present.st_mode)) {
+    errno = EISDIR;
+    return file_error("write", path);
+  }
   for (;;) {
     const std::string temporary = path + ".tmp";
     FileDescriptor file(

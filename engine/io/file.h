@@ -50,7 +50,7 @@ class MappedFile {
 /// A file that appears whole or not at all. Its bytes go to PATH.tmp beside it; commit() makes them durable
 /// and renames them into place. Destroyed without commit(), it removes the temporary file and leaves what was
 /// at PATH alone. A temporary file left by a killed process is taken over; one that is being written
-/// elsewhere is refused.
+/// elsewhere is refused, as is a folder's path.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::string& path);

@@ -41,6 +41,26 @@ class Pack(CliTest):
         shapes = [shape for dtype, shape, _ in read_safetensors(out)[0].values() if dtype == "U8" and len(shape) == 4]
         self.assertEqual(shapes, [[40, 100, 100, 3]])
 
+    def test_a_pack_may_be_replaced_and_nothing_else(self):
+        out = self.work / "faces.safetensors"
+        self.ok("data", "pack", "--data", self.faces, "--out", out)
+        pack = out.read_bytes()
+        self.ok("data", "pack", "--data", self.faces, "--out", out)
+        self.assertEqual(out.read_bytes(), pack)
+        self.train(self.work / "run", "--max-steps", 1)
+        (self.work / "notes.txt").write_text("mine")
+        for kept in [self.work / "run/last.safetensors", self.work / "notes.txt"]:
+            before = kept.read_bytes()
+            self.fails("data", "pack", "--data", self.faces, "--out", kept, code=2, saying=["no pack", kept])
+            self.assertEqual(kept.read_bytes(), before)
+
+    def test_a_folder_is_refused_before_an_image_is_decoded(self):
+        copy = self.copy_of_faces()
+        self.images(copy)[0].write_bytes(b"")
+        result = self.fails("data", "pack", "--data", copy, "--out", self.work, saying=[self.work, "name a file"])
+        self.assertNotIn("warning", result.stderr)
+        self.assertFalse(self.work.with_name(self.work.name + ".tmp").exists())
+
     def test_a_bad_image_is_left_out_with_a_warning_and_a_count(self):
         copy = self.copy_of_faces()
         bad = self.images(copy)[0]

@@ -287,7 +287,8 @@ TEST(Pack, KilledWhileWritingLeavesWhatWasThere) {
   const TemporaryFolder root;
   write_faces(root);
   for (const bool before : {false, true}) {
-    if (before) write_text(root / "p", "what was there");
+    if (before) pack(root / "faces", root / "p");
+    const std::string what_was_there = before ? read_text(root / "p") : "";
     const pid_t child = ::fork();
     if (child == 0) {
       OpenOptions options{.size = kSize};
@@ -299,7 +300,7 @@ TEST(Pack, KilledWhileWritingLeavesWhatWasThere) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status));
     EXPECT_EQ(fs::exists(root / "p"), before);
-    EXPECT_EQ(read_text(root / "p"), before ? "what was there" : "");
+    EXPECT_EQ(read_text(root / "p"), what_was_there);
   }
   pack(root / "faces", root / "p");
   expect_same(opened(root / "p"), opened(root / "faces"));

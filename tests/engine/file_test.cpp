@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "tests/engine/temporary_folder.h"
@@ -90,6 +91,21 @@ TEST(AtomicFile, NamesAFolderThatDoesNotExist) {
   const Status status = write_file(folder / "missing/a", "x");
   EXPECT_THAT(status.message(), HasSubstr("No such file or directory"));
   EXPECT_THAT(status.message(), HasSubstr(folder / "missing/a"));
+}
+
+TEST(AtomicFile, RefusesAFoldersPathBeforeAnythingIsWritten) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "a");
+  EXPECT_EQ(AtomicFile::create(folder / "a").status().message(),
+            "cannot write: Is a directory (" + (folder / "a") + "): name a file, not a folder");
+  EXPECT_FALSE(fs::exists(folder / "a.tmp"));
+}
+
+TEST(FileError, AlwaysSaysWhatToDo) {
+  for (const int error : {ENOENT, EACCES, ENOSPC, EMFILE, EFBIG, EISDIR, ELOOP, EIO, ENAMETOOLONG, ESTALE}) {
+    errno = error;
+    EXPECT_THAT(file_error("write", "a").message(), testing::MatchesRegex(R"(cannot write: .+ \(a\): .+)"));
+  }
 }
 
 TEST(MappedFile, ShowsTheBytesAndKeepsThemWhenMovedOrReplaced) {
