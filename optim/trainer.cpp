@@ -190,7 +190,10 @@ class Trainer {
     const auto batch = feed_.next(*loader_, communicator_.activity());
     if (!batch.ok()) return batch.status();
     const std::int64_t step = state_.step + 1;
-    return step_.run(**batch, static_cast<int>(step), learning_rate(step)).status();
+    BAUTA_TRY(step_.run(**batch, static_cast<int>(step), learning_rate(step)).status());
+    return Status::error("the loss was not a number, and is one when computed again",
+                         "step " + std::to_string(step),
+                         "test the device's memory, then go on from the last checkpoint by --resume");
   }
 
   // Checks that the ranks have not drifted apart, validates, writes the epoch's metrics, then the best
@@ -238,6 +241,7 @@ class Trainer {
         step_.graph(), feed_, split_.val, step_.class_weights(),
         [&](int done) { observer_.on_validation(done, images); }, communicator_);
     if (!predictions.ok()) return predictions.status();
+    if (!std::isfinite(predictions->loss.sum)) return explain_validation(*predictions);
     const auto evaluation = evaluate(*predictions, data_.classes());
     if (!evaluation.ok()) return evaluation.status();
     const ClassMetrics& positive =
@@ -249,6 +253,27 @@ class Trainer {
     metrics.recall = positive.recall;
     metrics.f1 = positive.f1;
     return {};
+  }
+
+  // Validation's loss was no number: a sample that has a part in it, by itself, shows the layer where that
+  // begins.
+  Status explain_validation(const Predictions& predictions) {
+    const auto& p = predictions.probabilities;
+    const auto bad = std::find_if(p.begin(), p.end(), [](float x) { return std::isnan(x); });
+    const auto sample =
+        static_cast<std::size_t>(bad == p.end() ? 0 : bad - p.begin()) / data_.classes().size();
+    BAUTA_TRY(predict(step_.graph(), feed_, std::span(split_.val).subspan(sample, 1), step_.class_weights(),
+                      {}, communicator_)
+                  .status());
+    const auto mine = step_.graph().first_non_finite(1);
+    if (!mine.ok()) return mine.status();
+    const auto all = communicator_.gather(*mine);
+    if (!all.ok()) return all.status();
+    const auto layer = std::ranges::find_if(*all, [](const std::string& name) { return !name.empty(); });
+    return Status::error("the loss of validation is not a number after step " + std::to_string(state_.step) +
+                             (layer == all->end() ? "" : ", first in " + *layer),
+                         {},
+                         "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
   }
 
   static Metadata best_metadata(const EpochMetrics& m) {

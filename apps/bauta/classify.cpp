@@ -153,6 +153,7 @@ Result<int> run_classify(const ClassifyArguments& arguments) {
     std::iota(samples.begin(), samples.end(), 0);
     const auto predictions = predict(*graph, unlabelled(chunk, model), samples, alike, {});
     if (!predictions.ok()) return predictions.status();
+    BAUTA_TRY(check_finite(*predictions, arguments.weights));
     printer.print(chunk, *predictions);
   }
   return printer.finish();

@@ -200,6 +200,7 @@ Result<int> run_eval(const EvalArguments& arguments) {
   const auto predictions = predict(*graph, *data, samples, alike, [&](int done) { bar->update(done); });
   bar.reset();
   if (!predictions.ok()) return predictions.status();
+  BAUTA_TRY(check_finite(*predictions, arguments.weights));
   auto evaluation = evaluate(*predictions, model.classes());
   if (!evaluation.ok()) return Status::error(evaluation.status().message(), arguments.weights);
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 
@@ -54,6 +56,11 @@ Result<WeightFile> open_weights_noted(const std::string& path, bool json) {
   auto weights = open_weights(path);
   if (weights.ok() && !weights->has_metadata) print_note(bare_weights_note(path, weights->model), json);
   return weights;
+}
+
+Status check_finite(const Predictions& predictions, const std::string& path) {
+  if (std::ranges::none_of(predictions.probabilities, [](float p) { return std::isnan(p); })) return {};
+  return Status::error("these weights give NaN", path, "use a checkpoint from before they did");
 }
 
 Result<Graph> trained_graph(const Context& context, const WeightFile& weights, int max_batch) {

@@ -9,6 +9,7 @@
 #include "engine/data/dataset.h"
 #include "layers/graph.h"
 #include "layers/weights.h"
+#include "optim/predict.h"
 
 namespace bauta {
 
@@ -28,6 +29,9 @@ Result<Dataset> open_data(const Machine&, const std::string& path, ImageSize,
 /// Opens a file of weights, and says so in one line where it has no metadata (on stderr where stdout is for
 /// JSON).
 Result<WeightFile> open_weights_noted(const std::string& path, bool json);
+
+/// Fails where the weights of the file `path` make NaN of an image.
+Status check_finite(const Predictions&, const std::string& path);
 
 /// What a weight file without metadata is taken for, in one line.
 std::string bare_weights_note(const std::string& path, const Model&);

@@ -161,6 +161,14 @@ class Weights(CliTest):
         write_safetensors(path, {**self.tensors, "fc9.bias": ("F32", [1], bytes(4))}, self.metadata)
         self.assert_refused(path.read_bytes(), "fc9.bias")
 
+    def test_weights_that_give_nan(self):
+        dtype, shape, data = self.tensors["convLayer2.0.weight"]
+        spoilt = {**self.tensors, "convLayer2.0.weight": (dtype, shape, struct.pack("<f", float("nan")) + data[4:])}
+        path = self.work / "nan.safetensors"
+        write_safetensors(path, spoilt, self.metadata)
+        for command in [["eval", "--data", self.faces], ["classify", self.images()[0]]]:
+            self.fails(*command, "--weights", path, saying=f"these weights give NaN ({path}): use a checkpoint from before")
+
     def test_a_file_that_is_not_there(self):
         self.fails("info", "--weights", self.work / "none.safetensors", saying="none.safetensors")
 
@@ -193,6 +201,10 @@ class Runs(CliTest):
     def test_a_learning_rate_beyond_all_measure(self):
         self.fails("train", "--data", self.faces, "--out", self.work / "run", "--batch", 8, "--lr", "1e30",
                    saying=["step", "--lr"])
+
+    def test_a_validation_that_is_no_number_names_the_step_and_the_layer(self):
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--lr", "1e15", "--max-steps", 1,
+                   saying=["validation is not a number after step 1, first in ", "lower --lr"])
 
     def test_a_folder_that_is_not_empty_is_refused_before_the_data_are_opened(self):
         (self.work / "notes.txt").write_text("mine")

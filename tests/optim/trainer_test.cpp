@@ -347,6 +347,45 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
             "data; the last checkpoint is untouched");
 }
 
+TEST_F(TrainerTest, AValidationThatIsNoNumberNamesStepAndLayer) {
+  TrainOptions wild = options("wild");
+  wild.lr = 1e30F;
+  wild.max_steps = 1;
+  const auto result = run(wild);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(
+      result.status().message(),
+      "the loss of validation is not a number after step 1, first in the output of head: lower --lr, or "
+      "look for damaged weights or data; the last checkpoint is untouched");
+  EXPECT_FALSE(std::filesystem::exists(wild.out + "/best.safetensors"));
+}
+
+// One process whose third sum of doubles, the second step's loss, comes out as NaN.
+class Glitch final : public Communicator {
+ public:
+  Glitch() : Communicator(0, {"here"}) {}
+  void start_sum(std::span<float>) override {}
+  void start_sum(std::span<double> values) override {
+    if (++sums_ == 3) values[0] = std::nan("");
+  }
+  Status finish() override { return {}; }
+  Status broadcast(std::span<std::byte>) override { return {}; }
+  Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
+
+ private:
+  int sums_ = 0;
+};
+
+TEST_F(TrainerTest, ALossThatIsNoNumberOnceAloneEndsTheRunToo) {
+  const Runner runner({"", available_isas().back(), 2, backend_});
+  Glitch glitch;
+  const auto result = train(runner.context(), network(), data_, options("run"), observer_, glitch);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().message(),
+            "the loss was not a number, and is one when computed again (step 2): test the device's memory, "
+            "then go on from the last checkpoint by --resume");
+}
+
 // Where a device computes, steps are started before those before them are finished.
 class TrainerOnDeviceTest : public TrainerTest, public ::testing::WithParamInterface<Machine> {
  protected:
