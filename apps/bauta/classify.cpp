@@ -7,6 +7,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "engine/io/image.h"
 #include "optim/predict.h"
@@ -174,8 +175,9 @@ Command classify_command(CLI::App& app) {
       ->required()
       ->type_name("IMAGE");
   classify
-      ->add_option("--threshold", arguments->threshold, "below this confidence the label is \"uncertain\"")
-      ->check(CLI::Range(0.0, 1.0))
+      ->add_option("--threshold", arguments->threshold,
+                   "below this confidence, from 0 to 1, the label is \"uncertain\"")
+      ->check(number_from(0, 1))
       ->type_name("X");
   classify->add_flag("--json", arguments->json, "an array of JSON on stdout");
   add_device_options(*classify, arguments->device);

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "engine/data/faces/make_dataset.h"
 #include "layers/zoo.h"
@@ -91,14 +93,14 @@ Command make_command(CLI::App& data) {
       ->required()
       ->type_name("DIR");
   make->add_option("--with-mask", arguments->with_mask, "faces with a mask")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0, std::numeric_limits<int>::max()))
       ->type_name("N")
       ->capture_default_str();
   make->add_option("--without-mask", arguments->without_mask, "faces without")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0, std::numeric_limits<int>::max()))
       ->type_name("N")
       ->capture_default_str();
-  make->add_option("--seed", arguments->seed, "decides every face")->type_name("N")->capture_default_str();
+  add_seed_option(*make, arguments->seed, "decides every face");
   add_device_options(*make, arguments->device);
   return {make, [arguments] { return run_make(*arguments); }};
 }

@@ -8,6 +8,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "optim/predict.h"
 
@@ -232,8 +233,9 @@ Command eval_command(CLI::App& app) {
   eval->add_option("--data", arguments->data, "folder, CSV manifest or pack of images")
       ->required()
       ->type_name("PATH");
-  eval->add_option("--threshold", arguments->threshold, "count images with a confidence below X as uncertain")
-      ->check(CLI::Range(0.0, 1.0))
+  eval->add_option("--threshold", arguments->threshold,
+                   "count images with a confidence below X, from 0 to 1, as uncertain")
+      ->check(number_from(0, 1))
       ->type_name("X");
   eval->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   eval->add_flag("--json", arguments->json, "one object of JSON on stdout");

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -38,26 +41,30 @@ std::string words(const CLI::App& app) {
   return app.get_name();
 }
 
+bool is_number(const std::string& text) {
+  char* end = nullptr;
+  std::strtod(text.c_str(), &end);
+  return !text.empty() && *end == '\0';
+}
+
 // CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX.
 Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   const std::string command = words(app);
   std::string what = error.what();
   std::string where = command;
-  const std::string extras = "The following argument was not expected: ";
-  const std::string many_extras = "The following arguments were not expected: ";
   const std::string conversion = "Could not convert: ";
   const std::size_t colon = what.find(": ");
-  if (what.starts_with(extras)) {
-    what = "unknown argument " + what.substr(extras.size());
-  } else if (what.starts_with(many_extras)) {
-    what = "unknown arguments " + what.substr(many_extras.size());
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const auto extras = app.remaining(/*recurse=*/true);
+    what = fmt::format("unknown argument{} {}", extras.size() == 1 ? "" : "s", fmt::join(extras, " "));
   } else if (what.starts_with("-") && colon != std::string::npos) {
     where = what.substr(0, colon);
     what = what.substr(colon + 2);
   } else if (what.starts_with(conversion) && what.find(" = ") != std::string::npos) {
     const std::size_t equals = what.find(" = ");
     where = what.substr(conversion.size(), equals - conversion.size());
-    what = "'" + what.substr(equals + 3) + "' is not a number";
+    const std::string value = what.substr(equals + 3);
+    what = "'" + value + (is_number(value) ? "' is not a whole number that fits" : "' is not a number");
   } else if (what == "A subcommand is required") {
     const auto rest = app.remaining(/*recurse=*/true);
     what = rest.empty() ? "a subcommand is missing" : "unknown subcommand " + rest.front();

@@ -10,6 +10,7 @@
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/launch.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/ranks.h"
 #include "apps/bauta/terminal.h"
 #include "apps/bauta/train_report.h"
@@ -251,7 +252,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
   add("--lr", o.lr, "X", "learning rate")->default_str("1e-5");
   add("--val", o.val, "X", "part of the images that validates; 0: train on everything")
       ->capture_default_str();
-  add("--seed", o.seed, "N", "of first weights, split, order and augmentation")->capture_default_str();
+  add_seed_option(*train, o.seed, "of first weights, split, order and augmentation");
   add("--class-weights", arguments->class_weights, "W",
       "auto: each class counts alike; none; or a number per class, A,B")
       ->capture_default_str();

@@ -40,17 +40,38 @@ class WrongCommandLines(unittest.TestCase):
     def test_an_unknown_option(self):
         self.assert_usage_error("info", "--colour", saying="unknown argument --colour (bauta info)")
 
+    def test_unknown_arguments_are_told_in_their_order(self):
+        self.assert_usage_error("info", "--bogus", "1", "extra", saying="unknown arguments --bogus 1 extra (bauta info)")
+
     def test_a_missing_option(self):
         self.assert_usage_error("train", "--data", "x", saying="--out is required (bauta train)")
 
     def test_a_number_that_is_none(self):
         self.assert_usage_error("train", "--data", "x", "--out", "y", "--epochs", "many", saying="'many' is not a number (--epochs)")
 
+    def test_a_whole_number_that_does_not_fit(self):
+        for given in ["99999999999", "1.5"]:
+            self.assert_usage_error("train", "--data", "x", "--out", "y", "--epochs", given,
+                                    saying=f"'{given}' is not a whole number that fits (--epochs)")
+
+    def test_a_seed_that_is_no_number_of_64_bits(self):
+        for command in [["train", "--data", "x", "--out", "y"], ["data", "make", "--out", "y"]]:
+            for seed in ["-1", "99999999999999999999999", "1.5", "0x10", "many"]:
+                self.assert_usage_error(*command, f"--seed={seed}",
+                                        saying="is not a whole number from 0 to 18446744073709551615 (--seed)")
+
     def test_a_word_that_is_not_among_the_choices(self):
         self.assert_usage_error("train", "--data", "x", "--out", "y", "--augment", "wild", saying="(--augment)")
 
-    def test_a_threshold_above_1(self):
-        self.assert_usage_error("eval", "--data", "x", "--weights", "y", "--threshold", "2", saying="(--threshold)")
+    def test_a_threshold_that_is_not_from_0_to_1(self):
+        for command in [["eval", "--data", "x", "--weights", "y"], ["classify", "--weights", "y", "x.jpg"]]:
+            for given in ["2", "-0.1", "nan", "inf", "half"]:
+                self.assert_usage_error(*command, f"--threshold={given}",
+                                        saying=f"'{given}' is not a number from 0 to 1 (--threshold)")
+
+    def test_fewer_faces_than_none(self):
+        self.assert_usage_error("data", "make", "--out", "y", "--with-mask", "-1",
+                                saying="'-1' is not a number from 0 to 2147483647 (--with-mask)")
 
     def test_no_threads(self):
         self.assert_usage_error("info", "--threads", "0", saying="(--threads)")
