@@ -39,7 +39,7 @@ struct MakeArguments {
   int with_mask = 500;
   int without_mask = 500;
   std::uint64_t seed = 0;
-  DeviceOptions device{"cpu"};  // no GPU has a part in it
+  DeviceOptions device{"cpu"};  // its threads: no GPU has a part in it
 };
 
 struct PackArguments {
@@ -47,7 +47,7 @@ struct PackArguments {
   std::string out;
   std::string model;  // empty: the zoo's first
   bool strict = false;
-  DeviceOptions device{"cpu"};  // no GPU has a part in it
+  DeviceOptions device{"cpu"};  // its threads: no GPU has a part in it
 };
 
 Result<int> run_make(const MakeArguments& arguments) {
@@ -101,7 +101,7 @@ Command make_command(CLI::App& data) {
       ->type_name("N")
       ->capture_default_str();
   add_seed_option(*make, arguments->seed, "decides every face");
-  add_device_options(*make, arguments->device);
+  add_threads_option(*make, arguments->device.threads);
   return {make, [arguments] { return run_make(*arguments); }};
 }
 
@@ -118,7 +118,7 @@ Command pack_command(CLI::App& data) {
   pack->add_option("--model", arguments->model, "the network whose image size is used (default: study)")
       ->type_name("NAME");
   pack->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
-  add_device_options(*pack, arguments->device);
+  add_threads_option(*pack, arguments->device.threads);
   return {pack, [arguments] { return run_pack(*arguments); }};
 }
 

@@ -58,6 +58,12 @@ void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision)
                         "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
 }
 
+void add_threads_option(CLI::App& app, int& threads) {
+  app.add_option("--threads", threads, "threads that compute (default: the cores this process may use)")
+      ->check(CLI::Range(1, kMaxThreads))
+      ->type_name("N");
+}
+
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
          "--device", options.device,
@@ -66,10 +72,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->type_name("NAME")
       ->capture_default_str();
   add_products_options(app, options.kernels, options.precision);
-  app.add_option("--threads", options.threads,
-                 "threads that compute (default: the cores this process may use)")
-      ->check(CLI::Range(1, kMaxThreads))
-      ->type_name("N");
+  add_threads_option(app, options.threads);
 }
 
 Status Machine::open_gpu(int rank_on_host) {

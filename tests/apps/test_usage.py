@@ -73,6 +73,11 @@ class WrongCommandLines(unittest.TestCase):
         self.assert_usage_error("data", "make", "--out", "y", "--with-mask", "-1",
                                 saying="'-1' is not a number from 0 to 2147483647 (--with-mask)")
 
+    def test_data_sets_are_made_by_the_cpu_alone(self):
+        for command in [["data", "make", "--out", "y"], ["data", "pack", "--data", "x", "--out", "y"]]:
+            for option, value in [("--device", "cuda"), ("--kernels", "vendor"), ("--precision", "bf16")]:
+                self.assert_usage_error(*command, option, value, saying=f"unknown arguments {option} {value}")
+
     def test_no_threads(self):
         self.assert_usage_error("info", "--threads", "0", saying="(--threads)")
 
