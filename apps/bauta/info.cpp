@@ -203,8 +203,10 @@ Result<int> run_info(const InfoArguments& arguments) {
     return 0;
   }
   print_machine(*machine);
-  print_text(fmt::format("\nmodel {}: input {}, classes {}\n\n{}", model->name(), output_of(model->input()),
-                         fmt::join(model->classes(), ", "), summary_table(*rows)));
+  print_text("\n");
+  print_note(fmt::format("model {}: input {}, classes {}", model->name(), output_of(model->input()),
+                         fmt::join(model->classes(), ", ")));
+  print_text("\n" + summary_table(*rows));
   return 0;
 }
 

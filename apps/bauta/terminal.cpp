@@ -35,9 +35,7 @@ void write_text(std::FILE* file, const std::string& text) {
   std::fflush(file);
 }
 
-void print_line(std::FILE* file, std::string text) {
-  // A file's name may hold a line break; what is printed is one line nevertheless.
-  std::replace(text.begin(), text.end(), '\n', '?');
+void print_line(std::FILE* file, const std::string& text) {
   if (is_terminal(STDERR_FILENO)) write_text(stderr, kClearLine);
   write_text(file, text + "\n");
 }
@@ -82,22 +80,38 @@ std::size_t columns_of(const std::string& text) {
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = [&](std::size_t at) {
+      return static_cast<unsigned char>(at < text.size() ? text[at] : 0);
+    };
+    const bool ascii_control = byte(i) < 0x20 || byte(i) == 0x7F;
+    const bool c1_control = byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0;  // in UTF-8
+    shown += ascii_control || c1_control ? '?' : text[i];
+    if (c1_control) ++i;
+  }
+  return shown;
+}
+
 void print_error(const std::string& message) {
-  print_line(stderr, fmt::format("bauta: {}: {}", coloured(STDERR_FILENO, "31", "error"), message));
+  print_line(stderr, "bauta: " + coloured(STDERR_FILENO, "31", "error") + ": " + printable(message));
 }
 
 void print_warning(std::string_view message) {
-  print_line(stderr, fmt::format("bauta: {}: {}", coloured(STDERR_FILENO, "33", "warning"), message));
+  print_line(stderr, "bauta: " + coloured(STDERR_FILENO, "33", "warning") + ": " + printable(message));
 }
 
-void print_note(const std::string& line, bool json) { print_line(json ? stderr : stdout, line); }
+void print_note(const std::string& line, bool json) { print_line(json ? stderr : stdout, printable(line)); }
+
+void print_news(const std::string& line, const std::string& news) {
+  print_line(stdout, printable(line) + coloured(STDOUT_FILENO, "32", printable(news)));
+}
 
 void print_text(const std::string& text) { write_text(stdout, text); }
 
-std::string green(const std::string& text) { return coloured(STDOUT_FILENO, "32", text); }
-
 void print_json(const Json& json) {
-  print_note(json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
+  print_line(stdout, json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
 }
 
 std::string with_commas(std::int64_t number) {
@@ -114,9 +128,10 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& left) {
+std::string table(std::vector<std::vector<std::string>> rows, const std::vector<std::size_t>& left) {
   std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
+  for (auto& row : rows) {
+    std::ranges::transform(row, row.begin(), printable);
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], columns_of(row[c]));
   }

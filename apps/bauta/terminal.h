@@ -13,6 +13,12 @@ namespace bauta {
 
 using Json = nlohmann::ordered_json;
 
+/// `text` with a '?' for every control character, of which names of files, classes and tensors may hold some:
+/// one line, with nothing in it that a terminal obeys.
+std::string printable(std::string_view text);
+
+// Of what is printed here, only print_json and print_text leave control characters as they are.
+
 /// "bauta: error: MESSAGE" as one line on stderr, "error" in red on a terminal.
 void print_error(const std::string& message);
 
@@ -22,11 +28,11 @@ void print_warning(std::string_view message);
 /// A line of what a run says about itself: on stdout, or on stderr where stdout is kept for JSON.
 void print_note(const std::string& line, bool json = false);
 
+/// A note that ends in good news: these are green where stdout is a terminal.
+void print_news(const std::string& line, const std::string& news);
+
 /// Text of whole lines, such as tables, on stdout.
 void print_text(const std::string& text);
-
-/// `text` in green where stdout is a terminal.
-std::string green(const std::string& text);
 
 /// One line of JSON on stdout. Names that are not UTF-8 lose the bytes that are not; NaN becomes null.
 void print_json(const Json& json);
@@ -41,9 +47,8 @@ std::string shell_word(const std::string& word);
 std::string clock_text(double seconds);
 
 /// Rows of text in columns that are as wide as their widest cell, two spaces between. The first column is
-/// aligned to the left, the others to the right unless named in `left`.
-std::string table(const std::vector<std::vector<std::string>>& rows,
-                  const std::vector<std::size_t>& left = {});
+/// aligned to the left, the others to the right unless named in `left`. Cells become printable().
+std::string table(std::vector<std::vector<std::string>> rows, const std::vector<std::size_t>& left = {});
 
 /// How far something has come, on stderr: on a terminal one line that is drawn again and again, in the manner
 /// of tqdm,

@@ -56,16 +56,15 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
   if (m.validated) line += fmt::format("  val_loss {:.4g}  val_acc {:.4f}", m.val_loss, m.val_acc);
   line += fmt::format("  {:.1f} s  {:.0f} images/s", m.seconds, m.images_per_second);
   if (!m.validated) {
-    line += "  saved " + epoch.best_path;
-  } else if (epoch.improved && epoch.previous_best < 0) {
-    line += "  " + green(fmt::format("val_acc {:.4f} is the first, saved {}", m.val_acc, epoch.best_path));
-  } else if (epoch.improved) {
-    line += "  " + green(fmt::format("val_acc improved {:.4f} -> {:.4f}, saved {}", epoch.previous_best,
-                                     m.val_acc, epoch.best_path));
+    print_note(line + "  saved " + epoch.best_path);
+  } else if (!epoch.improved) {
+    print_note(line + fmt::format("  val_acc did not improve on {:.4f}", epoch.previous_best));
   } else {
-    line += fmt::format("  val_acc did not improve on {:.4f}", epoch.previous_best);
+    const std::string better = epoch.previous_best < 0 ? fmt::format("val_acc {:.4f} is the first", m.val_acc)
+                                                       : fmt::format("val_acc improved {:.4f} -> {:.4f}",
+                                                                     epoch.previous_best, m.val_acc);
+    print_news(line + "  ", better + ", saved " + epoch.best_path);
   }
-  print_note(line);
 }
 
 void TrainReport::print_result(const TrainResult& result) const {

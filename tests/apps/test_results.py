@@ -90,6 +90,16 @@ class Eval(TrainedTest):
         (other / "AFDB_face_dataset").rename(other / "dogs")
         self.fails("eval", "--weights", self.weights, "--data", other, saying="cats")
 
+    def test_what_a_terminal_obeys_in_names_is_printed_as_question_marks(self):
+        copy = self.copy_of_faces()
+        for path in self.images(copy):
+            path.rename(path.with_name("\x1b[2J\x7f\u009b" + path.name))
+        shown = self.ok("eval", "--weights", self.weights, "--data", copy).stdout
+        self.assertIn("/?[2J??", shown)
+        self.assertNotRegex(shown, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+        found = json.loads(self.ok("eval", "--weights", self.weights, "--data", copy, "--json").stdout)
+        self.assertIn("/\x1b[2J\x7f\u009b", found["mistakes"][0]["path"])
+
     def test_results_that_cannot_be_written_are_an_error(self):
         with open("/dev/full", "w") as full:
             result = run("eval", "--weights", self.weights, "--data", self.faces, "--json", stdout=full)
