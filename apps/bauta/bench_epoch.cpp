@@ -1,10 +1,8 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <memory>
 #include <tuple>
@@ -12,7 +10,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/launch.h"
 #include "apps/bauta/measure_epoch.h"
-#include "apps/bauta/ranks.h"
+#include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/terminal.h"
 #include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
@@ -101,28 +99,6 @@ Result<Devices> parse_devices(const std::string& name) {
   }
   return Status::usage("'" + name + "' is no number of devices", "--devices",
                        "use cpu, cpu:N, cuda or cuda:N with N from 1 to " + std::to_string(kMaxRanksOfHost));
-}
-
-// Among several ranks: measures, and leaves the result where the process that started them looks for it.
-Result<int> measure_as_rank(const EpochArguments& arguments, const Devices& devices) {
-  const auto ranks = Ranks::open("bauta bench epoch");
-  if (!ranks.ok()) return ranks.status();
-  const auto measure = [&]() -> Status {
-    const Communicator& world = (*ranks)->communicator();
-    const DeviceOptions options{devices.device,   arguments.precision,      arguments.threads,
-                                world.size(),     (*ranks)->on_this_host(), (*ranks)->before_on_this_host(),
-                                arguments.kernels};
-    const auto machine = Machine::open(options);
-    if (!machine.ok()) return machine.status();
-    BAUTA_TRY((*ranks)->connect_devices(machine->context()));
-    EpochPlan plan = arguments.plan;
-    plan.parts = {(plan.batch + world.size() - 1) / world.size()};
-    const auto measured = measure_epoch(*machine, (*ranks)->communicator(), plan);
-    if (!measured.ok()) return measured.status();
-    return world.leads() ? write_file(arguments.measurement, nlohmann::json(*measured).dump()) : Status();
-  };
-  const Status status = measure();
-  return status.ok() ? Result<int>(0) : (*ranks)->fail(status);
 }
 
 /// Measures what is asked for, each once, and reckons with it.
@@ -231,56 +207,27 @@ class EpochTable {
     print_note(fmt::format("measuring {} rank{} of {} thread{} on {}", ranks, ranks == 1 ? "" : "s", threads,
                            threads == 1 ? "" : "s", device),
                /*json=*/true);
-    auto result = ranks == 1 ? measure_here(device, threads) : measure_ranks(device, ranks, threads);
+    auto result = ranks == 1 ? measure_here(device, threads)
+                             : measure_ranks(device_options(device, ranks, threads), arguments_.plan);
     if (result.ok()) measured_[key] = *result;
     return result;
   }
 
+  DeviceOptions device_options(const std::string& device, int ranks, int threads) const {
+    return {.device = device,
+            .precision = arguments_.precision,
+            .threads = threads,
+            .ranks = ranks,
+            .kernels = arguments_.kernels};
+  }
+
   Result<EpochMeasurement> measure_here(const std::string& device, int threads) const {
-    const auto machine = Machine::open({.device = device,
-                                        .precision = arguments_.precision,
-                                        .threads = threads,
-                                        .kernels = arguments_.kernels});
+    const auto machine = Machine::open(device_options(device, 1, threads));
     if (!machine.ok()) return machine.status();
     EpochPlan plan = arguments_.plan;
     plan.parts = {plan.batch};
     for (const Devices& devices : devices_) plan.parts.push_back(part(devices.ranks));
     return measure_epoch(*machine, alone(), plan);
-  }
-
-  Result<EpochMeasurement> measure_ranks(const std::string& device, int ranks, int threads) const {
-    const std::string file =
-        std::filesystem::temp_directory_path() / fmt::format("bauta-bench-{}.json", ::getpid());
-    std::vector<std::string> words = {"bauta",
-                                      "bench",
-                                      "epoch",
-                                      "--devices",
-                                      fmt::format("{}:{}", device, ranks),
-                                      "--kernels",
-                                      kernels_name(arguments_.kernels),
-                                      "--precision",
-                                      precision_name(arguments_.precision),
-                                      "--threads",
-                                      std::to_string(threads),
-                                      "--batch",
-                                      std::to_string(arguments_.plan.batch),
-                                      "--steps",
-                                      std::to_string(arguments_.plan.steps),
-                                      "--measurement",
-                                      file};
-    if (arguments_.plan.full) words.emplace_back("--full");
-    const auto code =
-        launch_ranks(ranks, device == "cpu" ? Launcher::mpirun : Launcher::bauta, words, "bauta bench epoch");
-    if (!code.ok()) return code.status();
-    if (*code != 0) {
-      return Status::error("the ranks ended with exit code " + std::to_string(*code), "--devices",
-                           "their own words say why");
-    }
-    const auto text = read_file(file, 1 << 20);
-    std::error_code ignored;
-    std::filesystem::remove(file, ignored);
-    if (!text.ok()) return text.status();
-    return nlohmann::json::parse(*text).get<EpochMeasurement>();
   }
 
   const EpochArguments& arguments_;
@@ -368,7 +315,13 @@ Result<int> run_epoch(const EpochArguments& arguments) {
     }
     all.push_back(*devices);
   }
-  if (!arguments.measurement.empty()) return measure_as_rank(arguments, all.front());
+  if (!arguments.measurement.empty()) {
+    const DeviceOptions options{.device = all.front().device,
+                                .precision = arguments.precision,
+                                .threads = arguments.threads,
+                                .kernels = arguments.kernels};
+    return measure_as_rank(options, arguments.plan, arguments.measurement);
+  }
   EpochTable found(arguments, std::move(all));
   BAUTA_TRY(found.fill());
   if (arguments.json) {
