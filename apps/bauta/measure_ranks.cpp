@@ -1,18 +1,64 @@
 #include "apps/bauta/measure_ranks.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "apps/bauta/launch.h"
 #include "apps/bauta/ranks.h"
 
 namespace bauta {
+namespace {
+
+/// A folder of this user alone, which goes with what is in it.
+class TemporaryFolder {
+ public:
+  static Result<TemporaryFolder> create() {
+    std::error_code error;
+    std::string path = std::filesystem::temp_directory_path(error) / "bauta-bench-XXXXXX";
+    if (error) {
+      return Status::error("there is no folder for temporary files: " + error.message(), "TMPDIR",
+                           "set it to a folder that can be written to");
+    }
+    if (::mkdtemp(path.data()) == nullptr) return file_error("create", path);
+    return TemporaryFolder(std::move(path));
+  }
+
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+
+  /// The path of `name` in the folder.
+  std::string operator/(const char* name) const { return path_ + "/" + name; }
+
+ private:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;  // empty: moved away
+};
+
+Result<EpochMeasurement> read_measurement(const std::string& file) {
+  const auto text = read_file(file, 1 << 20);
+  if (!text.ok()) return text.status();
+  try {
+    return nlohmann::json::parse(*text).get<EpochMeasurement>();
+  } catch (const nlohmann::json::exception& error) {
+    return Status::error(std::string("what rank 0 measured cannot be read: ") + error.what(), file,
+                         "start all ranks from the same build");
+  }
+}
+
+}  // namespace
 
 Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const EpochPlan& plan) {
-  const std::string file =
-      std::filesystem::temp_directory_path() / fmt::format("bauta-bench-{}.json", ::getpid());
+  const auto folder = TemporaryFolder::create();
+  if (!folder.ok()) return folder.status();
+  const std::string file = *folder / "measurement.json";
   std::vector<std::string> words = {"bauta",
                                     "bench",
                                     "epoch",
@@ -38,11 +84,7 @@ Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const Epoch
     return Status::error("the ranks ended with exit code " + std::to_string(*code), "--devices",
                          "their own words say why");
   }
-  const auto text = read_file(file, 1 << 20);
-  std::error_code ignored;
-  std::filesystem::remove(file, ignored);
-  if (!text.ok()) return text.status();
-  return nlohmann::json::parse(*text).get<EpochMeasurement>();
+  return read_measurement(file);
 }
 
 Result<int> measure_as_rank(DeviceOptions options, EpochPlan plan, const std::string& file) {

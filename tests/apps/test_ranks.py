@@ -392,6 +392,18 @@ class BenchEpoch(unittest.TestCase):
         self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
         self.assertIn("study, best epoch", result.stdout)
 
+    def test_nothing_is_left_among_the_temporary_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = run("bench", "epoch", "--devices", "cpu:2", "--steps", 1, "--threads", 1,
+                         env={**os.environ, "TMPDIR": folder})
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual([name for name in os.listdir(folder) if name.startswith("bauta")], [])
+
+    def test_no_folder_for_temporary_files(self):
+        result = run("bench", "epoch", "--devices", "cpu:2", "--steps", 1, env={**os.environ, "TMPDIR": "/nowhere"})
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(result.stderr, r"bauta: error: there is no folder for temporary files: [^\n]+ \(TMPDIR\): set it to [^\n]+\n$")
+
     def test_what_is_no_list_of_devices(self):
         for devices, batch in [("gpu", 32), ("cpu:9", 32), ("cpu:x", 32), ("cpu:3", 2)]:
             result = run("bench", "epoch", "--devices", devices, "--batch", batch)
