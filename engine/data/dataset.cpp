@@ -1,11 +1,10 @@
 #include "engine/data/dataset.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "engine/core/buffer.h"
 #include "engine/core/hash.h"
+#include "engine/core/host.h"
 #include "engine/data/class_names.h"
 #include "engine/data/decode.h"
 #include "engine/data/sources.h"
@@ -14,12 +13,10 @@ namespace bauta {
 namespace {
 
 Status check_memory(std::size_t bytes, const std::string& path) {
-  const auto memory = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
-                      static_cast<std::size_t>(::sysconf(_SC_PAGE_SIZE));
-  if (bytes <= memory / 2) return {};
+  if (bytes <= usable_memory() / 2) return {};
   constexpr std::size_t kMebibyte = std::size_t{1} << 20;
   return Status::error("decoded, these images need " + std::to_string(bytes / kMebibyte) +
-                           " MiB, more than half of this machine's memory",
+                           " MiB, more than half of the memory that this process may use",
                        path, "pack the data set first (bauta data pack) and open the pack");
 }
 
