@@ -15,7 +15,7 @@ constexpr const char* kExamples = R"(Examples:
       One image, which takes a second instead of half a minute; microseconds of another GPU.
   bauta bench kernels --precision bf16
       The kernels that use tensor cores; mma counts their products of 16x8 with 16.
-  bauta bench kernels --json | jq '.[] | select(.moved > 1.1 * .said)'
+  bauta bench kernels --json | jq '.launches[] | select(.moved > 1.1 * .said)'
   bauta bench kernels --device cuda
       The same launches timed on a GPU, beside what the GPU was measured to do at most.
   bauta bench kernels --device cuda --kernels vendor
@@ -66,7 +66,7 @@ Command bench_kernels_command(CLI::App& bench) {
   gpus.reserve(std::size(kPeaks));
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
   add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
-  kernels->add_flag("--json", arguments->json, "an array of JSON on stdout");
+  kernels->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*kernels, arguments->device);
   return {kernels, [arguments] { return run_kernels(*arguments); }};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/bauta/bench_step.h"
+#include "apps/bauta/kernel_report.h"
 #include "apps/bauta/terminal.h"
 #include "kernels/simt/log.h"
 #include "layers/zoo.h"
@@ -74,7 +75,9 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
   if (json) {
     Json rows = Json::array();
     for (const auto& launch : log.launches) rows.push_back(launch_json(launch, gpu));
-    print_json(rows);
+    Json report = kernel_report(machine, batch, std::move(rows));
+    report["gpu"] = gpu.name;
+    print_json(report);
     return 0;
   }
   std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "asked MB", "moved MB", "said MB",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/bauta/bench_step.h"
+#include "apps/bauta/kernel_report.h"
 #include "apps/bauta/terminal.h"
 #include "kernels/cuda/launch_times.h"
 #include "kernels/peak/gpu_peak.h"
@@ -116,16 +117,12 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
     seconds += time.seconds;
   }
   if (json) {
-    print_json({{"device", machine.description()},
-                {"kernels", machine.context().vendor == nullptr ? "hand" : "vendor"},
-                {"precision", precision_name(machine.context().precision)},
-                {"batch", batch},
-                {"ceilings",
-                 {{"memory", ceilings->memory},
-                  {"cache", ceilings->cache},
-                  {"multiply_adds", ceilings->multiply_adds},
-                  {"products", ceilings->products}}},
-                {"launches", all}});
+    Json report = kernel_report(machine, batch, std::move(all));
+    report["ceilings"] = {{"memory", ceilings->memory},
+                          {"cache", ceilings->cache},
+                          {"multiply_adds", ceilings->multiply_adds},
+                          {"products", ceilings->products}};
+    print_json(report);
     return 0;
   }
   fmt::print(

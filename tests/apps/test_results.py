@@ -194,7 +194,10 @@ class BenchKernels(unittest.TestCase):
     def test_every_launch_of_a_step_has_its_counts(self):
         result = run("bench", "kernels", "--batch", 1, "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
-        rows = json.loads(result.stdout)
+        found = json.loads(result.stdout)
+        self.assertEqual([found[key] for key in ["kernels", "precision", "batch", "gpu"]], ["hand", "fp32", 1, "h100"])
+        self.assertRegex(found["device"], "^device simt ")
+        rows = found["launches"]
         self.assertEqual(rows[0]["kernel"], "gather_images")
         self.assertEqual(rows[-1]["kernel"], "adam")
         self.assertGreater(len(rows), 12)
