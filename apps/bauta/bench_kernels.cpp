@@ -36,10 +36,6 @@ struct KernelsArguments {
 };
 
 Result<int> run_kernels(const KernelsArguments& arguments) {
-  if (arguments.device.device != "simt" && arguments.device.device != "cuda") {
-    return Status::usage("kernels are counted under simt, or timed on a GPU",
-                         "--device " + arguments.device.device, "use --device simt or --device cuda");
-  }
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);
@@ -67,7 +63,12 @@ Command bench_kernels_command(CLI::App& bench) {
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
   add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
   kernels->add_flag("--json", arguments->json, "one object of JSON on stdout");
-  add_device_options(*kernels, arguments->device);
+  kernels->add_option("--device", arguments->device.device, "simt, on the CPU: counts; cuda, a GPU: times")
+      ->check(CLI::IsMember({"simt", "cuda"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_products_options(*kernels, arguments->device.kernels, arguments->device.precision);
+  add_threads_option(*kernels, arguments->device.threads);
   return {kernels, [arguments] { return run_kernels(*arguments); }};
 }
 

@@ -210,9 +210,10 @@ class BenchKernels(unittest.TestCase):
                     self.assertLessEqual(row["floor"], row["moved"])
 
     def test_other_devices_are_not_counted(self):
-        result = run("bench", "kernels", "--device", "cpu")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("(--device cpu): use --device simt", result.stderr)
+        for device in ["cpu", "auto"]:
+            result = run("bench", "kernels", "--device", device)
+            self.assertEqual(result.returncode, 2)
+            self.assertEqual(result.stderr, f"bauta: error: {device} not in {{simt,cuda}} (--device): see bauta bench kernels --help\n")
 
     def test_nor_are_a_vendors_kernels(self):
         for options in [("kernels",), ("epoch", "--devices", "cpu")]:
