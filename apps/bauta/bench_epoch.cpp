@@ -64,6 +64,7 @@ struct Devices {
 /// A line of the table. Times are in seconds.
 struct Row {
   std::string name;
+  bool measured;  ///< or projected
   std::string how;
   double train = 0;
   double val = 0;
@@ -108,6 +109,7 @@ class EpochTable {
       : arguments_(arguments), devices_(std::move(devices)) {
     const auto gpus = Gpu::count();
     gpus_ = gpus.ok() ? *gpus : 0;
+    if (!gpus.ok()) why_no_gpu_ = why_no_gpu(gpus.status());
   }
 
   Status fill() {
@@ -124,16 +126,20 @@ class EpochTable {
   int threads_of(int ranks) const {
     return arguments_.threads > 0 ? arguments_.threads : std::max(1, usable_cores() / ranks);
   }
-  bool at_hand(const Devices& devices) const {
-    return devices.device == "cpu" || (devices.ranks <= gpus_ && (devices.ranks == 1 || has_nccl()));
+  // Empty where the devices are at hand.
+  std::string why_not_at_hand(const Devices& devices) const {
+    if (devices.device == "cpu") return {};
+    if (gpus_ == 0) return why_no_gpu_;
+    if (devices.ranks > gpus_) return fmt::format("GPUs at hand: {}", gpus_);
+    return devices.ranks > 1 && !has_nccl() ? "this build has no NCCL" : "";
   }
 
   Status add(const Devices& devices) {
-    if (!at_hand(devices)) return project(devices);
+    if (const std::string why = why_not_at_hand(devices); !why.empty()) return project(devices, why);
     const auto measured = measure(devices.device, devices.ranks, threads_of(devices.ranks));
     if (!measured.ok()) return measured.status();
     const EpochMeasurement& m = *measured;
-    Row row{devices.name,
+    Row row{devices.name, /*measured=*/true,
             fmt::format("measured, {} of {} steps", with_commas(m.steps), with_commas(train_steps()))};
     notes_.push_back(fmt::format("{}: {}", devices.name, m.device));
     row.train = m.step * train_steps();
@@ -177,7 +183,7 @@ class EpochTable {
   }
 
   // N devices as fast as the one at hand, each with its part of the batch.
-  Status project(const Devices& devices) {
+  Status project(const Devices& devices, const std::string& why) {
     const std::string device = gpus_ > 0 ? "cuda" : "cpu";
     const auto one = measure(device, 1, threads_of(1));
     if (!one.ok()) return one.status();
@@ -186,7 +192,8 @@ class EpochTable {
     const RankStep step{compute, kAssumedWindow * compute, static_cast<double>(one->gradient_bytes),
                         static_cast<double>(one->last_bytes)};
     const double seconds = step_seconds(step, kAssumedLink, devices.ranks);
-    Row row{devices.name, fmt::format("PROJECTED, not measured: {} x this {}", devices.ranks, device)};
+    Row row{devices.name, /*measured=*/false,
+            fmt::format("PROJECTED, not measured: {} x this {}", devices.ranks, device)};
     row.train = (seconds + loading) * train_steps();
     row.val = one->val_image * kValImages / devices.ranks;
     if (devices.ranks > 1) row.efficiency = epoch_seconds(*one) / devices.ranks / row.epoch();
@@ -194,9 +201,10 @@ class EpochTable {
     row.waited = seconds - compute;
     rows_.push_back(row);
     notes_.push_back(fmt::format(
-        "{} is projected, for it is not at hand: each of its devices is taken to be as fast as this one, "
+        "{} is projected, for it is not at hand ({}): each of its devices is taken to be as fast as this "
+        "one, "
         "{} (a step on {} images: {:.3f} ms), and linked by {:.0f} us a hop and {:.0f} GB/s, both assumed",
-        devices.name, one->device, part(devices.ranks), compute * 1e3, kAssumedLink.latency * 1e6,
+        devices.name, why, one->device, part(devices.ranks), compute * 1e3, kAssumedLink.latency * 1e6,
         kAssumedLink.bandwidth / 1e9));
     return {};
   }
@@ -233,6 +241,7 @@ class EpochTable {
   const EpochArguments& arguments_;
   const std::vector<Devices> devices_;
   int gpus_ = 0;
+  std::string why_no_gpu_;
   std::map<std::tuple<std::string, int, int>, EpochMeasurement> measured_;
   std::vector<Row> rows_;
   std::vector<Scaling> scaling_;
@@ -274,6 +283,7 @@ Json as_json(const EpochTable& found, const EpochArguments& arguments) {
   Json rows = Json::array();
   for (const Row& row : found.rows()) {
     rows.push_back({{"devices", row.name},
+                    {"measured", row.measured},
                     {"how", row.how},
                     {"train_seconds", row.train},
                     {"val_seconds", row.val},

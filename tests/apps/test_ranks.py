@@ -378,6 +378,8 @@ class BenchEpoch(unittest.TestCase):
             self.assertIsNone(row["val_acc"])
         self.assertIsNone(one["efficiency"])
         self.assertAlmostEqual(two["efficiency"], one["epoch_seconds"] / 2 / two["epoch_seconds"])
+        self.assertEqual([row["measured"] for row in found["rows"]],
+                         [row["how"].startswith("measured, ") for row in found["rows"]])
         self.assertEqual([row["how"] for row in [one, two]], ["measured, 5 of 2,672 steps"] * 2)
         self.assertGreater(two["sums_ms"], 0)
         self.assertGreaterEqual(two["waited_ms"], 0)
@@ -389,6 +391,8 @@ class BenchEpoch(unittest.TestCase):
             return
         result = run("bench", "epoch", "--devices", "cuda:8", "--steps", 5)
         self.assertRegex(result.stdout, r"\ncuda:8 .* PROJECTED, not measured: 8 x this cpu\n")
+        why = run("info", "--device", "cuda").stderr.removeprefix("bauta: error: ").split(" (--device")[0]
+        self.assertIn(f"\ncuda:8 is projected, for it is not at hand ({why}): ", result.stdout)
         self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
         self.assertIn("study, best epoch", result.stdout)
 
