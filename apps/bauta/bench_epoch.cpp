@@ -360,11 +360,12 @@ Command bench_epoch_command(CLI::App& bench) {
       ->check(CLI::Range(1, 65536))
       ->type_name("N")
       ->capture_default_str();
-  epoch->add_option("--steps", plan.steps, "training steps to measure; 0: as many as take 10 s")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  epoch->add_flag("--full", plan.full, "run all of the epoch");
+  CLI::Option* steps =
+      epoch->add_option("--steps", plan.steps, "training steps to measure; 0: as many as take 10 s")
+          ->check(CLI::NonNegativeNumber)
+          ->type_name("N")
+          ->capture_default_str();
+  epoch->add_flag("--full", plan.full, "run all of the epoch")->excludes(steps);
   add_products_options(*epoch, arguments->kernels, arguments->precision);
   epoch
       ->add_option("--threads", arguments->threads,

@@ -31,11 +31,16 @@ do.)";
 struct KernelsArguments {
   int batch = 32;
   const GpuPeak* gpu = kPeaks.data();
+  bool gpu_named = false;
   bool json = false;
   DeviceOptions device{"simt"};
 };
 
 Result<int> run_kernels(const KernelsArguments& arguments) {
+  if (arguments.gpu_named && arguments.device.device == "cuda") {
+    return Status::usage("--gpu is of --device simt", "--device cuda",
+                         "leave --gpu out: the GPU at hand is measured");
+  }
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);
@@ -61,7 +66,8 @@ Command bench_kernels_command(CLI::App& bench) {
   std::vector<std::pair<std::string, const GpuPeak*>> gpus;
   gpus.reserve(std::size(kPeaks));
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
-  add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
+  const CLI::Option* gpu =
+      add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
   kernels->add_flag("--json", arguments->json, "one object of JSON on stdout");
   kernels->add_option("--device", arguments->device.device, "simt, on the CPU: counts; cuda, a GPU: times")
       ->check(CLI::IsMember({"simt", "cuda"}))
@@ -69,7 +75,10 @@ Command bench_kernels_command(CLI::App& bench) {
       ->capture_default_str();
   add_products_options(*kernels, arguments->device.kernels, arguments->device.precision);
   add_threads_option(*kernels, arguments->device.threads);
-  return {kernels, [arguments] { return run_kernels(*arguments); }};
+  return {kernels, [arguments, gpu] {
+            arguments->gpu_named = gpu->count() > 0;
+            return run_kernels(*arguments);
+          }};
 }
 
 }  // namespace bauta

@@ -72,11 +72,13 @@ Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const Epoch
                                     std::to_string(options.threads),
                                     "--batch",
                                     std::to_string(plan.batch),
-                                    "--steps",
-                                    std::to_string(plan.steps),
                                     "--measurement",
                                     file};
-  if (plan.full) words.emplace_back("--full");
+  if (plan.full) {
+    words.emplace_back("--full");
+  } else {
+    words.insert(words.end(), {"--steps", std::to_string(plan.steps)});
+  }
   const auto code = launch_ranks(options.ranks, options.device == "cpu" ? Launcher::mpirun : Launcher::bauta,
                                  words, "bauta bench epoch");
   if (!code.ok()) return code.status();

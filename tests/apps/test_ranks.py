@@ -408,6 +408,11 @@ class BenchEpoch(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertRegex(result.stderr, r"bauta: error: there is no folder for temporary files: [^\n]+ \(TMPDIR\): set it to [^\n]+\n$")
 
+    def test_all_of_an_epoch_has_no_number_of_steps(self):
+        result = run("bench", "epoch", "--full", "--steps", 5)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr, "bauta: error: --steps excludes --full (bauta bench epoch): see bauta bench epoch --help\n")
+
     def test_what_is_no_list_of_devices(self):
         for devices, batch in [("gpu", 32), ("cpu:9", 32), ("cpu:x", 32), ("cpu:3", 2)]:
             result = run("bench", "epoch", "--devices", devices, "--batch", batch)

@@ -215,6 +215,12 @@ class BenchKernels(unittest.TestCase):
             self.assertEqual(result.returncode, 2)
             self.assertEqual(result.stderr, f"bauta: error: {device} not in {{simt,cuda}} (--device): see bauta bench kernels --help\n")
 
+    def test_a_gpu_whose_times_are_measured_is_not_named(self):
+        result = run("bench", "kernels", "--device", "cuda", "--gpu", "h100")
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr, "bauta: error: --gpu is of --device simt (--device cuda): "
+                                        "leave --gpu out: the GPU at hand is measured\n")
+
     def test_nor_are_a_vendors_kernels(self):
         for options in [("kernels",), ("epoch", "--devices", "cpu")]:
             result = run("bench", *options, "--kernels", "vendor")
