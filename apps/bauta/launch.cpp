@@ -55,10 +55,10 @@ std::string this_program() {
   return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
-std::vector<std::string> mpirun_line(int ranks, const std::vector<std::string>& words) {
+std::vector<std::string> mpirun_line(int ranks, const std::vector<std::string>& args) {
   std::vector<std::string> line = {"mpirun",    "--quiet", "-np", std::to_string(ranks), "--oversubscribe",
                                    "--bind-to", "none",    "-x",  kStarterVariable,      this_program()};
-  line.insert(line.end(), words.begin() + 1, words.end());
+  line.insert(line.end(), args.begin() + 1, args.end());
   return line;
 }
 
@@ -89,12 +89,12 @@ Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDe
                                                 : "end other processes, or use fewer ranks");
 }
 
-Status start_mpirun(int ranks, const std::vector<std::string>& words) {
+Status start_mpirun(int ranks, const std::vector<std::string>& args) {
   if (::geteuid() == 0) {  // in a container everyone is
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   }
-  const auto pid = spawn(mpirun_line(ranks, words));
+  const auto pid = spawn(mpirun_line(ranks, args));
   if (pid.ok()) children[0] = *pid;
   return pid.status();
 }
@@ -142,7 +142,7 @@ int wait_for_children() {
 
 }  // namespace
 
-Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::string>& words,
+Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::string>& args,
                          const std::string& resume) {
   if (launcher == Launcher::mpirun && !has_mpi()) {
     return Status::error("this build has no MPI", "--devices " + std::to_string(ranks),
@@ -163,7 +163,7 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   auto watch = Watch::start(ranks, std::move(options));
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
-  BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, words) : start_ranks(ranks, words));
+  BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args) : start_ranks(ranks, args));
   const auto on_interrupt = std::signal(SIGINT, pass_on);
   const auto on_terminate = std::signal(SIGTERM, pass_on);
   const int code = wait_for_children();
@@ -173,7 +173,7 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   if (code != 0 && !(*watch)->anyone_joined()) {
     return Status::error(std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
                              " ended with exit code " + std::to_string(code) + " before any rank was there",
-                         "--devices " + std::to_string(ranks), "its own words say why");
+                         "--devices " + std::to_string(ranks), "its own output says why");
   }
   return fault && code > 2 ? 1 : code;
 }

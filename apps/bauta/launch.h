@@ -16,10 +16,10 @@ enum class Launcher {
 /// Ranks that one host's run has at most.
 inline constexpr int kMaxRanksOfHost = 8;
 
-/// Runs this program's command line, `words`, as `ranks` processes on this host, which share the cores that
+/// Runs this program's command line, `args`, as `ranks` processes on this host, which share the cores that
 /// this process may use, and waits for their end. The result is the exit code. `resume`: the command to go on
 /// with after a fault. Fails where mpirun is wanted and MPI is not in this build, or there is no mpirun.
-Result<int> launch_ranks(int ranks, Launcher, const std::vector<std::string>& words,
+Result<int> launch_ranks(int ranks, Launcher, const std::vector<std::string>& args,
                          const std::string& resume);
 
 }  // namespace bauta

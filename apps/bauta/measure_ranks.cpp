@@ -59,32 +59,32 @@ Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const Epoch
   const auto folder = TemporaryFolder::create();
   if (!folder.ok()) return folder.status();
   const std::string file = *folder / "measurement.json";
-  std::vector<std::string> words = {"bauta",
-                                    "bench",
-                                    "epoch",
-                                    "--devices",
-                                    fmt::format("{}:{}", options.device, options.ranks),
-                                    "--kernels",
-                                    kernels_name(options.kernels),
-                                    "--precision",
-                                    precision_name(options.precision),
-                                    "--threads",
-                                    std::to_string(options.threads),
-                                    "--batch",
-                                    std::to_string(plan.batch),
-                                    "--measurement",
-                                    file};
+  std::vector<std::string> args = {"bauta",
+                                   "bench",
+                                   "epoch",
+                                   "--devices",
+                                   fmt::format("{}:{}", options.device, options.ranks),
+                                   "--kernels",
+                                   kernels_name(options.kernels),
+                                   "--precision",
+                                   precision_name(options.precision),
+                                   "--threads",
+                                   std::to_string(options.threads),
+                                   "--batch",
+                                   std::to_string(plan.batch),
+                                   "--measurement",
+                                   file};
   if (plan.full) {
-    words.emplace_back("--full");
+    args.emplace_back("--full");
   } else {
-    words.insert(words.end(), {"--steps", std::to_string(plan.steps)});
+    args.insert(args.end(), {"--steps", std::to_string(plan.steps)});
   }
   const auto code = launch_ranks(options.ranks, options.device == "cpu" ? Launcher::mpirun : Launcher::bauta,
-                                 words, "bauta bench epoch");
+                                 args, "bauta bench epoch");
   if (!code.ok()) return code.status();
   if (*code != 0) {
     return Status::error("the ranks ended with exit code " + std::to_string(*code), "--devices",
-                         "their own words say why");
+                         "their own output says why");
   }
   return read_measurement(file);
 }

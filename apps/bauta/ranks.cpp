@@ -19,7 +19,7 @@
 namespace bauta {
 namespace {
 
-void send_words_to(const FileDescriptor& out, const FileDescriptor& error) {
+void send_output_to(const FileDescriptor& out, const FileDescriptor& error) {
   std::fflush(nullptr);
   ::dup2(out.get(), STDOUT_FILENO);
   ::dup2(error.get(), STDERR_FILENO);
@@ -44,7 +44,7 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   auto watch = Watch::join(*ranks->communicator_, std::move(options));
   if (!watch.ok()) return watch.status();
   ranks->watch_ = std::move(*watch);
-  if (!ranks->communicator_->leads()) BAUTA_TRY(ranks->hold_words_back());
+  if (!ranks->communicator_->leads()) BAUTA_TRY(ranks->hold_output());
   return ranks;
 }
 
@@ -80,12 +80,12 @@ Status Ranks::connect_devices(const Context& context) {
   return {};
 }
 
-Status Ranks::hold_words_back() {
+Status Ranks::hold_output() {
   stdout_ = copy_of(STDOUT_FILENO);
   stderr_ = copy_of(STDERR_FILENO);
-  words_ = FileDescriptor(::memfd_create("words", MFD_CLOEXEC));
-  if (words_.get() < 0) return file_error("create", "the memory for a rank's words");
-  send_words_to(words_, words_);
+  held_output_ = FileDescriptor(::memfd_create("output", MFD_CLOEXEC));
+  if (held_output_.get() < 0) return file_error("create", "the memory for a rank's output");
+  send_output_to(held_output_, held_output_);
   return {};
 }
 
@@ -96,11 +96,11 @@ Status Ranks::keep_log(const std::string& run) {
   const std::string path = run + "/rank-" + std::to_string(communicator_->rank()) + ".log";
   const FileDescriptor log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (log.get() < 0) return file_error("create", path);
-  send_words_to(log, log);
+  send_output_to(log, log);
   std::array<char, 4096> block;
-  ::lseek(words_.get(), 0, SEEK_SET);
+  ::lseek(held_output_.get(), 0, SEEK_SET);
   for (;;) {
-    const ssize_t count = ::read(words_.get(), block.data(), block.size());
+    const ssize_t count = ::read(held_output_.get(), block.data(), block.size());
     if (count == 0) return {};
     if (count < 0 || ::write(log.get(), block.data(), static_cast<std::size_t>(count)) != count) {
       return file_error("write", path);
@@ -118,7 +118,7 @@ Status Ranks::fail(const Status& reason) {
 
 // In the watch's thread, while the others of this process may stand anywhere: nothing is tidied up.
 void Ranks::end(const std::string& line) {
-  if (stderr_.get() >= 0) send_words_to(stdout_, stderr_);
+  if (stderr_.get() >= 0) send_output_to(stdout_, stderr_);
   if (!line.empty()) {
     print_error(line);
     // For the last words to be heard: by the other ranks, and by mpirun, which ends a run without reading

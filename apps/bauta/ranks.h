@@ -12,13 +12,13 @@ namespace bauta {
 /// The environment variable by which the process that starts the ranks asks them into its watch.
 inline constexpr const char* kStarterVariable = "BAUTA_STARTER";
 
-/// This process as one rank of a run: whom it computes with, what becomes of a fault, and where its words go.
-/// Rank 0 speaks to the person; every other rank's words go to RUN/rank-R.log, and wait in memory until there
-/// is a RUN.
+/// This process as one rank of a run: whom it computes with, what becomes of a fault, and where its output
+/// goes. Rank 0 speaks to the person; every other rank's output goes to RUN/rank-R.log, and is held in memory
+/// until there is a RUN.
 class Ranks {
  public:
   /// Finds the other ranks, if mpirun or srun started several. `resume`: the command to go on with, after the
-  /// launcher's own words.
+  /// launcher's own part of it.
   static Result<std::unique_ptr<Ranks>> open(const std::string& resume);
 
   Communicator& communicator() { return gpus_ == nullptr ? *communicator_ : *gpus_; }
@@ -31,7 +31,7 @@ class Ranks {
   /// valid as long as this; a rank whose device is of another kind than rank 0's is an error.
   Status connect_devices(const Context&);
 
-  /// Keeps the words of this rank in RUN from here on; not for rank 0.
+  /// Keeps the output of this rank in RUN from here on; not for rank 0.
   Status keep_log(const std::string& run);
 
   /// A failure of this rank. With others: ends the run on all of them, with one line, and does not return.
@@ -40,11 +40,11 @@ class Ranks {
 
  private:
   explicit Ranks(std::unique_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
-  Status hold_words_back();
+  Status hold_output();
   [[noreturn]] void end(const std::string& line);
 
   std::unique_ptr<Communicator> communicator_;
-  FileDescriptor words_;  // what a rank says before there is a RUN
+  FileDescriptor held_output_;  // of a rank before there is a RUN
   FileDescriptor stdout_;
   FileDescriptor stderr_;
   int exit_code_ = 1;
