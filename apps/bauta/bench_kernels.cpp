@@ -10,23 +10,23 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   bauta bench kernels
-      What each CUDA kernel of one training step of the study's network asks of memory, counted under simt.
+      The memory traffic of each CUDA kernel in a training step of the study's network, counted under simt.
   bauta bench kernels --batch 1 --gpu a100
-      One image, which takes a second instead of half a minute; microseconds of another GPU.
+      One image, which takes a second instead of half a minute; the roof of another GPU.
   bauta bench kernels --precision bf16
-      The kernels that use tensor cores; mma counts their products of 16x8 with 16.
-  bauta bench kernels --json | jq '.launches[] | select(.moved > 1.1 * .said)'
+      The kernels that use tensor cores; mma: their m16n8k16 instructions.
+  bauta bench kernels --json | jq '.launches[] | select(.sectors > 1.1 * .model)'
   bauta bench kernels --device cuda
-      The same launches timed on a GPU, beside what the GPU was measured to do at most.
+      The same launches timed on a GPU, beside the roofs that were measured on it.
   bauta bench kernels --device cuda --kernels vendor
       The products of cuDNN and cuBLASLt, and what is around them; what their kernels move is not known.
 
-A row is a launch. Counted: asked: bytes that its threads ask of global memory. moved: bytes in the 32-byte sectors that
-its warps' accesses touch. said: the same by the kernel's own formula. floor: every input once, every output once. banks:
-passes over the banks of shared memory per pass that would do. us is no measurement, but what follows for the GPU that
---gpu names: the floor from its memory and the rest of what is moved from its second-level cache, or the multiply-adds,
-whichever takes longer. Timed: us is the mean of 20 launches; roof us follows as above from what the GPU was measured to
-do.)";
+A row is a launch. Counted: requested: bytes that its threads read and write in global memory. sectors: bytes in the
+32-byte sectors that its warps' accesses touch. model: the same by the kernel's own formula. floor: every input once,
+every output once. conflict degree: passes over the banks of shared memory per pass without bank conflicts. roof us: the
+least time by the roofline of the GPU that --gpu names: the floor from its memory and the other sectors from its L2 cache,
+or the multiply-adds, whichever takes longer. Timed: us: the mean of 20 launches. moved: the model's bytes per second.
+roof us: as above, of the GPU as it was measured.)";
 
 struct KernelsArguments {
   int batch = 32;
@@ -56,7 +56,7 @@ Result<int> run_kernels(const KernelsArguments& arguments) {
 
 Command bench_kernels_command(CLI::App& bench) {
   CLI::App* kernels =
-      bench.add_subcommand("kernels", "Counts what the CUDA kernels ask of memory, or times them");
+      bench.add_subcommand("kernels", "Counts the memory traffic of the CUDA kernels, or times them");
   kernels->footer(kExamples);
   auto arguments = std::make_shared<KernelsArguments>();
   kernels->add_option("--batch", arguments->batch, "images of the step")
@@ -67,7 +67,7 @@ Command bench_kernels_command(CLI::App& bench) {
   gpus.reserve(std::size(kPeaks));
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
   const CLI::Option* gpu =
-      add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU that times are worked out for");
+      add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU whose roof counts are set against");
   kernels->add_flag("--json", arguments->json, "one object of JSON on stdout");
   kernels->add_option("--device", arguments->device.device, "simt, on the CPU: counts; cuda, a GPU: times")
       ->check(CLI::IsMember({"simt", "cuda"}))

@@ -20,7 +20,7 @@ double microseconds(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
   return 1e6 * std::max(memory, launch.work.multiply_adds / per_second);
 }
 
-double asked_bytes(const simt::LaunchCounts& launch) {
+double requested_bytes(const simt::LaunchCounts& launch) {
   double bytes = 0;
   for (const simt::SiteCount& site : launch.sites) {
     if (site.space == simt::Space::global) bytes += static_cast<double>(site.bytes);
@@ -34,34 +34,34 @@ Json launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
   Json json = {{"kernel", launch.kernel},
                {"grid", size_text(launch.grid)},
                {"block", size_text(launch.block)},
-               {"asked", asked_bytes(launch)},
-               {"moved", launch.moved_bytes()},
-               {"bank_conflict_degree", launch.bank_conflict_degree()},
+               {"requested", requested_bytes(launch)},
+               {"sectors", launch.moved_bytes()},
+               {"conflict_degree", launch.bank_conflict_degree()},
                {"mma", launch.mma},
                {"barriers", launch.barriers}};
   if (launch.work.moved > 0) {
-    json["said"] = launch.work.moved;
+    json["model"] = launch.work.moved;
     json["floor"] = launch.work.floor;
     json["multiply_adds"] = launch.work.multiply_adds;
-    json["microseconds"] = microseconds(launch, gpu);
+    json["roof_microseconds"] = microseconds(launch, gpu);
   }
   return json;
 }
 
 std::vector<std::string> launch_row(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
   const auto megabytes = [](double bytes) { return fmt::format("{:.3f}", bytes / 1e6); };
-  const auto if_said = [&](std::string text) { return launch.work.moved > 0 ? std::move(text) : "-"; };
+  const auto if_modelled = [&](std::string text) { return launch.work.moved > 0 ? std::move(text) : "-"; };
   return {launch.kernel,
           size_text(launch.grid),
           size_text(launch.block),
-          megabytes(asked_bytes(launch)),
+          megabytes(requested_bytes(launch)),
           megabytes(launch.moved_bytes()),
-          if_said(megabytes(launch.work.moved)),
-          if_said(megabytes(launch.work.floor)),
+          if_modelled(megabytes(launch.work.moved)),
+          if_modelled(megabytes(launch.work.floor)),
           fmt::format("{:.2f}", launch.bank_conflict_degree()),
           std::to_string(launch.mma),
           std::to_string(launch.barriers),
-          if_said(fmt::format("{:.2f}", microseconds(launch, gpu)))};
+          if_modelled(fmt::format("{:.2f}", microseconds(launch, gpu)))};
 }
 
 }  // namespace
@@ -80,9 +80,9 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
     print_json(report);
     return 0;
   }
-  std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "asked MB", "moved MB", "said MB",
-                                                 "floor MB", "banks", "mma", "barriers",
-                                                 fmt::format("us on {}", gpu.name)}};
+  std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "requested MB", "sectors MB",
+                                                 "model MB", "floor MB", "conflict degree", "mma", "barriers",
+                                                 fmt::format("roof us, {}", gpu.name)}};
   for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
   fmt::print("one training step of the {} network, batch {}\n{}", zoo_names().front(), batch, table(rows));
   return 0;

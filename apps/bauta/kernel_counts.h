@@ -22,9 +22,9 @@ inline constexpr std::array kPeaks = {
     GpuPeak{"a100", 2.039e12, 7.2e12, 9.75e12, 156e12},  // SXM4, 80 GB
 };
 
-/// Counts under simt what every launch of one training step of the study's network asks of memory, and prints
-/// it beside what the launch says of itself and the time that this implies on `gpu`. The machine's device is
-/// simt. The exit code is the program's.
+/// Counts under simt the memory traffic of every launch of one training step of the study's network, and
+/// prints it beside the launch's own formula (its model) and the roof that follows on `gpu`. The machine's
+/// device is simt. The exit code is the program's.
 Result<int> count_kernels(const Machine&, int batch, const GpuPeak& gpu, bool json);
 
 }  // namespace bauta

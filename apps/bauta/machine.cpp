@@ -52,10 +52,12 @@ int usable_cores() {
 }
 
 void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision) {
-  add_choice<Kernels>(app, "--kernels", kernels, {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
-                      "a GPU's products: bauta's own, or those of cuDNN and cuBLASLt");
-  add_choice<Precision>(app, "--precision", precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
-                        "of products: fp32, or bf16 on a GPU's tensor cores, with fp32 sums and weights");
+  add_choice<Kernels>(
+      app, "--kernels", kernels, {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
+      "a GPU's kernels for convolutions and linear layers: bauta's, or cuDNN's and cuBLASLt's");
+  add_choice<Precision>(
+      app, "--precision", precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
+      "operands of matrix products: fp32, or bf16 (tensor cores) with fp32 accumulation and weights");
 }
 
 void add_threads_option(CLI::App& app, int& threads) {
