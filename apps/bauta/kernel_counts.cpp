@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "apps/bauta/bench_step.h"
-#include "apps/bauta/kernel_report.h"
 #include "apps/bauta/terminal.h"
 #include "kernels/simt/log.h"
 #include "layers/zoo.h"
@@ -13,11 +10,10 @@
 namespace bauta {
 namespace {
 
-double microseconds(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
-  const double again = std::max(0.0, launch.moved_bytes() - launch.work.floor);
-  const double memory = launch.work.floor / gpu.memory + again / gpu.cache;
-  const double per_second = launch.mma > 0 ? gpu.tensor : gpu.multiply_adds;
-  return 1e6 * std::max(memory, launch.work.multiply_adds / per_second);
+double roof_microseconds(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
+  Work work = launch.work;
+  work.moved = launch.moved_bytes();
+  return 1e6 * roof_of(work, launch.mma > 0, gpu.ceilings).seconds;
 }
 
 double requested_bytes(const simt::LaunchCounts& launch) {
@@ -43,7 +39,7 @@ Json launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
     json["model"] = launch.work.moved;
     json["floor"] = launch.work.floor;
     json["multiply_adds"] = launch.work.multiply_adds;
-    json["roof_microseconds"] = microseconds(launch, gpu);
+    json["roof_microseconds"] = roof_microseconds(launch, gpu);
   }
   return json;
 }
@@ -61,7 +57,7 @@ std::vector<std::string> launch_row(const simt::LaunchCounts& launch, const GpuP
           fmt::format("{:.2f}", launch.bank_conflict_degree()),
           std::to_string(launch.mma),
           std::to_string(launch.barriers),
-          if_modelled(fmt::format("{:.2f}", microseconds(launch, gpu)))};
+          if_modelled(fmt::format("{:.2f}", roof_microseconds(launch, gpu)))};
 }
 
 }  // namespace

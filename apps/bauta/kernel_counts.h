@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "apps/bauta/kernel_report.h"
 #include "apps/bauta/machine.h"
 
 namespace bauta {
@@ -9,17 +10,14 @@ namespace bauta {
 /// What a GPU can do at most.
 struct GpuPeak {
   const char* name;
-  double memory;         ///< B/s, of the data sheet
-  double cache;          ///< B/s of the second-level cache
-  double multiply_adds;  ///< fp32, per second: half the data sheet's FLOP/s
-  double tensor;         ///< the same in bf16 on tensor cores, dense
+  Ceilings ceilings;  ///< of the data sheet, whose FLOP/s are two per multiply-add
 };
 
 // Caches: A100, 5120 bytes a clock at 1.41 GHz (NVIDIA's A100 whitepaper); H100, as Chips and Cheese measured
 // a PCIe card.
 inline constexpr std::array kPeaks = {
-    GpuPeak{"h100", 3.35e12, 5.5e12, 33.5e12, 495e12},   // SXM5
-    GpuPeak{"a100", 2.039e12, 7.2e12, 9.75e12, 156e12},  // SXM4, 80 GB
+    GpuPeak{"h100", {3.35e12, 5.5e12, 33.5e12, 495e12}},   // SXM5
+    GpuPeak{"a100", {2.039e12, 7.2e12, 9.75e12, 156e12}},  // SXM4, 80 GB
 };
 
 /// Counts under simt the memory traffic of every launch of one training step of the study's network, and

@@ -1,6 +1,17 @@
 #include "apps/bauta/kernel_report.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace bauta {
+
+Roof roof_of(const Work& work, bool tensor, const Ceilings& ceilings) {
+  const double again = std::max(0.0, work.moved - work.floor);
+  const double moving = work.floor / ceilings.memory + again / ceilings.cache;
+  const double computing = work.multiply_adds / (tensor ? ceilings.products : ceilings.multiply_adds);
+  if (computing > moving) return {computing, tensor ? "tensor cores" : "fma"};
+  return {moving, 2 * work.floor / ceilings.memory > moving ? "memory" : "cache"};
+}
 
 Json kernel_report(const Machine& machine, int batch, Json launches) {
   const Context& context = machine.context();

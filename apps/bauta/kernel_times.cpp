@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -17,14 +16,6 @@ namespace bauta {
 namespace {
 
 constexpr int kTensorCores = 80;  // the capability that has them for bf16
-
-/// What the GPU was measured to do at most, per second.
-struct Ceilings {
-  double memory = 0;         ///< bytes
-  double cache = 0;          ///< bytes, of the second-level cache
-  double multiply_adds = 0;  ///< fp32
-  double products = 0;       ///< multiply-adds in bf16 on tensor cores; 0: it has none
-};
 
 Result<Ceilings> measure_ceilings(Context context, int capability) {
   auto memory = DeviceBuffer<float>::create(context, kPeakFloats);
@@ -48,21 +39,6 @@ Result<std::vector<LaunchTime>> time_step(Context context, int batch) {
   // Parameters change by every repeat of the optimiser's kernel: their values do not matter.
   BAUTA_TRY(run_study_step(context, batch));
   return times.launches;
-}
-
-/// The shortest time that the ceilings leave a launch: its floor from memory and what else it moves from the
-/// second-level cache, or its multiply-adds, whichever takes longer.
-struct Roof {
-  double seconds;
-  const char* bound;
-};
-
-Roof roof_of(const LaunchTime& time, const Ceilings& ceilings, bool tensor) {
-  const double again = std::max(0.0, time.work.moved - time.work.floor);
-  const double moving = time.work.floor / ceilings.memory + again / ceilings.cache;
-  const double computing = time.work.multiply_adds / (tensor ? ceilings.products : ceilings.multiply_adds);
-  if (computing > moving) return {computing, tensor ? "tensor cores" : "fma"};
-  return {moving, 2 * time.work.floor / ceilings.memory > moving ? "memory" : "cache"};
 }
 
 // Or -, where it is not known.
@@ -111,7 +87,7 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
   double seconds = 0;
   for (const LaunchTime& time : *launches) {
     const bool tensor = machine.context().precision == Precision::bf16;
-    const Roof roof = roof_of(time, *ceilings, tensor);
+    const Roof roof = roof_of(time.work, tensor, *ceilings);
     all.push_back(launch_json(time, roof));
     rows.push_back(launch_row(time, roof));
     seconds += time.seconds;
