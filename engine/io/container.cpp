@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/io/byte_reader.h"
+#include "engine/io/crc.h"
 #include "engine/io/jpeg.h"
 
 namespace bauta {
@@ -27,16 +28,6 @@ Status other_kind(const std::string& format, const std::string& name) {
 }
 
 void append(Copy& copy, Bytes bytes) { copy.insert(copy.end(), bytes.begin(), bytes.end()); }
-
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320U : crc >> 1;
-    table[i] = crc;
-  }
-  return table;
-}
 
 // A PLTE chunk of 256 colours; stb_image does not look at its CRC.
 void append_full_palette(Copy& copy, Bytes colours) {
@@ -135,14 +126,6 @@ bool is_tga(Bytes file) {
   return (kind == 0x200 && (bits == 24 || bits == 32)) || (kind == 0x300 && bits == 8);
 }
 
-std::uint32_t png_crc(Bytes bytes) {
-  static constexpr std::array<std::uint32_t, 256> kTable = make_crc_table();
-  std::uint32_t crc = ~0U;
-  for (const std::byte byte : bytes)
-    crc = crc >> 8 ^ kTable[(crc ^ std::to_integer<std::uint32_t>(byte)) & 0xFF];
-  return ~crc;
-}
-
 Result<Copy> sound_png(Bytes file, const std::string& name) {
   const ByteReader reader{file};
   Copy copy(file.begin(), file.begin() + kPngSignature.size());
@@ -155,7 +138,8 @@ Result<Copy> sound_png(Bytes file, const std::string& name) {
     const Bytes chunk = file.subspan(at, length + 12);
     const Bytes type = chunk.subspan(4, 4);
     const Bytes data = chunk.subspan(8, length);
-    if (png_crc(chunk.subspan(4, length + 4)) != reader.number(at + 8 + length, 4))
+    // Over the chunk's type and data.
+    if (crc32(chunk.subspan(4, length + 4)) != reader.number(at + 8 + length, 4))
       return damaged("wrong CRC", name);
     const bool first = at == kPngSignature.size();
     if (first != starts_with(type, "IHDR")) return damaged("bad header", name);

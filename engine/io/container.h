@@ -22,9 +22,6 @@ bool is_pnm(std::span<const std::byte> file);
 /// A guess: TGA files have no signature. It holds for those that sound_tga can accept.
 bool is_tga(std::span<const std::byte> file);
 
-/// The CRC of a PNG chunk, over its type and data (the PNG specification, annex D).
-std::uint32_t png_crc(std::span<const std::byte> bytes);
-
 /// Every chunk's CRC is right. What is returned has only the chunks that RGB comes from: transparency is left
 /// out, and a palette is filled up with black to 256 colours, so that every index means a colour.
 Result<std::vector<std::byte>> sound_png(std::span<const std::byte> file, const std::string& name);

@@ -3,24 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
+
+#include "engine/io/crc.h"
 
 namespace bauta {
 namespace {
-
-constexpr std::array<std::uint32_t, 256> crc32c_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
-    std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1U ? 0x82F63B78U : 0U);
-    table[byte] = crc;
-  }
-  return table;
-}
 
 // Little-endian, whatever the machine.
 template <class T>
@@ -79,7 +71,9 @@ std::string scalar_event(std::string_view tag, std::int64_t step, float value, d
 }
 
 // A TFRecord's checksums are masked, so that the checksum of data that hold checksums stays a good one.
-std::uint32_t masked_crc(std::string_view bytes) { return std::rotr(crc32c(bytes), 15) + 0xA282EAD8U; }
+std::uint32_t masked_crc(std::string_view bytes) {
+  return std::rotr(crc32c(std::as_bytes(std::span(bytes))), 15) + 0xA282EAD8U;
+}
 
 Status cannot_open(const std::string& path) {
   return Status::error("cannot open the event file: " + std::string(std::strerror(errno)), path,
@@ -87,13 +81,6 @@ Status cannot_open(const std::string& path) {
 }
 
 }  // namespace
-
-std::uint32_t crc32c(std::string_view bytes) {
-  static constexpr std::array<std::uint32_t, 256> kTable = crc32c_table();
-  std::uint32_t crc = ~0U;
-  for (char byte : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<unsigned char>(byte)) & 0xFF];
-  return ~crc;
-}
 
 Result<EventFile> EventFile::create(const std::string& path) {
   if (path.substr(path.rfind('/') + 1).find("tfevents") == std::string::npos) {

@@ -10,9 +10,6 @@
 
 namespace bauta {
 
-/// CRC-32C of `bytes`: polynomial 0x1EDC6F41, reflected (RFC 3720, B.4).
-std::uint32_t crc32c(std::string_view bytes);
-
 /// A TensorBoard event file being written: TFRecords, each holding an Event message; the first names the
 /// format. TensorBoard takes up a file whose name contains "tfevents", such as events.out.tfevents.0.bauta.
 /// Records reach the file at flush() at the latest; what was not flushed may be lost when the process dies.

@@ -4,6 +4,7 @@
 
 #include "engine/io/byte_reader.h"
 #include "engine/io/container.h"
+#include "engine/io/crc.h"
 #include "engine/io/image.h"
 #include "engine/io/preprocess.h"
 
@@ -16,7 +17,7 @@ void repair_png(std::vector<std::byte>& file) {
     const bauta::ByteReader reader{file};
     const std::size_t length = reader.number(at, 4);
     if (length > file.size() - at - 12) return;
-    const std::uint32_t crc = bauta::png_crc(std::span(file).subspan(at + 4, length + 4));
+    const std::uint32_t crc = bauta::crc32(std::span(file).subspan(at + 4, length + 4));
     for (std::size_t i = 0; i < 4; ++i)
       file[at + 8 + length + i] = static_cast<std::byte>(crc >> (24 - 8 * i));
     at += length + 12;
