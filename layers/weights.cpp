@@ -12,14 +12,6 @@ namespace {
 // The one preprocessing that there is; see engine/io/preprocess.h.
 constexpr const char* kPreprocessing = "rgb, pillow-bilinear, bytes / 255";
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (std::int64_t size : shape) {
-    text.append(text.empty() ? "[" : ",").append(std::to_string(size));
-  }
-  return text.append(shape.empty() ? "[]" : "]");
-}
-
 bool is_passed_over(const std::string& name) {
   return name == "crossEntropyLoss.weight" || name.starts_with("optimizer.");
 }

@@ -32,10 +32,7 @@ std::vector<T> copy_of(std::span<const std::byte> bytes) {
 
 /// Such as I32[5,3].
 std::string describe(DType dtype, const std::vector<std::int64_t>& shape) {
-  std::string text(dtype_name(dtype));
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text.append(i == 0 ? "[" : ",").append(std::to_string(shape[i]));
-  return text.append(shape.empty() ? "[]" : "]");
+  return std::string(dtype_name(dtype)) + shape_text(shape);
 }
 
 Json classes_json(const std::vector<std::string>& classes) {

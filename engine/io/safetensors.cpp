@@ -37,12 +37,6 @@ const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<std::size_t>(dty
 
 std::string quoted(std::string_view name) { return std::string("'").append(name).append("'"); }
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text;
-  for (const std::int64_t size : shape) text.append(text.empty() ? "[" : ",").append(std::to_string(size));
-  return text.empty() ? "[]" : text.append("]");
-}
-
 // A header's entry before its offsets are held against the data.
 struct Entry {
   TensorView tensor;
@@ -208,6 +202,12 @@ Result<std::string> make_header(std::span<const Described> tensors, const Metada
 }
 
 }  // namespace
+
+std::string shape_text(std::span<const std::int64_t> shape) {
+  std::string text;
+  for (const std::int64_t size : shape) text.append(text.empty() ? "[" : ",").append(std::to_string(size));
+  return text.empty() ? "[]" : text.append("]");
+}
 
 std::size_t dtype_size(DType dtype) { return info(dtype).size; }
 

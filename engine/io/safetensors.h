@@ -35,6 +35,9 @@ struct TensorView {
 /// The product of the sizes times dtype_size, or nothing when a size is negative or the product overflows.
 std::optional<std::size_t> tensor_bytes(DType dtype, std::span<const std::int64_t> shape);
 
+/// A shape as errors name it, such as "[5,3]".
+std::string shape_text(std::span<const std::int64_t> shape);
+
 /// Key and value pairs of text, in the order of the file; keys are unique.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
