@@ -59,12 +59,12 @@ Result<double> dense_flop(const Model& model) {
 /// Trains on one batch over and over and keeps the time.
 class Bench {
  public:
-  Bench(TrainingStep step, RandomBatch data) : step_(std::move(step)), data_(std::move(data)) {}
+  Bench(TrainingStep step, WholeBatch data) : step_(std::move(step)), data_(std::move(data)) {}
 
   /// Seconds per step, the mean over `steps` steps.
   Result<double> round(int steps) {
     const double start = seconds_now();
-    for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(step_, data_.step_batch(), ++steps_done_, kLr));
+    for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(step_, data_.get(), ++steps_done_, kLr));
     BAUTA_TRY(finish_steps(step_, 0));
     return (seconds_now() - start) / steps;
   }
@@ -73,7 +73,7 @@ class Bench {
   static constexpr float kLr = 1e-5F;
 
   TrainingStep step_;
-  RandomBatch data_;
+  WholeBatch data_;
   int steps_done_ = 0;
 };
 
@@ -104,7 +104,7 @@ Result<int> run_bench(const BenchArguments& arguments) {
   if (!flop.ok()) return flop.status();
   auto step = make_bench_step(machine->context(), *model, arguments.batch);
   if (!step.ok()) return step.status();
-  auto data = RandomBatch::create(machine->context(), *model, arguments.batch);
+  auto data = random_batch(machine->context(), *model, arguments.batch);
   if (!data.ok()) return data.status();
   Bench bench(std::move(*step), std::move(*data));
   // What a GPU can do at most is not known here.

@@ -1,7 +1,7 @@
 #include "apps/bauta/bench_step.h"
 
 #include <chrono>
-#include <numeric>
+#include <utility>
 
 #include "engine/core/rng.h"
 #include "layers/zoo.h"
@@ -18,25 +18,9 @@ RandomImages random_images(const Model& model, int count) {
   return images;
 }
 
-Result<RandomBatch> RandomBatch::create(const Context& context, const Model& model, int batch) {
+Result<WholeBatch> random_batch(const Context& context, const Model& model, int batch) {
   RandomImages random = random_images(model, batch);
-  RandomBatch result;
-  result.labels_ = std::move(random.labels);
-  result.places_.resize(result.labels_.size());
-  std::iota(result.places_.begin(), result.places_.end(), 0);
-  BAUTA_TRY(result.images_.allocate(context, random.pixels.size()));
-  BAUTA_TRY(copy_to_device<std::uint8_t>(context, random.pixels, result.images_.span()));
-  return result;
-}
-
-DeviceBatch RandomBatch::step_batch() const {
-  DeviceBatch batch;
-  batch.labels = batch.global_labels = labels_;
-  batch.shards = Shards{static_cast<int>(labels_.size())};
-  batch.images = images_.data();
-  batch.image_count = static_cast<int>(labels_.size());
-  batch.places = places_;
-  return batch;
+  return WholeBatch::create(context, random.pixels, std::move(random.labels));
 }
 
 Result<TrainingStep> make_bench_step(const Context& context, const Model& model, int batch,
@@ -67,9 +51,9 @@ Status run_study_step(const Context& context, int batch) {
   if (!model.ok()) return model.status();
   auto step = make_bench_step(context, *model, batch);
   if (!step.ok()) return step.status();
-  const auto data = RandomBatch::create(context, *model, batch);
+  const auto data = random_batch(context, *model, batch);
   if (!data.ok()) return data.status();
-  BAUTA_TRY(step->start(data->step_batch(), 1, 1e-5F));
+  BAUTA_TRY(step->start(data->get(), 1, 1e-5F));
   return finish_steps(*step, 0);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/data/whole_batch.h"
 #include "optim/training_step.h"
 
 namespace bauta {
@@ -15,17 +16,7 @@ struct RandomImages {
 RandomImages random_images(const Model&, int count);
 
 /// Random images and labels, as many as one batch, on a device.
-class RandomBatch {
- public:
-  static Result<RandomBatch> create(const Context&, const Model&, int batch);
-  /// The whole of a global batch; valid as long as this is.
-  DeviceBatch step_batch() const;
-
- private:
-  DeviceBuffer<std::uint8_t> images_;
-  std::vector<std::int32_t> labels_;
-  std::vector<std::int32_t> places_;
-};
+Result<WholeBatch> random_batch(const Context&, const Model&, int batch);
 
 /// Training of a network from random weights by Adam, every class weighing alike; `batch` images of each
 /// rank.

@@ -216,12 +216,12 @@ class EpochBench {
   Status measure_compute(int images) {
     auto step = make_bench_step(context_, model_, images);
     if (!step.ok()) return step.status();
-    const auto batch = RandomBatch::create(context_, model_, images);
+    const auto batch = random_batch(context_, model_, images);
     if (!batch.ok()) return batch.status();
     int done = 0;
     const auto round = [&](int steps) -> Result<double> {
       const double begin = seconds_now();
-      for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(*step, batch->step_batch(), ++done, kLr));
+      for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(*step, batch->get(), ++done, kLr));
       BAUTA_TRY(finish_steps(*step, 0));
       return (seconds_now() - begin) / steps;
     };

@@ -5,12 +5,12 @@
 #include <cmath>
 #include <filesystem>
 
+#include "engine/data/whole_batch.h"
 #include "optim/checkpoint.h"
 #include "optim/predict.h"
 #include "optim/training_step.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/kernels/op_test.h"
-#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -55,7 +55,8 @@ struct Training {
                     const Model& model = network())
       : runner(machine),
         step(make_step(runner.context(), options, model)),
-        batch(runner.context(), data.all_pixels(), data.labels()) {}
+        batch(std::move(*WholeBatch::create(runner.context(), data.all_pixels(),
+                                            {data.labels().begin(), data.labels().end()}))) {}
 
   static TrainingStep make_step(const Context& context, const OptimizerOptions& options, const Model& model) {
     auto graph = Graph::create(context, model, kBatch, GraphMode::training);

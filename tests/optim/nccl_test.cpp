@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/data/whole_batch.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
-#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -44,8 +44,8 @@ class NcclTest : public ::testing::Test {
     std::vector<std::uint8_t> pixels(kBatch * 12 * 12 * 3);
     for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
     const std::vector<std::int32_t> labels = {0, 1, 1, 0};
-    const WholeBatch batch(context(), pixels, labels);
-    for (int i = 1; i <= 5; ++i) EXPECT_TRUE(step->run(batch.get(), i, 1e-3F).ok());
+    const auto batch = WholeBatch::create(context(), pixels, labels);
+    for (int i = 1; i <= 5; ++i) EXPECT_TRUE(step->run(batch->get(), i, 1e-3F).ok());
     return *on_host<float>(context(), step->graph().parameter_values());
   }
 

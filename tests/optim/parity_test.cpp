@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/data/whole_batch.h"
 #include "engine/io/safetensors.h"
 #include "layers/zoo.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
-#include "tests/optim/device_batch.h"
 
 namespace bauta::testing {
 namespace {
@@ -82,7 +82,7 @@ class Training {
  public:
   Training(const Fixture& fixture, const Context& context)
       : labels_(fixture.raw<std::int32_t>("labels")),
-        batch_(context, fixture.raw<std::uint8_t>("images"), labels_) {
+        batch_(std::move(*WholeBatch::create(context, fixture.raw<std::uint8_t>("images"), labels_))) {
     Result<Graph> graph = Graph::create(context, *zoo_model("study"), batch(), GraphMode::training);
     initialize(graph->parameters(), fixture.seed(), graph->parameter_values());
     auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/data/whole_batch.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "kernels/linear/linear.h"
@@ -14,7 +15,6 @@
 #include "layers/zoo.h"
 #include "optim/training_step.h"
 #include "tests/kernels/op_test.h"
-#include "tests/optim/device_batch.h"
 
 namespace bauta::simt {
 namespace {
@@ -60,7 +60,7 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
   auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
   const std::vector<std::uint8_t> pixels(kBatch * 4 * 4 * 128);
   const std::vector<std::int32_t> labels(kBatch);
-  const auto loss = step->run(testing::WholeBatch(context, pixels, labels).get(), 1, 1e-5F);
+  const auto loss = step->run(WholeBatch::create(context, pixels, labels)->get(), 1, 1e-5F);
   ASSERT_TRUE(loss.ok()) << loss.status().message();
   std::vector<std::string> kernels;
   for (const LaunchCounts& launch : log.launches) kernels.push_back(launch.kernel);
@@ -82,7 +82,7 @@ std::vector<LaunchCounts> products_of_a_step(int images, Precision precision) {
   auto step = TrainingStep::create(std::move(*graph), std::move(*optimizer), {1, 1});
   const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(images) * 100 * 100 * 3);
   const std::vector<std::int32_t> labels(static_cast<std::size_t>(images));
-  const auto loss = step->run(testing::WholeBatch(context, pixels, labels).get(), 1, 1e-5F);
+  const auto loss = step->run(WholeBatch::create(context, pixels, labels)->get(), 1, 1e-5F);
   EXPECT_TRUE(loss.ok()) << loss.status().message();
   std::erase_if(log.launches, [](const LaunchCounts& launch) {
     return !launch.kernel.starts_with("conv") && !launch.kernel.starts_with("linear");
