@@ -1,13 +1,11 @@
 #include "kernels/adam/adam.h"
 
 #include "kernels/adam/adam_cases.h"
-#include "tests/kernels/op_test.h"
 #include "tests/kernels/optimizer_parity.h"
+#include "tests/kernels/optimizer_test.h"
 
 namespace bauta::testing {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 /// Parameters and their moments, random as after some steps.
 struct State {
@@ -80,18 +78,8 @@ TEST_P(AdamTest, BitsDoNotDependOnThreads) {
 
 TEST_P(AdamTest, ANanGradientSpoilsItsParameterAlone) {
   const Runner runner(GetParam());
-  Buffer<float> g = random_floats(37, 2);
-  State healthy(37);
-  State spoilt(37);
-  step(runner.context(), {}, g, healthy);
-  g[3] = kNan;
-  step(runner.context(), {}, g, spoilt);
-  for (std::size_t i = 0; i < 37; ++i) {
-    EXPECT_EQ(std::isnan(spoilt.w[i]), i == 3) << i;
-    if (i != 3) {
-      EXPECT_EQ(spoilt.w[i], healthy.w[i]) << i;
-    }
-  }
+  expect_a_nan_to_spoil_its_parameter_alone<State>(
+      [&](const Buffer<float>& g, State& state) { step(runner.context(), {}, g, state); });
 }
 
 TEST_P(AdamTest, AStepIsSkippedWhereItIsToldTo) {

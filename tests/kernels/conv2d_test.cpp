@@ -182,18 +182,10 @@ TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {
     Problem p(s);
     const Context context = reference_context();
     const Outputs out = run(context, p);
-    const auto of_x = [&](const float* x, float* y) {
-      ASSERT_TRUE(conv2d_forward(context, p.s, x, p.w.data(), p.bias.data(), y).ok());
+    const auto forward = [&](const float* x, const float* w, const float* bias, float* y) {
+      ASSERT_TRUE(conv2d_forward(context, p.s, x, w, bias, y).ok());
     };
-    const auto of_w = [&](const float* w, float* y) {
-      ASSERT_TRUE(conv2d_forward(context, p.s, p.x.data(), w, p.bias.data(), y).ok());
-    };
-    const auto of_bias = [&](const float* bias, float* y) {
-      ASSERT_TRUE(conv2d_forward(context, p.s, p.x.data(), p.w.data(), bias, y).ok());
-    };
-    expect_gradient(of_x, p.x, p.dy, out.dx, 1e-4);
-    expect_gradient(of_w, p.w, p.dy, out.dw, 1e-4);
-    expect_gradient(of_bias, p.bias, p.dy, out.dbias, 1e-4);
+    expect_gradients(forward, p, out, 1e-4);
   }
 }
 

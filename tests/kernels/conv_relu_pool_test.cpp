@@ -397,13 +397,7 @@ TEST(ConvReluPoolReference, GradientsAgreeWithFiniteDifferences) {
   const auto run = [&](const float* x, const float* w, const float* bias, float* y) {
     ASSERT_TRUE(conv_relu_pool_forward(context, p.s, x, w, bias, y, nullptr).ok());
   };
-  constexpr float kStep = 1.0F / 1024;
-  expect_gradient([&](const float* x, float* y) { run(x, p.w.data(), p.bias.data(), y); }, p.x, p.dy, out.dx,
-                  1e-3, kStep);
-  expect_gradient([&](const float* w, float* y) { run(p.x.data(), w, p.bias.data(), y); }, p.w, p.dy, out.dw,
-                  1e-3, kStep);
-  expect_gradient([&](const float* bias, float* y) { run(p.x.data(), p.w.data(), bias, y); }, p.bias, p.dy,
-                  out.dbias, 1e-3, kStep);
+  expect_gradients(run, p, out, 1e-3, 1.0F / 1024);
 }
 
 TEST(ConvReluPoolTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {

@@ -236,6 +236,20 @@ inline void expect_gradient(const std::function<void(const float* x, float* y)>&
   }
 }
 
+/// Holds all three gradients of an op against finite differences: `forward` is (x, w, bias -> y), the problem
+/// has x, w, bias and dy, and the outputs dx, dw and dbias.
+template <class Problem, class Outputs>
+void expect_gradients(
+    const std::function<void(const float* x, const float* w, const float* bias, float* y)>& forward,
+    Problem& p, const Outputs& out, double tolerance, float epsilon = 1.0F / 64) {
+  const auto of_x = [&](const float* x, float* y) { forward(x, p.w.data(), p.bias.data(), y); };
+  const auto of_w = [&](const float* w, float* y) { forward(p.x.data(), w, p.bias.data(), y); };
+  const auto of_bias = [&](const float* bias, float* y) { forward(p.x.data(), p.w.data(), bias, y); };
+  expect_gradient(of_x, p.x, p.dy, out.dx, tolerance, epsilon);
+  expect_gradient(of_w, p.w, p.dy, out.dw, tolerance, epsilon);
+  expect_gradient(of_bias, p.bias, p.dy, out.dbias, tolerance, epsilon);
+}
+
 /// Names parameterised tests after the machine.
 inline std::string machine_name(const ::testing::TestParamInfo<Machine>& info) { return info.param.name; }
 
