@@ -14,6 +14,7 @@
 #include "apps/bauta/terminal.h"
 #include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
+#include "engine/core/host.h"
 #include "kernels/peak/peak.h"
 #include "optim/scaling.h"
 

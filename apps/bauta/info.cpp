@@ -8,6 +8,7 @@
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/terminal.h"
+#include "engine/core/host.h"
 #include "layers/zoo.h"
 
 namespace bauta {

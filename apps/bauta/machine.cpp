@@ -1,12 +1,11 @@
 #include "apps/bauta/machine.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "apps/bauta/command.h"
+#include "engine/core/host.h"
 
 namespace bauta {
 namespace {
@@ -41,14 +40,6 @@ std::string gpu_words(const GpuInfo& gpu) {
 
 std::string why_no_gpu(const Status& failure) {
   return failure.message().substr(0, failure.message().find(" (--device"));
-}
-
-int usable_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) return std::max(1, CPU_COUNT(&cores));
-  // More cores than a cpu_set_t has room for.
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision) {

@@ -67,7 +67,4 @@ std::string gpu_words(const GpuInfo&);
 /// Why a GPU could not be opened, without what to do about it.
 std::string why_no_gpu(const Status& failure);
 
-/// Cores that this process may use: its affinity, not the machine's size.
-int usable_cores();
-
 }  // namespace bauta

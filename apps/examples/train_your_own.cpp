@@ -3,8 +3,8 @@
 // RUN/best.safetensors then works with `bauta eval` and `bauta classify`, and loads into PyTorch by its
 // names.
 #include <cstdio>
-#include <thread>
 
+#include "engine/core/host.h"
 #include "engine/data/dataset.h"
 #include "layers/model.h"
 #include "optim/trainer.h"
@@ -27,7 +27,7 @@ bauta::Status run(const char* data_path, const char* out) {
   model.conv2d("conv2", 32, 3).relu().maxpool(2);
   model.linear("head", static_cast<int>(data->classes().size()));
 
-  bauta::ThreadPool pool(static_cast<int>(std::thread::hardware_concurrency()));
+  bauta::ThreadPool pool(bauta::usable_cores());
   bauta::Context context;
   context.pool = &pool;
   bauta::TrainOptions options;

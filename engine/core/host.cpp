@@ -1,11 +1,13 @@
 #include "engine/core/host.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <limits>
 #include <string_view>
+#include <thread>
 
 namespace bauta {
 namespace {
@@ -21,6 +23,14 @@ std::string own_cgroup() {
 }
 
 }  // namespace
+
+int usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) return std::max(1, CPU_COUNT(&cores));
+  // More cores than a cpu_set_t has room for.
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 std::size_t cgroup_memory_limit(std::string group, const std::string& root) {
   std::size_t least = std::numeric_limits<std::size_t>::max();

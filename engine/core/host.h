@@ -5,6 +5,9 @@
 
 namespace bauta {
 
+/// Cores that this process may use: its affinity, not the machine's size.
+int usable_cores();
+
 /// Bytes of memory that this process may use: the machine's, or less where a control group (cgroup v2, as
 /// containers have) sets a limit.
 std::size_t usable_memory();

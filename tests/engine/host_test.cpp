@@ -1,6 +1,7 @@
 #include "engine/core/host.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <filesystem>
 #include <fstream>
@@ -51,6 +52,20 @@ TEST_F(Cgroups, WhereNoneIsSetThereIsNoLimit) {
   EXPECT_EQ(cgroup_memory_limit("/pod/app", root()), kNoLimit);
   EXPECT_EQ(cgroup_memory_limit("/", root()), kNoLimit);
   EXPECT_EQ(cgroup_memory_limit("", "/nowhere"), kNoLimit);
+}
+
+TEST(Host, TheCoresOfAProcessAreThoseOfItsAffinity) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+  EXPECT_EQ(usable_cores(), CPU_COUNT(&all));
+  int first = 0;
+  while (!CPU_ISSET(first, &all)) ++first;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(usable_cores(), 1);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
 TEST(Host, AProcessMayUseSomeMemory) {

@@ -1,5 +1,6 @@
-/// Times every op on the cases that its test uses, against what the machine can do at most.
-///   bench_kernels [--threads=N] [Google Benchmark's options: --benchmark_filter=conv2d ...]
+/// Times every op's CPU kernels on the cases that its test uses, against what the CPU can do at most. (What CUDA
+/// kernels take: bauta bench kernels.)
+///   bench_cpu_ops [--threads=N] [Google Benchmark's options: --benchmark_filter=conv2d ...]
 /// The ISA is the widest, or BAUTA_ISA's. FLOP/s and B/s are of the op's formula: every product is counted,
 /// those with zeros too, and every array is moved once (twice where it is updated).
 
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "engine/core/buffer.h"
+#include "engine/core/host.h"
 #include "engine/core/rng.h"
 #include "kernels/adam/adam_cases.h"
 #include "kernels/conv2d/conv2d_cases.h"
@@ -239,7 +241,7 @@ void add_optimizers(const Bench& bench) {
 /// The number of threads that the options left by Google Benchmark ask for; 0 when they make no sense.
 int parse_threads(int argc, char** argv) {
   const std::string option = "--threads=";
-  int threads = static_cast<int>(std::thread::hardware_concurrency());
+  int threads = usable_cores();
   for (int i = 1; i < argc; ++i) {
     if (!std::string(argv[i]).starts_with(option)) return 0;
     threads = std::atoi(argv[i] + option.size());
@@ -253,8 +255,8 @@ int main(int argc, char** argv) {
   const Result<Isa> isa = select_isa();
   if (!isa.ok() || threads == 0) {
     const std::string usage =
-        "usage: bench_kernels [--threads=N] [--benchmark_filter=REGEX] [--benchmark_...]";
-    std::fprintf(stderr, "bench_kernels: error: %s\n",
+        "usage: bench_cpu_ops [--threads=N] [--benchmark_filter=REGEX] [--benchmark_...]";
+    std::fprintf(stderr, "bench_cpu_ops: error: %s\n",
                  isa.ok() ? usage.c_str() : isa.status().message().c_str());
     return 2;
   }
