@@ -121,14 +121,15 @@ function(bauta_op name)
   bauta_cuda_kernels(${name} ${name})
 endfunction()
 
-# bauta_test(NAME SOURCES... [LIBS ...]): a GoogleTest program; each of its tests is one of CTest's.
+# bauta_test(NAME SOURCES... [LIBS ...] [SERIAL]): a GoogleTest program; each of its tests is one of CTest's. SERIAL: none
+# runs beside another test, which might keep it from the cores for longer than it can wait.
 function(bauta_test name)
-  cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "" "LIBS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE bauta_test_support ${arg_LIBS})
   if(BAUTA_HAS_VENDOR)
     add_dependencies(${name} bauta_vendor_module)
     set_target_properties(${name} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/lib)
   endif()
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 RUN_SERIAL ${arg_SERIAL})
 endfunction()

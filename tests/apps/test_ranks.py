@@ -183,15 +183,15 @@ def hang(pid):
             if file.read().startswith("-1 "):  # in no system call, such as one that waits
                 break
         ptrace(go_on, pid)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while os.waitpid(pid, os.WNOHANG) == (0, 0):  # its parent learns of the end only after its tracer
         assert time.monotonic() < until, "a rank hangs and nobody notices"
         time.sleep(0.1)
 
 
-# What is said of a rank that each befalls.
+# What is said of a rank that each befalls. The limit of a batch grows with how long they take.
 FAULTS = {kill: "died", stop: "hangs: nothing was heard of it for 10 s",
-          hang: "hangs: it has finished no batch for 20 s"}
+          hang: r"hangs: it has finished no batch for (\d+) s"}
 
 
 class StrikesTest(RanksTest):
@@ -207,10 +207,13 @@ class StrikesTest(RanksTest):
         began = time.monotonic()
         fault(pid)
         result = self.finish(process)
-        self.assertLess(time.monotonic() - began, 30)
+        took = time.monotonic() - began
         self.assertNotEqual(result.returncode, 0)
         line = self.one_line(result)
-        self.assertIn(f"bauta: error: rank {rank} {FAULTS[fault]} (host {os.uname().nodename}): go on with: ", line)
+        host = re.escape(os.uname().nodename)
+        said = re.search(rf"bauta: error: rank {rank} {FAULTS[fault]} \(host {host}\): go on with: ", line)
+        self.assertTrue(said, line)
+        self.assertLess(took, 10 + int(said[1]) if fault is hang else 30)
         command = line.split("go on with: ")[1]
         again = " ".join(["bauta", *devices[1:]]) if launcher == "devices" else "mpirun -np 2 bauta train "
         self.assertTrue(command.startswith(again) and command.endswith(" --resume"), line)
@@ -265,7 +268,7 @@ class Faults(FaultsTest, StrikesTest):
 
 
 class HungRank(StrikesTest):
-    def test_a_rank_whose_computing_hangs_while_its_process_lives_ends_the_run_within_30_s_with_one_line(self):
+    def test_a_rank_whose_computing_hangs_while_its_process_lives_ends_the_run_with_one_line(self):
         self.strike(1, hang, "devices")  # rank 0 would often be stopped where it saves, which takes what it takes
 
 
