@@ -39,6 +39,13 @@ inline Status check_shards(const char* op, const Shards& shards, int batch) {
                        "shards are 1, 2, 4 or 8 neighbours of the 8 that the global batch is cut into");
 }
 
+/// Fails unless a convolution's padding leaves each of its windows something of the input.
+inline Status check_pad(const char* op, int pad, int kernel) {
+  if (pad >= 0 && pad < kernel) return {};
+  return Status::error(std::string(op) + ": pad is " + std::to_string(pad), {},
+                       "it must be at least 0 and less than the kernel's " + std::to_string(kernel));
+}
+
 /// Fails when the context's backend has no products in its precision.
 inline Status check_precision(const char* op, const Context& context) {
   if (context.precision == Precision::fp32) return {};

@@ -178,4 +178,10 @@ const Table& linked_or(const Table* table, const Table& missing) {
    : (context).backend == ::bauta::Backend::cpu     ? BAUTA_PICK_ISA(context, name) \
                                                     : BAUTA_PICK_GPU(context, name))
 
+/// The table of an op that vendors have, too: `op`_vendor_backend where the context asks for a vendor's
+/// products, or else `op`_backend.
+#define BAUTA_PICK_PRODUCTS(context, op)                                      \
+  ((context).vendor != nullptr ? BAUTA_PICK_GPU(context, op##_vendor_backend) \
+                               : BAUTA_PICK_BACKEND(context, op##_backend))
+
 }  // namespace bauta

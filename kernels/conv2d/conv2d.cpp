@@ -6,10 +6,7 @@
 namespace bauta {
 namespace {
 
-const Conv2dBackend& backend(const Context& context) {
-  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, conv2d_vendor_backend)
-                                   : BAUTA_PICK_BACKEND(context, conv2d_backend);
-}
+const Conv2dBackend& backend(const Context& context) { return BAUTA_PICK_PRODUCTS(context, conv2d); }
 
 Status check_shape(const Conv2dShape& s) {
   BAUTA_TRY(check_sizes("conv2d", {{"batch", s.batch},
@@ -21,10 +18,7 @@ Status check_shape(const Conv2dShape& s) {
                                    {"stride", s.stride},
                                    {"out_h", s.out_h},
                                    {"out_w", s.out_w}}));
-  if (s.pad < 0 || s.pad >= s.kernel) {
-    return Status::error("conv2d: pad is " + std::to_string(s.pad), {},
-                         "it must be at least 0 and less than the kernel's " + std::to_string(s.kernel));
-  }
+  BAUTA_TRY(check_pad("conv2d", s.pad, s.kernel));
   const auto fits = [&](Index out, Index in) {
     return (out - 1) * s.stride + s.kernel <= in + 2 * Index{s.pad};
   };
@@ -61,7 +55,7 @@ Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const Shards& 
 }
 
 std::size_t conv2d_workspace(const Context& context, const Conv2dShape& s) {
-  return backend(context).workspace(s);
+  return backend(context).workspace(context, s);
 }
 
 }  // namespace bauta

@@ -121,8 +121,10 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
                                  partial, dw, dbias);
 }
 
+std::size_t workspace(const Context&, const Conv2dShape& s) { return wgrad_workspace(s); }
+
 }  // namespace
 
-const Conv2dBackend conv2d_backend = {forward, dgrad, wgrad, wgrad_workspace};
+const Conv2dBackend conv2d_backend = {forward, dgrad, wgrad, workspace};
 
 }  // namespace bauta::BAUTA_DEVICE

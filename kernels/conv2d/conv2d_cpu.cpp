@@ -304,7 +304,7 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards& shards,
   return {};
 }
 
-std::size_t workspace(const Conv2dShape& s) {
+std::size_t workspace(const Context&, const Conv2dShape& s) {
   const Index taps = Index{s.kernel} * s.kernel;
   const Index of_forward =
       round_up(s.in_channels, 16) + round_up(s.out_channels, kPanel) * taps * s.in_channels;

@@ -306,8 +306,10 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
   });
 }
 
+std::size_t workspace(const Context&, const Conv2dShape& s) { return vendor_convolution_workspace(s); }
+
 }  // namespace
 
-const Conv2dBackend conv2d_vendor_backend = {forward, dgrad, wgrad, vendor_convolution_workspace};
+const Conv2dBackend conv2d_vendor_backend = {forward, dgrad, wgrad, workspace};
 
 }  // namespace bauta::BAUTA_DEVICE

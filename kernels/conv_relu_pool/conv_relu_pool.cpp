@@ -7,8 +7,7 @@ namespace bauta {
 namespace {
 
 const ConvReluPoolBackend& backend(const Context& context) {
-  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, conv_relu_pool_vendor_backend)
-                                   : BAUTA_PICK_BACKEND(context, conv_relu_pool_backend);
+  return BAUTA_PICK_PRODUCTS(context, conv_relu_pool);
 }
 
 // Rows (or columns) of a convolution over `in` rows, by the usual formula.
@@ -35,10 +34,7 @@ Status check(const Context& context, const ConvReluPoolShape& s) {
                                            {"stride", s.stride},
                                            {"out_h", s.out_h},
                                            {"out_w", s.out_w}}));
-  if (s.pad < 0 || s.pad >= s.kernel) {
-    return Status::error("conv_relu_pool: pad is " + std::to_string(s.pad), {},
-                         "it must be at least 0 and less than the kernel, " + std::to_string(s.kernel));
-  }
+  BAUTA_TRY(check_pad("conv_relu_pool", s.pad, s.kernel));
   BAUTA_TRY(check_region(s, "out_h", s.out_h, s.in_h));
   BAUTA_TRY(check_region(s, "out_w", s.out_w, s.in_w));
   BAUTA_TRY(check_precision("conv_relu_pool", context));
@@ -50,13 +46,13 @@ Status check(const Context& context, const ConvReluPoolShape& s) {
 Status conv_relu_pool_forward(const Context& context, const ConvReluPoolShape& s, const float* x,
                               const float* w, const float* bias, float* y, std::uint8_t* argmax) {
   BAUTA_TRY(check(context, s));
-  return backend(context).forward(context, s, x, w, bias, y, argmax, context.workspace.data());
+  return backend(context).forward(context, s, x, w, bias, y, argmax);
 }
 
 Status conv_relu_pool_dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy,
                             const float* y, const std::uint8_t* argmax, const float* w, float* dx) {
   BAUTA_TRY(check(context, s));
-  return backend(context).dgrad(context, s, dy, y, argmax, w, dx, context.workspace.data());
+  return backend(context).dgrad(context, s, dy, y, argmax, w, dx);
 }
 
 Status conv_relu_pool_wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards,
@@ -64,11 +60,11 @@ Status conv_relu_pool_wgrad(const Context& context, const ConvReluPoolShape& s, 
                             float* dw, float* dbias) {
   BAUTA_TRY(check(context, s));
   BAUTA_TRY(check_shards("conv_relu_pool_wgrad", shards, s.batch));
-  return backend(context).wgrad(context, s, shards, x, dy, y, argmax, dw, dbias, context.workspace.data());
+  return backend(context).wgrad(context, s, shards, x, dy, y, argmax, dw, dbias);
 }
 
 std::size_t conv_relu_pool_workspace(const Context& context, const ConvReluPoolShape& s) {
-  return backend(context).workspace(s, thread_count(context));
+  return backend(context).workspace(context, s);
 }
 
 }  // namespace bauta

@@ -162,7 +162,7 @@ Work pooled_wgrad_work(const ConvReluPoolShape& shape, int vector) {
 }
 
 Status forward(const Context& context, const ConvReluPoolShape& shape, const float* x, const float* w,
-               const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
+               const float* bias, float* y, std::uint8_t* argmax) {
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_forward", s));
   if (forward_has_patches(context.precision, s))
@@ -199,12 +199,12 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
 }
 
 Status dgrad(const Context& context, const ConvReluPoolShape& shape, const float* dy, const float* y,
-             const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
+             const std::uint8_t* argmax, const float* w, float* dx) {
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", s));
   if (dgrad_has_patches(context.precision, s))
     return conv_relu_pool_dgrad_by_patches(context, shape, dy, y, argmax, w, dx);
-  auto* dz = reinterpret_cast<float*>(workspace);
+  auto* dz = reinterpret_cast<float*>(context.workspace.data());
   BAUTA_TRY(launch_expand(context, shape, s, dy, y, argmax, dz));
   return conv2d_backend.dgrad(context, s, dz, w, dx);
 }
@@ -229,11 +229,10 @@ Status wgrad_by_tiles(const Context& context, const ConvReluPoolShape& shape, co
 }
 
 Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shards&, const float* x,
-             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
-             std::byte* workspace) {
+             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias) {
   const Conv2dShape s = convolution(shape);
   BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", s));
-  auto* partial = reinterpret_cast<float*>(workspace);
+  auto* partial = reinterpret_cast<float*>(context.workspace.data());
   const auto leave_sums =
       wgrad_has_patches(context.precision, s) ? conv_relu_pool_wgrad_by_patches : wgrad_by_tiles;
   BAUTA_TRY(leave_sums(context, shape, x, dy, y, argmax, partial));
@@ -241,7 +240,7 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
                                  partial_sums_work(context.precision, s), s, partial, dw, dbias);
 }
 
-std::size_t workspace(const ConvReluPoolShape& s, int) {
+std::size_t workspace(const Context&, const ConvReluPoolShape& s) {
   return std::max(wgrad_workspace(convolution(s)),
                   4 * static_cast<std::size_t>(PooledSizes(s).y) * sizeof(float));
 }

@@ -4,17 +4,16 @@
 
 namespace bauta {
 
-/// What a backend gives for this op; the arguments are conv_relu_pool.h's, already checked. `workspace` is
-/// that of the context, 64-byte aligned.
+/// What a backend gives for this op; the arguments are conv_relu_pool.h's, already checked.
 struct ConvReluPoolBackend {
   Status (*forward)(const Context&, const ConvReluPoolShape&, const float* x, const float* w,
-                    const float* bias, float* y, std::uint8_t* argmax, std::byte* workspace);
+                    const float* bias, float* y, std::uint8_t* argmax);
   Status (*dgrad)(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
-                  const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace);
+                  const std::uint8_t* argmax, const float* w, float* dx);
   Status (*wgrad)(const Context&, const ConvReluPoolShape&, const Shards&, const float* x, const float* dy,
-                  const float* y, const std::uint8_t* argmax, float* dw, float* dbias, std::byte* workspace);
-  /// Bytes that any of the three needs when `threads` share the work.
-  std::size_t (*workspace)(const ConvReluPoolShape&, int threads);
+                  const float* y, const std::uint8_t* argmax, float* dw, float* dbias);
+  /// Bytes of the context's workspace that any of the three needs.
+  std::size_t (*workspace)(const Context&, const ConvReluPoolShape&);
 };
 BAUTA_DECLARE_BACKENDS(ConvReluPoolBackend, conv_relu_pool_backend)
 BAUTA_DECLARE_GPU_BACKENDS(ConvReluPoolBackend, conv_relu_pool_vendor_backend)

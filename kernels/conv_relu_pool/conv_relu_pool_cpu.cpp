@@ -8,7 +8,8 @@ namespace {
 
 using namespace conv_relu_pool;
 
-std::size_t workspace(const ConvReluPoolShape& s, int threads) {
+std::size_t workspace(const Context& context, const ConvReluPoolShape& s) {
+  const int threads = thread_count(context);
   const Index forward_size = ForwardPlan(s, threads).size;
   const Index dgrad_size = DgradPlan(s, threads).size;
   const Index wgrad_size = WgradPlan(s, threads).size;

@@ -147,9 +147,9 @@ inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, cons
 /// weights of a pass stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
 /// lists are read K times.
 inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
-                    const std::uint8_t* argmax, const float* w, float* dx, std::byte* workspace) {
+                    const std::uint8_t* argmax, const float* w, float* dx) {
   const DgradPlan plan(s, thread_count(context));
-  float* scratch = reinterpret_cast<float*>(workspace);
+  float* scratch = reinterpret_cast<float*>(context.workspace.data());
   parallel_for(context, s.kernel,
                [&](int r, int) { pack_dgrad_weights(s, plan, w, r, scratch + plan.weights); });
   parallel_for(context, s.batch, [&](int n, int thread) {

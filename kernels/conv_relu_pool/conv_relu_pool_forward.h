@@ -170,9 +170,9 @@ inline void forward_row(const ConvReluPoolShape& s, Index pitch, const float* x,
 /// passes over it. x is read (stride + K) / (2·stride) times, the weights once per pooled row, from the
 /// second-level cache.
 inline Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,
-                      const float* bias, float* y, std::uint8_t* argmax, std::byte* workspace) {
+                      const float* bias, float* y, std::uint8_t* argmax) {
   const ForwardPlan plan(s, thread_count(context));
-  float* scratch = reinterpret_cast<float*>(workspace);
+  float* scratch = reinterpret_cast<float*>(context.workspace.data());
   parallel_for(context, plan.panels, [&](int panel, int) { pack_panel(s, plan, w, bias, panel, scratch); });
   parallel_for(context, s.batch * s.out_h, [&](int index, int thread) {
     float* strip = scratch + plan.strips + thread * plan.strip_size;

@@ -40,7 +40,7 @@ double gradient(const ConvReluPoolShape& s, const float* dy, const float* y, con
 }
 
 Status forward(const Context&, const ConvReluPoolShape& s, const float* x, const float* w, const float* bias,
-               float* y, std::uint8_t* argmax, std::byte*) {
+               float* y, std::uint8_t* argmax) {
   for (Index n = 0; n < s.batch; ++n) {
     for (Index p = 0; p < s.out_h; ++p) {
       for (Index q = 0; q < s.out_w; ++q) {
@@ -88,7 +88,7 @@ double dgrad_at(const ConvReluPoolShape& s, const float* dy, const float* y, con
 }
 
 Status dgrad(const Context&, const ConvReluPoolShape& s, const float* dy, const float* y,
-             const std::uint8_t* argmax, const float* w, float* dx, std::byte*) {
+             const std::uint8_t* argmax, const float* w, float* dx) {
   for (Index n = 0; n < s.batch; ++n) {
     for (Index row = 0; row < s.in_h; ++row) {
       for (Index column = 0; column < s.in_w; ++column) {
@@ -120,7 +120,7 @@ double wgrad_at(const ConvReluPoolShape& s, const float* x, const float* dy, con
 
 // Double precision has no need of the shards' order.
 Status wgrad(const Context&, const ConvReluPoolShape& s, const Shards&, const float* x, const float* dy,
-             const float* y, const std::uint8_t* argmax, float* dw, float* dbias, std::byte*) {
+             const float* y, const std::uint8_t* argmax, float* dw, float* dbias) {
   for (Index r = 0; r < s.kernel; ++r) {
     for (Index k = 0; k < s.kernel; ++k) {
       for (Index c = 0; c < s.in_channels; ++c) {
@@ -142,7 +142,7 @@ Status wgrad(const Context&, const ConvReluPoolShape& s, const Shards&, const fl
   return {};
 }
 
-std::size_t workspace(const ConvReluPoolShape&, int) { return 0; }
+std::size_t workspace(const Context&, const ConvReluPoolShape&) { return 0; }
 
 }  // namespace
 

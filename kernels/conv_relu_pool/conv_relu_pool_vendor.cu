@@ -74,7 +74,7 @@ Status launch_pool(const Context& context, const ConvReluPoolShape& s, const Ven
 }
 
 Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,
-               const float* bias, float* y, std::uint8_t* argmax, std::byte*) {
+               const float* bias, float* y, std::uint8_t* argmax) {
   return with_vendor_element(context.precision, [&]<class Element>() -> Status {
     const VendorConvolution<Element> z(context, convolution(s));
     BAUTA_TRY(check_pixels("conv_relu_pool_forward", z.shape()));
@@ -84,7 +84,7 @@ Status forward(const Context& context, const ConvReluPoolShape& s, const float* 
 }
 
 Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
-             const std::uint8_t* argmax, const float* w, float* dx, std::byte*) {
+             const std::uint8_t* argmax, const float* w, float* dx) {
   return with_vendor_element(context.precision, [&]<class Element>() -> Status {
     const VendorConvolution<Element> z(context, convolution(s));
     BAUTA_TRY(check_pixels("conv_relu_pool_dgrad", z.shape()));
@@ -94,8 +94,7 @@ Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy
 }
 
 Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards&, const float* x,
-             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
-             std::byte*) {
+             const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias) {
   return with_vendor_element(context.precision, [&]<class Element>() -> Status {
     const VendorConvolution<Element> z(context, convolution(s));
     BAUTA_TRY(check_pixels("conv_relu_pool_wgrad", z.shape()));
@@ -104,7 +103,7 @@ Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards&, 
   });
 }
 
-std::size_t workspace(const ConvReluPoolShape& s, int) {
+std::size_t workspace(const Context&, const ConvReluPoolShape& s) {
   return vendor_convolution_workspace(convolution(s));
 }
 

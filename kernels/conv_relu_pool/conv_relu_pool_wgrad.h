@@ -167,11 +167,10 @@ inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int 
 /// through the second-level cache once per tile. At the end the shards' sums are folded by the tree. With few
 /// input channels listing costs as much as multiplying.
 inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards, const float* x,
-                    const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias,
-                    std::byte* workspace) {
+                    const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias) {
   const int threads = thread_count(context);
   const WgradPlan plan(s, threads);
-  float* scratch = reinterpret_cast<float*>(workspace);
+  float* scratch = reinterpret_cast<float*>(context.workspace.data());
   const int vectors = divide_up(s.out_channels, kWidth);
   const int channels = divide_up(vectors, smaller(vectors, divide_up(4 * threads, shards.count))) * kWidth;
   const int blocks = divide_up(s.out_channels, channels);

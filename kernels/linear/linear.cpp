@@ -6,10 +6,7 @@
 namespace bauta {
 namespace {
 
-const LinearBackend& backend(const Context& context) {
-  return context.vendor != nullptr ? BAUTA_PICK_GPU(context, linear_vendor_backend)
-                                   : BAUTA_PICK_BACKEND(context, linear_backend);
-}
+const LinearBackend& backend(const Context& context) { return BAUTA_PICK_PRODUCTS(context, linear); }
 
 Status check(const Context& context, const LinearShape& s) {
   BAUTA_TRY(check_sizes(
@@ -40,8 +37,7 @@ Status linear_wgrad(const Context& context, const LinearShape& s, const Shards& 
 }
 
 std::size_t linear_workspace(const Context& context, const LinearShape& s) {
-  const auto workspace = backend(context).workspace;
-  return workspace == nullptr ? 0 : workspace(s);
+  return backend(context).workspace(context, s);
 }
 
 }  // namespace bauta

@@ -261,6 +261,8 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
   return run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw, dbias);
 }
 
+std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+
 }  // namespace
 
 Status launch_bias_gradient(const Context& context, const LinearShape& s, const float* dy, float* dbias) {
@@ -271,6 +273,6 @@ Status launch_bias_gradient(const Context& context, const LinearShape& s, const 
                 global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
 }
 
-const LinearBackend linear_backend = {forward, dgrad, wgrad};
+const LinearBackend linear_backend = {forward, dgrad, wgrad, workspace};
 
 }  // namespace bauta::BAUTA_DEVICE

@@ -11,7 +11,8 @@ struct LinearBackend {
   Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
   Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                   float* dw, float* dbias);
-  std::size_t (*workspace)(const LinearShape&) = nullptr;  ///< bytes; null: it needs none
+  /// Bytes of the context's workspace that any of the three needs.
+  std::size_t (*workspace)(const Context&, const LinearShape&);
 };
 BAUTA_DECLARE_BACKENDS(LinearBackend, linear_backend)
 BAUTA_DECLARE_GPU_BACKENDS(LinearBackend, linear_vendor_backend)

@@ -172,8 +172,10 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards& shards,
   return {};
 }
 
+std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+
 }  // namespace
 
-const LinearBackend linear_backend = {forward, dgrad, wgrad};
+const LinearBackend linear_backend = {forward, dgrad, wgrad, workspace};
 
 }  // namespace bauta::BAUTA_ISA

@@ -48,8 +48,10 @@ Status wgrad(const Context&, const LinearShape& s, const Shards&, const float* x
   return {};
 }
 
+std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+
 }  // namespace
 
-const LinearBackend linear_backend = {forward, dgrad, wgrad};
+const LinearBackend linear_backend = {forward, dgrad, wgrad, workspace};
 
 }  // namespace bauta::reference

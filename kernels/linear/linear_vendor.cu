@@ -84,7 +84,7 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
 }
 
 // Of a pass's two operands, whichever is largest, in bf16.
-std::size_t workspace(const LinearShape& s) {
+std::size_t workspace(const Context&, const LinearShape& s) {
   const Index x = room(x_size(s));
   const Index w = room(w_size(s));
   const Index y = room(y_size(s));

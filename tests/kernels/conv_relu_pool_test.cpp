@@ -409,7 +409,7 @@ TEST(ConvReluPoolTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
   EXPECT_EQ(run({0, 2, 2, 1, 1, 1, 1, 0, 1, 1}),
             "conv_relu_pool: batch is 0: every size of a shape must be at least 1");
   EXPECT_EQ(run({1, 2, 2, 1, 1, 1, 1, 1, 1, 1}),
-            "conv_relu_pool: pad is 1: it must be at least 0 and less than the kernel, 1");
+            "conv_relu_pool: pad is 1: it must be at least 0 and less than the kernel's 1");
   EXPECT_EQ(run({1, 3, 2, 1, 1, 1, 1, 0, 2, 1}),
             "conv_relu_pool: out_h is 2, but the convolution has 3 to pool by twos: the output must not be "
             "larger than "
