@@ -32,6 +32,15 @@ Size3 region_read(const Layer& layer, Size3 out, Size3 in) {
   return in;
 }
 
+// The steps in which arrays are in use: node i runs forward at step i and backward at step 2L - i, the loss
+// at step L, after all L nodes.
+struct Timeline {
+  std::size_t loss;
+
+  int forward(std::size_t node) const { return static_cast<int>(node); }
+  int backward(std::size_t node) const { return static_cast<int>(2 * loss - node); }
+};
+
 }  // namespace
 
 Result<Graph> Graph::create(const Context& context, const Model& model, int max_batch, GraphMode mode) {
@@ -87,64 +96,59 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
   std::reverse(node_names_.begin(), node_names_.end());
 }
 
-// Time: node i runs forward at step i and backward at step 2L - i, the loss at step L.
-Graph::Places Graph::plan(int batch) const {
+// A run of in-place nodes shares one activation, which lives from its first writer to its last reader.
+void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
   const std::size_t count = nodes_.size();
-  const int loss = static_cast<int>(count);
-  const auto forward_step = [](std::size_t node) { return static_cast<int>(node); };
-  const auto backward_step = [&](std::size_t node) { return 2 * loss - static_cast<int>(node); };
+  const Timeline time{count};
   const auto bytes = [&](Size3 size) {
     return static_cast<std::size_t>(Index{batch} * size.count()) * sizeof(float);
   };
-
-  // A run of in-place nodes shares one array, which lives from its first writer to its last reader.
-  const auto run_end = [&](std::size_t i) {
-    while (i < count && nodes_[i]->in_place()) ++i;
-    return i;
-  };
-  ArenaPlan plan;
-  std::vector<std::size_t> activations(count + 1);
-  std::vector<std::size_t> gradients(count + 1);
-  std::vector<std::size_t> saved(count);
-  for (std::size_t i = 0; i <= count;) {
-    const std::size_t end = run_end(i);
-    const Size3 size = i == 0 ? nodes_[0]->input() : nodes_[i - 1]->output();
-    const int written = static_cast<int>(i) - 1;
-    const int read = training ? (i == 0 ? backward_step(0) : backward_step(i - 1)) : forward_step(end);
-    const std::size_t activation = plan.add(bytes(size), written, read);
+  for (std::size_t first = 0; first <= count;) {
+    std::size_t last = first;
+    while (last < count && nodes_[last]->in_place()) ++last;
+    const Size3 size = first == 0 ? nodes_[0]->input() : nodes_[first - 1]->output();
+    const std::size_t writer = first == 0 ? 0 : first - 1;  // of the input: its first reader
+    const int read = training ? time.backward(writer) : time.forward(last);
+    const std::size_t activation = plan.add(bytes(size), static_cast<int>(first) - 1, read);
     // The gradient of the network's input is never asked for.
-    const bool wanted = training && i > 0;
-    const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, backward_step(end),
-                                          wanted ? backward_step(i - 1) : backward_step(end));
-    for (; i <= end; ++i) {
-      activations[i] = activation;
-      gradients[i] = gradient;
+    const bool wanted = training && first > 0;
+    const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, time.backward(last),
+                                          wanted ? time.backward(writer) : time.backward(last));
+    for (; first <= last; ++first) {
+      places.activations.push_back(activation);
+      places.activation_gradients.push_back(gradient);
     }
   }
-  std::size_t workspace_bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
-    saved[i] = plan.add(training ? kept : 0, forward_step(i), backward_step(i));
-    workspace_bytes = std::max(workspace_bytes, nodes_[i]->workspace(context_, batch));
-  }
-  const std::size_t workspace = plan.add(workspace_bytes, -1, 2 * loss);
-  const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
-  const std::size_t values = plan.add(parameter_bytes, -1, 2 * loss);
-  const std::size_t parameter_gradients =
-      plan.add(training ? parameter_bytes + sizeof(float) : 0, -1, 2 * loss);
-  plan.plan();
+}
 
-  Places places;
-  for (std::size_t i = 0; i <= count; ++i) {
-    places.activations.push_back(plan.offset(activations[i]));
-    places.activation_gradients.push_back(plan.offset(gradients[i]));
-    if (i < count) places.saved.push_back(plan.offset(saved[i]));
+// What nodes save for their backward, the workspace that they share, and the parameters.
+void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
+  const bool training = mode_ == GraphMode::training;
+  const Timeline time{nodes_.size()};
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
+    places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward(i)));
+    places.workspace_bytes = std::max(places.workspace_bytes, nodes_[i]->workspace(context_, batch));
   }
-  places.workspace = plan.offset(workspace);
-  places.workspace_bytes = workspace_bytes;
-  places.values = plan.offset(values);
-  places.gradients = plan.offset(parameter_gradients);
+  const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.backward(0)); };
+  const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
+  places.workspace = add_for_ever(places.workspace_bytes);
+  places.values = add_for_ever(parameter_bytes);
+  places.gradients = add_for_ever(training ? parameter_bytes + sizeof(float) : 0);
+}
+
+Graph::Places Graph::plan(int batch) const {
+  ArenaPlan plan;
+  Places places;  // the arrays' numbers, until the plan has their offsets
+  add_activations(plan, batch, places);
+  add_other_arrays(plan, batch, places);
+  plan.plan();
+  const auto place = [&](std::size_t& array) { array = plan.offset(array); };
+  std::ranges::for_each(places.activations, place);
+  std::ranges::for_each(places.activation_gradients, place);
+  std::ranges::for_each(places.saved, place);
+  for (std::size_t* array : {&places.workspace, &places.values, &places.gradients}) place(*array);
   places.arena_bytes = plan.size();
   return places;
 }

@@ -15,6 +15,8 @@
 
 namespace bauta {
 
+class ArenaPlan;
+
 enum class GraphMode {
   inference,  ///< forward alone; activations share memory
   training,   ///< activations are kept for backward; gradients exist
@@ -71,7 +73,7 @@ class Graph {
   Result<std::string> first_non_finite(int batch) const;
 
  private:
-  // Offsets of the arrays in the arena. Activation i is node i's x and node i - 1's y.
+  // Offsets of the arrays in the arena, in bytes. Activation i is node i's x and node i - 1's y.
   struct Places {
     std::vector<std::size_t> activations;
     std::vector<std::size_t> activation_gradients;
@@ -86,6 +88,8 @@ class Graph {
   Graph() = default;
   void add_nodes(const std::vector<Size3>& sizes);
   Places plan(int batch) const;
+  void add_activations(ArenaPlan&, int batch, Places& places) const;
+  void add_other_arrays(ArenaPlan&, int batch, Places& places) const;
   NodeArrays arrays(std::size_t node);
   std::size_t parameters_floats() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
   Result<bool> is_finite(const float* values, Index count) const;
