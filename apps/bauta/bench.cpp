@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
+#include <optional>
 
 #include "apps/bauta/bench_step.h"
 #include "apps/bauta/command.h"
@@ -78,7 +78,7 @@ class Bench {
 };
 
 /// Seconds per step of every round, in ascending order.
-Result<std::vector<double>> measure(Bench& bench) {
+Result<std::vector<double>> time_rounds(Bench& bench) {
   const auto warm_up = bench.round(kWarmUpSteps);
   if (!warm_up.ok()) return warm_up.status();
   const int steps = std::max(1, static_cast<int>(kSecondsPerRound / *warm_up));
@@ -94,65 +94,86 @@ Result<std::vector<double>> measure(Bench& bench) {
   return seconds;
 }
 
-Result<int> run_bench(const BenchArguments& arguments) {
-  const auto machine = Machine::open(arguments.device);
-  if (!machine.ok()) return machine.status();
-  print_note(machine->description(), arguments.json);
+/// How fast a network trains.
+struct Speed {
+  std::string model;
+  int batch;
+  double flop;                  ///< of an image, densely
+  std::optional<double> peak{};   ///< multiply-adds, GFLOP/s; a GPU's is not known here
+  std::vector<double> seconds{};  ///< per step, of every round, in ascending order
+
+  double median() const { return seconds[seconds.size() / 2]; }
+  double gflops() const { return flop * batch / median() / 1e9; }
+  double images_per_second(double per_step) const { return batch / per_step; }
+};
+
+Result<Speed> measure(const Machine& machine, int batch) {
   const auto model = zoo_model(zoo_names().front());
   if (!model.ok()) return model.status();
   const auto flop = dense_flop(*model);
   if (!flop.ok()) return flop.status();
-  auto step = make_bench_step(machine->context(), *model, arguments.batch);
+  auto step = make_bench_step(machine.context(), *model, batch);
   if (!step.ok()) return step.status();
-  auto data = random_batch(machine->context(), *model, arguments.batch);
+  auto data = random_batch(machine.context(), *model, batch);
   if (!data.ok()) return data.status();
   Bench bench(std::move(*step), std::move(*data));
-  // What a GPU can do at most is not known here.
-  const bool on_cpu = machine->context().backend == Backend::cpu;
-  const double peak = on_cpu ? measure_fma_peak(machine->context()) / 1e9 : 0;
-  const auto seconds = measure(bench);
-  if (!seconds.ok()) return seconds.status();
+  Speed speed{model->name(), batch, *flop};
+  if (machine.context().backend == Backend::cpu) speed.peak = measure_fma_peak(machine.context()) / 1e9;
+  BAUTA_TRY(put_into(speed.seconds, time_rounds(bench)));
+  return speed;
+}
 
-  const double median = (*seconds)[seconds->size() / 2];
-  const double gflops = *flop * arguments.batch / median / 1e9;
-  const auto images_per_second = [&](double per_step) { return arguments.batch / per_step; };
-  if (arguments.json) {
-    Json json = {{"model", model->name()},
-                 {"batch", arguments.batch},
-                 {"device", machine->description()},
-                 {"kernels", kernels_name(arguments.device.kernels)},
-                 {"precision", precision_name(machine->context().precision)},
-                 {"threads", machine->threads()},
-                 {"isa", isa_name(machine->context().isa)},
-                 {"rounds", kRounds},
-                 {"images_per_second", images_per_second(median)},
-                 {"images_per_second_min", images_per_second(seconds->back())},
-                 {"images_per_second_max", images_per_second(seconds->front())},
-                 {"ms_per_step", median * 1e3},
-                 {"ms_per_step_min", seconds->front() * 1e3},
-                 {"ms_per_step_max", seconds->back() * 1e3},
-                 {"dense_mflop_per_image", *flop / 1e6},
-                 {"gflops", gflops}};
-    if (on_cpu) {
-      json["peak_gflops"] = peak;
-      json["fraction_of_peak"] = gflops / peak;
-    }
-    print_json(json);
-    return 0;
+Json as_json(const Speed& speed, const Machine& machine, const BenchArguments& arguments) {
+  Json json = {{"model", speed.model},
+               {"batch", speed.batch},
+               {"device", machine.description()},
+               {"kernels", kernels_name(arguments.device.kernels)},
+               {"precision", precision_name(machine.context().precision)},
+               {"threads", machine.threads()},
+               {"isa", isa_name(machine.context().isa)},
+               {"rounds", kRounds},
+               {"images_per_second", speed.images_per_second(speed.median())},
+               {"images_per_second_min", speed.images_per_second(speed.seconds.back())},
+               {"images_per_second_max", speed.images_per_second(speed.seconds.front())},
+               {"ms_per_step", speed.median() * 1e3},
+               {"ms_per_step_min", speed.seconds.front() * 1e3},
+               {"ms_per_step_max", speed.seconds.back() * 1e3},
+               {"dense_mflop_per_image", speed.flop / 1e6},
+               {"gflops", speed.gflops()}};
+  if (speed.peak) {
+    json["peak_gflops"] = *speed.peak;
+    json["fraction_of_peak"] = speed.gflops() / *speed.peak;
   }
-  fmt::print("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n", model->name(),
-             arguments.batch, kRounds);
-  fmt::print("{:.1f} images/s ({:.1f} to {:.1f})\n", images_per_second(median),
-             images_per_second(seconds->back()), images_per_second(seconds->front()));
-  fmt::print("{:.2f} ms/step ({:.2f} to {:.2f})\n", median * 1e3, seconds->back() * 1e3,
-             seconds->front() * 1e3);
+  return json;
+}
+
+void print_speed(const Speed& speed) {
+  fmt::print("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n", speed.model,
+             speed.batch, kRounds);
+  fmt::print("{:.1f} images/s ({:.1f} to {:.1f})\n", speed.images_per_second(speed.median()),
+             speed.images_per_second(speed.seconds.back()), speed.images_per_second(speed.seconds.front()));
+  fmt::print("{:.2f} ms/step ({:.2f} to {:.2f})\n", speed.median() * 1e3, speed.seconds.back() * 1e3,
+             speed.seconds.front() * 1e3);
   fmt::print(
       "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which zeros and unread outputs are "
       "skipped)\n",
-      gflops, *flop / 1e6);
-  if (on_cpu) {
+      speed.gflops(), speed.flop / 1e6);
+  if (speed.peak) {
     fmt::print("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
-               gflops / peak, peak);
+               speed.gflops() / *speed.peak, *speed.peak);
+  }
+}
+
+Result<int> run_bench(const BenchArguments& arguments) {
+  const auto machine = Machine::open(arguments.device);
+  if (!machine.ok()) return machine.status();
+  print_note(machine->description(), arguments.json);
+  const auto speed = measure(*machine, arguments.batch);
+  if (!speed.ok()) return speed.status();
+  if (arguments.json) {
+    print_json(as_json(*speed, *machine, arguments));
+  } else {
+    print_speed(*speed);
   }
   return 0;
 }
