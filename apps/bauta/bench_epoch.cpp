@@ -1,22 +1,14 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
 #include <memory>
-#include <tuple>
 
 #include "apps/bauta/command.h"
+#include "apps/bauta/epoch_table.h"
 #include "apps/bauta/launch.h"
-#include "apps/bauta/measure_epoch.h"
 #include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/terminal.h"
-#include "engine/comm/nccl.h"
-#include "engine/comm/world.h"
-#include "engine/core/host.h"
-#include "kernels/peak/peak.h"
-#include "optim/scaling.h"
 
 namespace bauta {
 namespace {
@@ -37,54 +29,12 @@ images that lie in memory, and the epoch is reckoned from them, unless --full ha
 ranks: one rank with as many threads is measured too, and the efficiency is set against it. sums is what adding up the
 gradients takes by itself, waited what of it computing does not hide, both in ms a step.)";
 
-constexpr int kTrainImages = 85'500;
-constexpr int kValImages = 9'500;
-// Between the GPUs of one host, assumed: NVLink, as NCCL uses it for some MB.
-constexpr Link kAssumedLink = {2e-6, 200e9};
-// The part of a GPU's step that comes after the first gradients, assumed: the convolutions' backward.
-constexpr double kAssumedWindow = 0.5;
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
 struct EpochArguments {
   std::vector<std::string> devices = {"cpu"};
   EpochPlan plan;
-  Kernels kernels = Kernels::hand;
-  Precision precision = Precision::fp32;
-  int threads = 0;
+  DeviceOptions options;  // kernels, precision and threads; devices name the rest
   bool json = false;
   std::string measurement;  // where rank 0 of several leaves what it measured
-};
-
-/// One of --devices: "cuda:8".
-struct Devices {
-  std::string name;
-  std::string device;
-  int ranks = 1;
-};
-
-/// A line of the table. Times are in seconds.
-struct Row {
-  std::string name;
-  bool measured;  ///< or projected
-  std::string how;
-  double train = 0;
-  double val = 0;
-  double efficiency = kNone;
-  double sums = kNone;
-  double waited = kNone;
-
-  double epoch() const { return train + val; }
-  double images_per_second() const { return (kTrainImages + kValImages) / epoch(); }
-};
-
-/// Ranks on CPUs against one, and the model's word on them.
-struct Scaling {
-  int ranks = 1;
-  int threads = 1;
-  double speed_up = 1;
-  double fma_speed_up = 1;
-  double predicted = 0;  ///< seconds of a step
-  double measured = 0;
 };
 
 Result<Devices> parse_devices(const std::string& name) {
@@ -102,152 +52,6 @@ Result<Devices> parse_devices(const std::string& name) {
   return Status::usage("'" + name + "' is no number of devices", "--devices",
                        "use cpu, cpu:N, cuda or cuda:N with N from 1 to " + std::to_string(kMaxRanksOfHost));
 }
-
-/// Measures what is asked for, each once, and reckons with it.
-class EpochTable {
- public:
-  EpochTable(const EpochArguments& arguments, std::vector<Devices> devices)
-      : arguments_(arguments), devices_(std::move(devices)) {
-    const auto gpus = Gpu::count();
-    gpus_ = gpus.ok() ? *gpus : 0;
-    if (!gpus.ok()) why_no_gpu_ = why_no_gpu(gpus.status());
-  }
-
-  Status fill() {
-    for (const Devices& devices : devices_) BAUTA_TRY(add(devices));
-    return {};
-  }
-
-  const std::vector<Row>& rows() const { return rows_; }
-  const std::vector<Scaling>& scaling() const { return scaling_; }
-  const std::vector<std::string>& notes() const { return notes_; }
-
- private:
-  int part(int ranks) const { return (arguments_.plan.batch + ranks - 1) / ranks; }
-  int threads_of(int ranks) const {
-    return arguments_.threads > 0 ? arguments_.threads : std::max(1, usable_cores() / ranks);
-  }
-  // Empty where the devices are at hand.
-  std::string why_not_at_hand(const Devices& devices) const {
-    if (devices.device == "cpu") return {};
-    if (gpus_ == 0) return why_no_gpu_;
-    if (devices.ranks > gpus_) return fmt::format("GPUs at hand: {}", gpus_);
-    return devices.ranks > 1 && !has_nccl() ? "this build has no NCCL" : "";
-  }
-
-  Status add(const Devices& devices) {
-    if (const std::string why = why_not_at_hand(devices); !why.empty()) return project(devices, why);
-    const auto measured = measure(devices.device, devices.ranks, threads_of(devices.ranks));
-    if (!measured.ok()) return measured.status();
-    const EpochMeasurement& m = *measured;
-    Row row{devices.name, /*measured=*/true,
-            fmt::format("measured, {} of {} steps", with_commas(m.steps), with_commas(train_steps()))};
-    notes_.push_back(fmt::format("{}: {}", devices.name, m.device));
-    row.train = m.step * train_steps();
-    row.val = m.val_image * kValImages;
-    if (devices.ranks > 1) {
-      const auto one = measure(devices.device, 1, m.threads);
-      if (!one.ok()) return one.status();
-      row.efficiency = epoch_seconds(*one) / devices.ranks / row.epoch();
-      row.sums = m.sum;
-      row.waited = m.waited;
-      if (devices.device == "cpu") compare(*one, m);
-    } else if (devices.device == "cpu") {
-      scaling_.push_back({1, m.threads, 1, 1, m.compute.at(arguments_.plan.batch), m.step});
-    }
-    rows_.push_back(row);
-    return {};
-  }
-
-  int train_steps() const { return (kTrainImages + arguments_.plan.batch - 1) / arguments_.plan.batch; }
-  double epoch_seconds(const EpochMeasurement& m) const {
-    return m.step * train_steps() + m.val_image * kValImages;
-  }
-
-  // Ranks on CPUs against one with as many threads. Where all cores compute, no sum is hidden.
-  void compare(const EpochMeasurement& one, const EpochMeasurement& m) {
-    const double fma_speed_up = fma_peak(m.ranks * m.threads) / fma_peak(m.threads);
-    const double compute = one.compute.at(part(m.ranks)) * m.ranks / fma_speed_up;
-    const bool cores_left = m.ranks * m.threads < usable_cores();
-    const RankStep step{compute, cores_left ? one.window / one.step * compute : 0,
-                        static_cast<double>(m.gradient_bytes), static_cast<double>(m.last_bytes)};
-    const Link link = link_of(m.ranks, m.hop, m.sum, static_cast<double>(m.gradient_bytes));
-    scaling_.push_back({m.ranks, m.threads, one.fastest_step / m.fastest_step, fma_speed_up,
-                        step_seconds(step, link, m.ranks), m.step});
-  }
-
-  static double fma_peak(int threads) {
-    ThreadPool pool(threads);
-    Context context;
-    context.pool = &pool;
-    return measure_fma_peak(context);
-  }
-
-  // N devices as fast as the one at hand, each with its part of the batch.
-  Status project(const Devices& devices, const std::string& why) {
-    const std::string device = gpus_ > 0 ? "cuda" : "cpu";
-    const auto one = measure(device, 1, threads_of(1));
-    if (!one.ok()) return one.status();
-    const double compute = one->compute.at(part(devices.ranks));
-    const double loading = std::max(0.0, one->step - one->compute.at(arguments_.plan.batch));
-    const RankStep step{compute, kAssumedWindow * compute, static_cast<double>(one->gradient_bytes),
-                        static_cast<double>(one->last_bytes)};
-    const double seconds = step_seconds(step, kAssumedLink, devices.ranks);
-    Row row{devices.name, /*measured=*/false,
-            fmt::format("PROJECTED, not measured: {} x this {}", devices.ranks, device)};
-    row.train = (seconds + loading) * train_steps();
-    row.val = one->val_image * kValImages / devices.ranks;
-    if (devices.ranks > 1) row.efficiency = epoch_seconds(*one) / devices.ranks / row.epoch();
-    row.sums = sum_seconds(kAssumedLink, devices.ranks, step.gradient_bytes);
-    row.waited = seconds - compute;
-    rows_.push_back(row);
-    notes_.push_back(fmt::format(
-        "{} is projected, for it is not at hand ({}): each of its devices is taken to be as fast as this "
-        "one, "
-        "{} (a step on {} images: {:.3f} ms), and linked by {:.0f} us a hop and {:.0f} GB/s, both assumed",
-        devices.name, why, one->device, part(devices.ranks), compute * 1e3, kAssumedLink.latency * 1e6,
-        kAssumedLink.bandwidth / 1e9));
-    return {};
-  }
-
-  Result<EpochMeasurement> measure(const std::string& device, int ranks, int threads) {
-    const auto key = std::tuple(device, ranks, threads);
-    if (const auto found = measured_.find(key); found != measured_.end()) return found->second;
-    print_note(fmt::format("measuring {} rank{} of {} thread{} on {}", ranks, ranks == 1 ? "" : "s", threads,
-                           threads == 1 ? "" : "s", device),
-               /*json=*/true);
-    auto result = ranks == 1 ? measure_here(device, threads)
-                             : measure_ranks(device_options(device, ranks, threads), arguments_.plan);
-    if (result.ok()) measured_[key] = *result;
-    return result;
-  }
-
-  DeviceOptions device_options(const std::string& device, int ranks, int threads) const {
-    return {.device = device,
-            .precision = arguments_.precision,
-            .threads = threads,
-            .ranks = ranks,
-            .kernels = arguments_.kernels};
-  }
-
-  Result<EpochMeasurement> measure_here(const std::string& device, int threads) const {
-    const auto machine = Machine::open(device_options(device, 1, threads));
-    if (!machine.ok()) return machine.status();
-    EpochPlan plan = arguments_.plan;
-    plan.parts = {plan.batch};
-    for (const Devices& devices : devices_) plan.parts.push_back(part(devices.ranks));
-    return measure_epoch(*machine, alone(), plan);
-  }
-
-  const EpochArguments& arguments_;
-  const std::vector<Devices> devices_;
-  int gpus_ = 0;
-  std::string why_no_gpu_;
-  std::map<std::tuple<std::string, int, int>, EpochMeasurement> measured_;
-  std::vector<Row> rows_;
-  std::vector<Scaling> scaling_;
-  std::vector<std::string> notes_;
-};
 
 std::string number(double value, const char* format = "{:.1f}") {
   return std::isnan(value) ? "-" : fmt::format(fmt::runtime(format), value);
@@ -307,8 +111,8 @@ Json as_json(const EpochTable& found, const EpochArguments& arguments) {
   return {{"train_images", kTrainImages},
           {"val_images", kValImages},
           {"batch", arguments.plan.batch},
-          {"kernels", kernels_name(arguments.kernels)},
-          {"precision", precision_name(arguments.precision)},
+          {"kernels", kernels_name(arguments.options.kernels)},
+          {"precision", precision_name(arguments.options.precision)},
           {"rows", rows},
           {"scaling", scaling},
           {"notes", found.notes()}};
@@ -327,13 +131,11 @@ Result<int> run_epoch(const EpochArguments& arguments) {
     all.push_back(*devices);
   }
   if (!arguments.measurement.empty()) {
-    const DeviceOptions options{.device = all.front().device,
-                                .precision = arguments.precision,
-                                .threads = arguments.threads,
-                                .kernels = arguments.kernels};
+    DeviceOptions options = arguments.options;
+    options.device = all.front().device;
     return measure_as_rank(options, arguments.plan, arguments.measurement);
   }
-  EpochTable found(arguments, std::move(all));
+  EpochTable found(arguments.plan, arguments.options, std::move(all));
   BAUTA_TRY(found.fill());
   if (arguments.json) {
     print_json(as_json(found, arguments));
@@ -367,9 +169,9 @@ Command bench_epoch_command(CLI::App& bench) {
           ->type_name("N")
           ->capture_default_str();
   epoch->add_flag("--full", plan.full, "run all of the epoch")->excludes(steps);
-  add_products_options(*epoch, arguments->kernels, arguments->precision);
+  add_products_options(*epoch, arguments->options.kernels, arguments->options.precision);
   epoch
-      ->add_option("--threads", arguments->threads,
+      ->add_option("--threads", arguments->options.threads,
                    "threads of each rank (default: the cores, shared among them)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
