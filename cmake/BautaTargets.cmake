@@ -8,6 +8,7 @@ find_package(Threads REQUIRED)
 
 add_library(bauta_flags INTERFACE)
 target_include_directories(bauta_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_features(bauta_flags INTERFACE cxx_std_20)  # for programs of other projects, too
 # Results are the source's: a multiply-add is fused where the source says so, and nowhere else.
 set(BAUTA_FLAGS -Wall -Wextra -Wconversion -Wno-psabi -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
