@@ -1,5 +1,5 @@
-/// Times every op's CPU kernels on the cases that its test uses, against what the CPU can do at most. (What CUDA
-/// kernels take: bauta bench kernels.)
+/// Times every op's CPU kernels on the cases that its test uses, against what the CPU can do at most. (What
+/// CUDA kernels take: bauta bench kernels.)
 ///   bench_cpu_ops [--threads=N] [Google Benchmark's options: --benchmark_filter=conv2d ...]
 /// The ISA is the widest, or BAUTA_ISA's. FLOP/s and B/s are of the op's formula: every product is counted,
 /// those with zeros too, and every array is moved once (twice where it is updated).
@@ -262,6 +262,10 @@ int main(int argc, char** argv) {
   }
   Bench bench;
   bench.pool = std::make_unique<ThreadPool>(threads);
+  if (const Status& status = bench.pool->status(); !status.ok()) {
+    std::fprintf(stderr, "bench_cpu_ops: error: %s\n", status.message().c_str());
+    return 1;
+  }
   bench.context.isa = *isa;
   bench.context.pool = bench.pool.get();
   bench.fma_peak = measure_fma_peak(bench.context);

@@ -98,7 +98,7 @@ Result<std::vector<double>> time_rounds(Bench& bench) {
 struct Speed {
   std::string model;
   int batch;
-  double flop;                  ///< of an image, densely
+  double flop;                    ///< of an image, densely
   std::optional<double> peak{};   ///< multiply-adds, GFLOP/s; a GPU's is not known here
   std::vector<double> seconds{};  ///< per step, of every round, in ascending order
 
@@ -148,19 +148,21 @@ Json as_json(const Speed& speed, const Machine& machine, const BenchArguments& a
 }
 
 void print_speed(const Speed& speed) {
-  fmt::print("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n", speed.model,
-             speed.batch, kRounds);
-  fmt::print("{:.1f} images/s ({:.1f} to {:.1f})\n", speed.images_per_second(speed.median()),
-             speed.images_per_second(speed.seconds.back()), speed.images_per_second(speed.seconds.front()));
-  fmt::print("{:.2f} ms/step ({:.2f} to {:.2f})\n", speed.median() * 1e3, speed.seconds.back() * 1e3,
-             speed.seconds.front() * 1e3);
-  fmt::print(
+  print_text(fmt::format("training the {} network, batch {}: median of {} rounds (slowest to fastest)\n",
+                         speed.model, speed.batch, kRounds));
+  print_text(fmt::format("{:.1f} images/s ({:.1f} to {:.1f})\n", speed.images_per_second(speed.median()),
+                         speed.images_per_second(speed.seconds.back()),
+                         speed.images_per_second(speed.seconds.front())));
+  print_text(fmt::format("{:.2f} ms/step ({:.2f} to {:.2f})\n", speed.median() * 1e3,
+                         speed.seconds.back() * 1e3, speed.seconds.front() * 1e3));
+  print_text(fmt::format(
       "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which zeros and unread outputs are "
       "skipped)\n",
-      speed.gflops(), speed.flop / 1e6);
+      speed.gflops(), speed.flop / 1e6));
   if (speed.peak) {
-    fmt::print("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
-               speed.gflops() / *speed.peak, *speed.peak);
+    print_text(
+        fmt::format("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",
+                    speed.gflops() / *speed.peak, *speed.peak));
   }
 }
 

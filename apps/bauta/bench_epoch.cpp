@@ -69,19 +69,20 @@ void print_table(const EpochTable& found) {
                      number(row.images_per_second(), "{:.0f}"), "-", number(row.efficiency, "{:.2f}"),
                      number(row.sums * 1e3, "{:.2f}"), number(row.waited * 1e3, "{:.2f}"), row.how});
   }
-  fmt::print("{}", table(cells, {9}));
+  print_text(table(cells, {9}));
   for (const Scaling& s : found.scaling()) {
-    fmt::print(
+    print_text(fmt::format(
         "model, {} rank{} of {} thread{} on the CPU: a step of {:.2f} ms predicted, {:.2f} ms measured\n",
         s.ranks, s.ranks == 1 ? "" : "s", s.threads, s.threads == 1 ? "" : "s", s.predicted * 1e3,
-        s.measured * 1e3);
+        s.measured * 1e3));
     if (s.ranks == 1) continue;
-    fmt::print("{} ranks train {:.2f} times as fast as one; multiply-adds alone gain {:.2f}: {:.2f} of it\n",
-               s.ranks, s.speed_up, s.fma_speed_up, s.speed_up / s.fma_speed_up);
+    print_text(fmt::format(
+        "{} ranks train {:.2f} times as fast as one; multiply-adds alone gain {:.2f}: {:.2f} of it\n",
+        s.ranks, s.speed_up, s.fma_speed_up, s.speed_up / s.fma_speed_up));
   }
-  for (const std::string& note : found.notes()) fmt::print("{}\n", note);
-  fmt::print(
-      "val_acc of ours is -: random images teach nothing; bauta train and scripts/reproduce measure it\n");
+  for (const std::string& note : found.notes()) print_note(note);
+  print_note(
+      "val_acc of ours is -: random images teach nothing; bauta train and scripts/reproduce measure it");
 }
 
 Json as_json(const EpochTable& found, const EpochArguments& arguments) {

@@ -20,8 +20,9 @@ constexpr Link kAssumedLink = {2e-6, 200e9};
 // The part of a GPU's step that comes after the first gradients, assumed: the convolutions' backward.
 constexpr double kAssumedWindow = 0.5;
 
-double fma_peak(int threads) {
+Result<double> fma_peak(int threads) {
   ThreadPool pool(threads);
+  BAUTA_TRY(pool.status());
   Context context;
   context.pool = &pool;
   return measure_fma_peak(context);
@@ -73,7 +74,7 @@ Status EpochTable::add(const Devices& devices) {
     row.efficiency = epoch_seconds(*one) / devices.ranks / row.epoch();
     row.sums = m.sum;
     row.waited = m.waited;
-    if (devices.device == "cpu") compare(*one, m);
+    if (devices.device == "cpu") BAUTA_TRY(compare(*one, m));
   } else if (devices.device == "cpu") {
     scaling_.push_back({1, m.threads, 1, 1, m.compute.at(plan_.batch), m.step});
   }
@@ -82,8 +83,12 @@ Status EpochTable::add(const Devices& devices) {
 }
 
 // Ranks on CPUs against one with as many threads. Where all cores compute, no sum is hidden.
-void EpochTable::compare(const EpochMeasurement& one, const EpochMeasurement& m) {
-  const double fma_speed_up = fma_peak(m.ranks * m.threads) / fma_peak(m.threads);
+Status EpochTable::compare(const EpochMeasurement& one, const EpochMeasurement& m) {
+  const auto fma_of_all = fma_peak(m.ranks * m.threads);
+  if (!fma_of_all.ok()) return fma_of_all.status();
+  const auto fma_of_one = fma_peak(m.threads);
+  if (!fma_of_one.ok()) return fma_of_one.status();
+  const double fma_speed_up = *fma_of_all / *fma_of_one;
   const double compute = one.compute.at(part(m.ranks)) * m.ranks / fma_speed_up;
   const bool cores_left = m.ranks * m.threads < usable_cores();
   const RankStep step{compute, cores_left ? one.window / one.step * compute : 0,
@@ -91,6 +96,7 @@ void EpochTable::compare(const EpochMeasurement& one, const EpochMeasurement& m)
   const Link link = link_of(m.ranks, m.hop, m.sum, static_cast<double>(m.gradient_bytes));
   scaling_.push_back({m.ranks, m.threads, one.fastest_step / m.fastest_step, fma_speed_up,
                       step_seconds(step, link, m.ranks), m.step});
+  return {};
 }
 
 // N devices as fast as the one at hand, each with its part of the batch.

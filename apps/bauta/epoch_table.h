@@ -68,7 +68,7 @@ class EpochTable {
   int threads_of(int ranks) const;
   std::string why_not_at_hand(const Devices&) const;
   Status add(const Devices&);
-  void compare(const EpochMeasurement& one, const EpochMeasurement& m);
+  Status compare(const EpochMeasurement& one, const EpochMeasurement& m);
   Status project(const Devices&, const std::string& why);
   Result<EpochMeasurement> measure(const std::string& device, int ranks, int threads);
   Result<EpochMeasurement> measure_here(const DeviceOptions&) const;

@@ -80,7 +80,8 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
                                                  "model MB", "floor MB", "conflict degree", "mma", "barriers",
                                                  fmt::format("roof us, {}", gpu.name)}};
   for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
-  fmt::print("one training step of the {} network, batch {}\n{}", zoo_names().front(), batch, table(rows));
+  print_text(fmt::format("one training step of the {} network, batch {}\n{}", zoo_names().front(), batch,
+                         table(rows)));
   return 0;
 }
 

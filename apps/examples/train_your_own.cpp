@@ -28,6 +28,7 @@ bauta::Status run(const char* data_path, const char* out) {
   model.linear("head", static_cast<int>(data->classes().size()));
 
   bauta::ThreadPool pool(bauta::usable_cores());
+  if (!pool.status().ok()) return pool.status();
   bauta::Context context;
   context.pool = &pool;
   bauta::TrainOptions options;
