@@ -123,23 +123,23 @@ Result<Speed> measure(const Machine& machine, int batch) {
   return speed;
 }
 
-Json as_json(const Speed& speed, const Machine& machine, const BenchArguments& arguments) {
-  Json json = {{"model", speed.model},
-               {"batch", speed.batch},
-               {"device", machine.description()},
-               {"kernels", kernels_name(arguments.device.kernels)},
-               {"precision", precision_name(machine.context().precision)},
-               {"threads", machine.threads()},
-               {"isa", isa_name(machine.context().isa)},
-               {"rounds", kRounds},
-               {"images_per_second", speed.images_per_second(speed.median())},
-               {"images_per_second_min", speed.images_per_second(speed.seconds.back())},
-               {"images_per_second_max", speed.images_per_second(speed.seconds.front())},
-               {"ms_per_step", speed.median() * 1e3},
-               {"ms_per_step_min", speed.seconds.front() * 1e3},
-               {"ms_per_step_max", speed.seconds.back() * 1e3},
-               {"dense_mflop_per_image", speed.flop / 1e6},
-               {"gflops", speed.gflops()}};
+OrderedJson as_json(const Speed& speed, const Machine& machine, const BenchArguments& arguments) {
+  OrderedJson json = {{"model", speed.model},
+                      {"batch", speed.batch},
+                      {"device", machine.description()},
+                      {"kernels", kernels_name(arguments.device.kernels)},
+                      {"precision", precision_name(machine.context().precision)},
+                      {"threads", machine.threads()},
+                      {"isa", isa_name(machine.context().isa)},
+                      {"rounds", kRounds},
+                      {"images_per_second", speed.images_per_second(speed.median())},
+                      {"images_per_second_min", speed.images_per_second(speed.seconds.back())},
+                      {"images_per_second_max", speed.images_per_second(speed.seconds.front())},
+                      {"ms_per_step", speed.median() * 1e3},
+                      {"ms_per_step_min", speed.seconds.front() * 1e3},
+                      {"ms_per_step_max", speed.seconds.back() * 1e3},
+                      {"dense_mflop_per_image", speed.flop / 1e6},
+                      {"gflops", speed.gflops()}};
   if (speed.peak) {
     json["peak_gflops"] = *speed.peak;
     json["fraction_of_peak"] = speed.gflops() / *speed.peak;

@@ -85,8 +85,8 @@ void print_table(const EpochTable& found) {
       "val_acc of ours is -: random images teach nothing; bauta train and scripts/reproduce measure it");
 }
 
-Json as_json(const EpochTable& found, const EpochArguments& arguments) {
-  Json rows = Json::array();
+OrderedJson as_json(const EpochTable& found, const EpochArguments& arguments) {
+  OrderedJson rows = OrderedJson::array();
   for (const Row& row : found.rows()) {
     rows.push_back({{"devices", row.name},
                     {"measured", row.measured},
@@ -100,7 +100,7 @@ Json as_json(const EpochTable& found, const EpochArguments& arguments) {
                     {"sums_ms", row.sums * 1e3},
                     {"waited_ms", row.waited * 1e3}});
   }
-  Json scaling = Json::array();
+  OrderedJson scaling = OrderedJson::array();
   for (const Scaling& s : found.scaling()) {
     scaling.push_back({{"ranks", s.ranks},
                        {"threads", s.threads},

@@ -72,8 +72,9 @@ Dataset unlabelled(const Chunk& chunk, const Model& model) {
   return Dataset(std::move(parts));
 }
 
-Json probabilities_json(std::span<const float> probabilities, const std::vector<std::string>& classes) {
-  Json json = Json::object();
+OrderedJson probabilities_json(std::span<const float> probabilities,
+                               const std::vector<std::string>& classes) {
+  OrderedJson json = OrderedJson::object();
   for (std::size_t c = 0; c < classes.size(); ++c) json[classes[c]] = probabilities[c];
   return json;
 }
@@ -130,7 +131,7 @@ class Printer {
   const ClassifyArguments& arguments_;
   const std::vector<std::string>& classes_;
   std::size_t width_ = 0;
-  Json json_ = Json::array();
+  OrderedJson json_ = OrderedJson::array();
   bool failed_ = false;
 };
 

@@ -91,10 +91,10 @@ Uncertain uncertain_of(const Predictions& p, std::size_t classes, float threshol
   return result;
 }
 
-Json to_json(const EvalResult& r) {
+OrderedJson to_json(const EvalResult& r) {
   const auto& classes = r.data.classes();
-  Json per_class = Json::object();
-  Json confusion = Json::array();
+  OrderedJson per_class = OrderedJson::object();
+  OrderedJson confusion = OrderedJson::array();
   for (std::size_t c = 0; c < classes.size(); ++c) {
     const ClassMetrics& m = r.evaluation.per_class[c];
     per_class[classes[c]] = {
@@ -102,26 +102,27 @@ Json to_json(const EvalResult& r) {
     const auto row = r.evaluation.confusion.begin() + static_cast<std::ptrdiff_t>(c * classes.size());
     confusion.push_back(std::vector<int>(row, row + static_cast<std::ptrdiff_t>(classes.size())));
   }
-  Json mistakes = Json::array();
+  OrderedJson mistakes = OrderedJson::array();
   for (const Mistake& m : r.mistakes) {
     mistakes.push_back({{"path", r.data.name(m.sample)},
                         {"label", classes[static_cast<std::size_t>(m.label)]},
                         {"predicted", classes[static_cast<std::size_t>(m.predicted)]},
                         {"confidence", m.confidence}});
   }
-  Json json{{"weights", r.arguments.weights},
-            {"data", r.arguments.data},
-            {"images", r.data.size()},
-            {"classes", classes},
-            {"accuracy", r.evaluation.accuracy},
-            {"loss", r.loss},
-            {"per_class", per_class},
-            {"roc_auc", r.evaluation.roc_auc},
-            {"confusion", confusion},
-            {"mistakes", mistakes}};
+  OrderedJson json{{"weights", r.arguments.weights},
+                   {"data", r.arguments.data},
+                   {"images", r.data.size()},
+                   {"classes", classes},
+                   {"accuracy", r.evaluation.accuracy},
+                   {"loss", r.loss},
+                   {"per_class", per_class},
+                   {"roc_auc", r.evaluation.roc_auc},
+                   {"confusion", confusion},
+                   {"mistakes", mistakes}};
   if (r.arguments.threshold) {
     json["uncertain"] = {{"threshold", *r.arguments.threshold}, {"images", r.uncertain.images}};
-    json["uncertain"]["accuracy_of_the_others"] = r.certain() > 0 ? Json(r.certain_accuracy()) : Json();
+    json["uncertain"]["accuracy_of_the_others"] =
+        r.certain() > 0 ? OrderedJson(r.certain_accuracy()) : OrderedJson();
   }
   return json;
 }

@@ -120,14 +120,14 @@ std::string summary_table(const std::vector<SummaryRow>& rows) {
   return table(cells, {1});
 }
 
-Json summary_json(const Model& model, const std::vector<SummaryRow>& rows) {
-  Json layers = Json::array();
+OrderedJson summary_json(const Model& model, const std::vector<SummaryRow>& rows) {
+  OrderedJson layers = OrderedJson::array();
   for (const SummaryRow& row : rows) {
     if (row.is_block) continue;
     layers.push_back(
         {{"name", row.name}, {"type", row.type}, {"params", row.parameters}, {"output", row.output}});
   }
-  Json blocks = Json::array();
+  OrderedJson blocks = OrderedJson::array();
   for (const SummaryRow& row : rows) {
     if (row.is_block)
       blocks.push_back({{"name", row.name}, {"params", row.parameters}, {"output", row.output}});
@@ -137,8 +137,8 @@ Json summary_json(const Model& model, const std::vector<SummaryRow>& rows) {
           {"layers", layers},           {"params", total_parameters(rows)}};
 }
 
-Json devices_json() {
-  Json devices = {{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}};
+OrderedJson devices_json() {
+  OrderedJson devices = {{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}};
   if (const auto gpu = Gpu::open(); gpu.ok()) {
     devices.push_back({{"name", "cuda"},
                        {"model", gpu->info().name},
@@ -148,10 +148,10 @@ Json devices_json() {
   return devices;
 }
 
-Json machine_json(const Machine& machine) {
-  Json isas = Json::array();
+OrderedJson machine_json(const Machine& machine) {
+  OrderedJson isas = OrderedJson::array();
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
-  Json features = Json::object();
+  OrderedJson features = OrderedJson::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
   return {{"version", kVersion},
           {"devices", devices_json()},
@@ -198,7 +198,7 @@ Result<int> run_info(const InfoArguments& arguments) {
   const auto rows = summary_of(*model);
   if (!rows.ok()) return rows.status();
   if (arguments.json) {
-    Json json = machine_json(*machine);
+    OrderedJson json = machine_json(*machine);
     json["model"] = summary_json(*model, *rows);
     print_json(json);
     return 0;

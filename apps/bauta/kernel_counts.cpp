@@ -26,15 +26,15 @@ double requested_bytes(const simt::LaunchCounts& launch) {
 
 std::string size_text(const simt::dim3& size) { return fmt::format("{}x{}x{}", size.x, size.y, size.z); }
 
-Json launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
-  Json json = {{"kernel", launch.kernel},
-               {"grid", size_text(launch.grid)},
-               {"block", size_text(launch.block)},
-               {"requested", requested_bytes(launch)},
-               {"sectors", launch.moved_bytes()},
-               {"conflict_degree", launch.bank_conflict_degree()},
-               {"mma", launch.mma},
-               {"barriers", launch.barriers}};
+OrderedJson launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
+  OrderedJson json = {{"kernel", launch.kernel},
+                      {"grid", size_text(launch.grid)},
+                      {"block", size_text(launch.block)},
+                      {"requested", requested_bytes(launch)},
+                      {"sectors", launch.moved_bytes()},
+                      {"conflict_degree", launch.bank_conflict_degree()},
+                      {"mma", launch.mma},
+                      {"barriers", launch.barriers}};
   if (launch.work.moved > 0) {
     json["model"] = launch.work.moved;
     json["floor"] = launch.work.floor;
@@ -69,9 +69,9 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
   BAUTA_TRY(run_study_step(context, batch));
 
   if (json) {
-    Json rows = Json::array();
+    OrderedJson rows = OrderedJson::array();
     for (const auto& launch : log.launches) rows.push_back(launch_json(launch, gpu));
-    Json report = kernel_report(machine, batch, std::move(rows));
+    OrderedJson report = kernel_report(machine, batch, std::move(rows));
     report["gpu"] = gpu.name;
     print_json(report);
     return 0;

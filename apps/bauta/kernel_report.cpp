@@ -13,7 +13,7 @@ Roof roof_of(const Work& work, bool tensor, const Ceilings& ceilings) {
   return {moving, 2 * work.floor / ceilings.memory > moving ? "memory" : "cache"};
 }
 
-Json kernel_report(const Machine& machine, int batch, Json launches) {
+OrderedJson kernel_report(const Machine& machine, int batch, OrderedJson launches) {
   const Context& context = machine.context();
   return {{"device", machine.description()},
           {"kernels", kernels_name(context.vendor == nullptr ? Kernels::hand : Kernels::vendor)},

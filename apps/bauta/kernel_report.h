@@ -26,6 +26,6 @@ Roof roof_of(const Work&, bool tensor, const Ceilings&);
 
 /// What both reports of `bench kernels`, counts and times, are: the step that `launches` make up.
 /// {"device", "kernels", "precision", "batch", "launches"}; more may be added.
-Json kernel_report(const Machine&, int batch, Json launches);
+OrderedJson kernel_report(const Machine&, int batch, OrderedJson launches);
 
 }  // namespace bauta

@@ -46,7 +46,7 @@ std::string size_text(const std::array<unsigned, 3>& size) {
   return size[0] == 0 ? "-" : fmt::format("{}x{}x{}", size[0], size[1], size[2]);
 }
 
-Json launch_json(const LaunchTime& time, const Roof& roof) {
+OrderedJson launch_json(const LaunchTime& time, const Roof& roof) {
   return {{"kernel", time.kernel},
           {"grid", size_text(time.grid)},
           {"block", size_text(time.block)},
@@ -81,7 +81,7 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
   if (!ceilings.ok()) return ceilings.status();
   const auto launches = time_step(machine.context(), batch);
   if (!launches.ok()) return launches.status();
-  Json all = Json::array();
+  OrderedJson all = OrderedJson::array();
   std::vector<std::vector<std::string>> rows = {{"kernel", "grid", "block", "us", "GFLOP/s", "moved GB/s",
                                                  "floor GB/s", "roof us", "of roof", "bound by"}};
   double seconds = 0;
@@ -93,7 +93,7 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
     seconds += time.seconds;
   }
   if (json) {
-    Json report = kernel_report(machine, batch, std::move(all));
+    OrderedJson report = kernel_report(machine, batch, std::move(all));
     report["ceilings"] = {{"memory", ceilings->memory},
                           {"cache", ceilings->cache},
                           {"multiply_adds", ceilings->multiply_adds},

@@ -110,8 +110,8 @@ void print_news(const std::string& line, const std::string& news) {
 
 void print_text(const std::string& text) { write_text(stdout, text); }
 
-void print_json(const Json& json) {
-  print_line(stdout, json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
+void print_json(const OrderedJson& json) {
+  print_line(stdout, json.dump(-1, ' ', /*ensure_ascii=*/false, OrderedJson::error_handler_t::replace));
 }
 
 std::string with_commas(std::int64_t number) {

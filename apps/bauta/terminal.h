@@ -11,7 +11,7 @@
 
 namespace bauta {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 /// `text` with a '?' for every control character, of which names of files, classes and tensors may hold some:
 /// one line, with nothing in it that a terminal obeys.
@@ -35,7 +35,7 @@ void print_news(const std::string& line, const std::string& news);
 void print_text(const std::string& text);
 
 /// One line of JSON on stdout. Names that are not UTF-8 lose the bytes that are not; NaN becomes null.
-void print_json(const Json& json);
+void print_json(const OrderedJson& json);
 
 /// "1,234,567".
 std::string with_commas(std::int64_t number);
