@@ -100,7 +100,7 @@ Command make_command(CLI::App& data) {
       ->check(number_from(0, std::numeric_limits<int>::max()))
       ->type_name("N")
       ->capture_default_str();
-  add_seed_option(*make, arguments->seed, "decides every face");
+  add_seed_option(*make, arguments->seed, "random seed, which decides every face");
   add_threads_option(*make, arguments->device.threads);
   return {make, [arguments] { return run_make(*arguments); }};
 }

@@ -36,8 +36,8 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 // The subcommand that was given, as a person types it.
-std::string words(const CLI::App& app) {
-  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + words(*sub);
+std::string command_path(const CLI::App& app) {
+  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + command_path(*sub);
   return app.get_name();
 }
 
@@ -49,7 +49,7 @@ bool is_number(const std::string& text) {
 
 // CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX.
 Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
-  const std::string command = words(app);
+  const std::string command = command_path(app);
   std::string what = error.what();
   std::string where = command;
   const std::string conversion = "Could not convert: ";

@@ -86,7 +86,7 @@ Result<ClassWeights> parse_class_weights(const std::string& text) {
   }
 }
 
-// Puts the command line's words into the options of the run, and checks what can be checked without data.
+// Puts the command line's arguments into the options of the run, and checks what can be checked without data.
 Status complete_options(TrainArguments& arguments) {
   TrainOptions& options = arguments.train;
   BAUTA_TRY(put_into(options.class_weights, parse_class_weights(arguments.class_weights)));
@@ -124,9 +124,9 @@ std::string next_steps(const TrainArguments& arguments, const TrainResult& resul
 }
 
 // The command to go on with, as a person types it.
-std::string resume_line(const std::vector<std::string>& words, bool resumes) {
+std::string resume_line(const std::vector<std::string>& args, bool resumes) {
   std::string line = "bauta";
-  for (const std::string& word : std::span(words).subspan(1)) line += " " + shell_word(word);
+  for (const std::string& word : std::span(args).subspan(1)) line += " " + shell_word(word);
   return line + (resumes ? "" : " --resume");
 }
 
@@ -220,14 +220,14 @@ Result<Launcher> launcher_for(const std::string& device, int ranks) {
   return Launcher::bauta;
 }
 
-Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& words) {
+Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& args) {
   const auto launches = must_launch(arguments);
   if (!launches.ok()) return launches.status();
-  const std::string resume = resume_line(words, arguments.train.resume);
+  const std::string resume = resume_line(args, arguments.train.resume);
   if (*launches) {
     const auto launcher = launcher_for(arguments.device.device, *arguments.devices);
     if (!launcher.ok()) return launcher.status();
-    return launch_ranks(*arguments.devices, *launcher, words, resume);
+    return launch_ranks(*arguments.devices, *launcher, args, resume);
   }
   const auto ranks = Ranks::open(resume);
   if (!ranks.ok()) return ranks.status();
@@ -237,7 +237,7 @@ Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& 
 
 }  // namespace
 
-Command train_command(CLI::App& app, const std::vector<std::string>& words) {
+Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   CLI::App* train = app.add_subcommand("train", "Trains a network and writes the run into a folder");
   train->footer(kExamples);
   auto arguments = std::make_shared<TrainArguments>();
@@ -252,7 +252,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
   add("--lr", o.lr, "X", "learning rate")->default_str("1e-5");
   add("--val", o.val, "X", "part of the images that validates; 0: train on everything")
       ->capture_default_str();
-  add_seed_option(*train, o.seed, "of first weights, split, order and augmentation");
+  add_seed_option(*train, o.seed, "random seed of initial weights, split, shuffling and augmentation");
   add("--class-weights", arguments->class_weights, "W",
       "auto: each class counts alike; none; or a number per class, A,B")
       ->capture_default_str();
@@ -261,7 +261,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
                       "how much images are varied: none, light or strong");
   add_choice<Schedule>(*train, "--schedule", o.schedule,
                        {{"constant", Schedule::constant}, {"cosine", Schedule::cosine}},
-                       "of the learning rate: constant or cosine");
+                       "learning-rate schedule: constant or cosine");
   add_choice<OptimizerKind>(*train, "--optimizer", o.optimizer.kind,
                             {{"adam", OptimizerKind::adam}, {"sgd", OptimizerKind::sgd}}, "adam or sgd");
   add("--momentum", arguments->momentum, "X", "of --optimizer sgd, at least 0 and less than 1")
@@ -280,7 +280,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& words) {
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
       "processes that share each batch, on this host's GPUs or cores (default: this one alone)");
-  return {train, [arguments, words] { return run_train(*arguments, words); }};
+  return {train, [arguments, args] { return run_train(*arguments, args); }};
 }
 
 }  // namespace bauta
