@@ -32,9 +32,18 @@ class Reproduce(CliTest):
         for figure in ("figure-4.png", "figure-6.png"):
             self.assertTrue((out / figure).read_bytes().startswith(b"\x89PNG"))
 
+        packed = (out / "data.safetensors").stat().st_mtime_ns
         again = reproduce("--data", self.faces, "--out", out, "--devices", "cpu")
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual((out / "report.md").read_text(), text)
+        self.assertEqual((out / "data.safetensors").stat().st_mtime_ns, packed)
+
+        # Other faces are packed anew, and are not what the runs were started with.
+        copy = self.copy_of_faces()
+        self.images(copy)[0].unlink()
+        other = reproduce("--data", copy, "--out", out, "--devices", "cpu")
+        self.assertEqual(other.returncode, 2, other.stderr)
+        self.assertIn("the run was started with data ", other.stderr)
 
 
 class ReproduceArguments(unittest.TestCase):
