@@ -1,5 +1,6 @@
 #include "layers/model.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace bauta {
@@ -89,6 +90,11 @@ Result<std::vector<Size3>> Model::output_sizes() const {
   if (!in_range(input_.height, 1, kLargestSize) || !in_range(input_.width, 1, kLargestSize) ||
       !in_range(input_.channels, 1, kLargestSize) || !countable(input_)) {
     return Status::error("the network's input has no sensible size", {}, "check the network's description");
+  }
+  for (const std::string& name : classes_) {
+    if (std::count(classes_.begin(), classes_.end(), name) == 1) continue;
+    return Status::error("two of the network's classes are called '" + name + "'", {},
+                         "give every class a name of its own");
   }
   std::vector<Size3> sizes;
   Size3 in = input_;

@@ -58,7 +58,7 @@ class Model {
   void rename_classes(std::vector<std::string> classes) { classes_ = std::move(classes); }
 
   /// What every layer puts out, in order; fails, naming the layer, where a size would be less than 1, and
-  /// unless the network ends in one logit per class.
+  /// unless the network ends in one logit per class and the classes' names differ.
   Result<std::vector<Size3>> output_sizes() const;
 
  private:

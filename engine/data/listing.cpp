@@ -182,8 +182,8 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   }
   if (code) return unreadable(folder, code);
   if (ignored.count > 0 && warn) {
-    warn(std::to_string(ignored.count) +
-         " files were ignored: not images, or in no class's folder (the first: " + ignored.first + ")");
+    warn(std::to_string(ignored.count) + (ignored.count == 1 ? " file was" : " files were") +
+         " ignored: not images, or in no class's folder (the first: " + ignored.first + ")");
   }
 
   std::ranges::sort(found, {}, &ClassFolder::name);
@@ -235,6 +235,10 @@ Status check_classes(const std::vector<std::string>& classes, const std::vector<
         "give the images of each class a folder of their own, or write a manifest path,label");
   }
   for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (std::ranges::count(classes, classes[c]) > 1) {
+      return Status::error("two classes are called " + classes[c], path,
+                           "give every class a name of its own");
+    }
     const auto count = std::ranges::count(labels, static_cast<std::int32_t>(c));
     if (count < 2) {
       return Status::error("class " + classes[c] + " has " + (count == 0 ? "no image" : "only one image") +

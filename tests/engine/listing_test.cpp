@@ -126,6 +126,14 @@ TEST(ListFolder, SaysWhatItIgnoresUnlessHidden) {
                                     (root / "cat/notes.txt") + ")");
 }
 
+TEST(ListFolder, SaysThatItIgnoresOneFile) {
+  const TemporaryFolder root;
+  for (const char* file : {"cat/a.jpg", "dog/b.jpg", "readme.md"}) touch(root / file);
+  const Listed result = folder(root / "");
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_EQ(result.warnings[0].substr(0, 20), "1 file was ignored: ");
+}
+
 TEST(ListFolder, RefusesALinkThatLeadsBack) {
   const TemporaryFolder root;
   touch(root / "cat/a.jpg");
@@ -184,6 +192,8 @@ TEST(CheckClasses, WantsTwoClassesOfTwoImages) {
   };
   EXPECT_EQ(error({"a", "b"}, {0, 1, 1, 0}), "");
   EXPECT_EQ(error({}, {}).substr(0, 27), "there are no classes (set):");
+  EXPECT_EQ(error({"a", "b", "a"}, {0, 0, 1, 1, 2, 2}),
+            "two classes are called a (set): give every class a name of its own");
   EXPECT_EQ(error({"a"}, {0, 0}).substr(0, 33), "there is only one class, a (set):");
   EXPECT_EQ(error({"a", "b"}, {0, 1, 0}).substr(0, 47), "class b has only one image that can be read (se");
   EXPECT_EQ(error({"a", "b"}, {1, 1}).substr(0, 41), "class a has no image that can be read (se");

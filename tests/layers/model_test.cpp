@@ -48,6 +48,8 @@ TEST(Model, RefusesLayersThatDoNotFit) {
   const auto message = [](const Model& model) { return model.output_sizes().status().message(); };
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 8, 7).linear("l", 2)),
             "layer 0 'c' has a window larger than its input: check the network's description");
+  EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "a"}).linear("l", 2)),
+            "two of the network's classes are called 'a': give every class a name of its own");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 0, 3).linear("l", 2)),
             "layer 0 'c' has sizes that make no sense: check the network's description");
   EXPECT_EQ(
