@@ -62,9 +62,9 @@ Result<int> run_make(const MakeArguments& arguments) {
   Progress bar("rendering", std::int64_t{arguments.with_mask} + arguments.without_mask);
   options.progress = [&](int done, int) { bar.update(done); };
   BAUTA_TRY(make_dataset(options));
-  print_note(fmt::format("wrote {} faces with a mask and {} without into {} in {:.1f} s",
-                         with_commas(arguments.with_mask), with_commas(arguments.without_mask), arguments.out,
-                         bar.elapsed()));
+  print_note(fmt::format("wrote {} with a mask and {} without into {} in {:.1f} s",
+                         counted(arguments.with_mask, "face"), with_commas(arguments.without_mask),
+                         arguments.out, bar.elapsed()));
   print_note("next: bauta train --data " + shell_word(arguments.out) + " --out runs/a");
   return 0;
 }

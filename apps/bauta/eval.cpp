@@ -163,16 +163,18 @@ std::string mistakes_table(const EvalResult& r) {
 }
 
 std::string uncertain_text(const EvalResult& r) {
-  const std::string text = fmt::format("{} images are uncertain (confidence below {:g})",
-                                       with_commas(r.uncertain.images), *r.arguments.threshold);
+  const std::string text =
+      fmt::format("{} uncertain (confidence below {:g})",
+                  counted(r.uncertain.images, "image") + (r.uncertain.images == 1 ? " is" : " are"),
+                  *r.arguments.threshold);
   if (r.certain() == 0) return text;
   return text + fmt::format("; accuracy on the others {:.4f}", r.certain_accuracy());
 }
 
 void print_result(const EvalResult& r) {
-  print_note(fmt::format("accuracy {:.4f} on {} images, {} mistakes; cross-entropy {:.4g}",
-                         r.evaluation.accuracy, with_commas(r.data.size()),
-                         with_commas(std::ssize(r.mistakes)), r.loss));
+  print_note(fmt::format("accuracy {:.4f} on {}, {}; cross-entropy {:.4g}", r.evaluation.accuracy,
+                         counted(r.data.size(), "image"), counted(std::ssize(r.mistakes), "mistake"),
+                         r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
   print_note(fmt::format("ROC-AUC of {} {:.4f}", positive, r.evaluation.roc_auc));
   if (r.arguments.threshold) print_note(uncertain_text(r));

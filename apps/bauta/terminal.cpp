@@ -122,6 +122,10 @@ std::string with_commas(std::int64_t number) {
   return text;
 }
 
+std::string counted(std::int64_t number, const std::string& noun) {
+  return with_commas(number) + " " + noun + (number == 1 ? "" : "s");
+}
+
 std::string clock_text(double seconds) {
   const auto s = static_cast<std::int64_t>(std::max(0.0, seconds));
   if (s < 3600) return fmt::format("{:02}:{:02}", s / 60, s % 60);

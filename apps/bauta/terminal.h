@@ -40,6 +40,9 @@ void print_json(const OrderedJson& json);
 /// "1,234,567".
 std::string with_commas(std::int64_t number);
 
+/// "1 step", "1,234 steps".
+std::string counted(std::int64_t number, const std::string& noun);
+
 /// `word` as it is typed in a shell, quoted where need be.
 std::string shell_word(const std::string& word);
 

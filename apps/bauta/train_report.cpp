@@ -17,9 +17,9 @@ void TrainReport::on_start(const RunStart& start) {
     weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
   }
   if (start.bare_init) print_note(bare_weights_note(options_.init, model_));
-  print_note(fmt::format("{} images to train on, {} to validate, {} steps an epoch; class weights {}",
-                         with_commas(start.train_images), with_commas(start.val_images),
-                         start.batches_per_epoch, weights));
+  print_note(fmt::format("{} to train on, {} to validate, {} an epoch; class weights {}",
+                         counted(start.train_images, "image"), with_commas(start.val_images),
+                         counted(start.batches_per_epoch, "step"), weights));
   if (start.first_step > 0) {
     print_note(fmt::format("resumed after step {}", start.first_step));
   } else if (options_.resume) {
@@ -69,10 +69,10 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
 
 void TrainReport::print_result(const TrainResult& result) const {
   if (result.best_val_acc >= 0) {
-    print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {} steps", result.best_val_acc,
-                           result.best_epoch, result.steps));
+    print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {}", result.best_val_acc,
+                           result.best_epoch, counted(result.steps, "step")));
   } else {
-    print_note(fmt::format("done after {} steps, without validation", result.steps));
+    print_note(fmt::format("done after {}, without validation", counted(result.steps, "step")));
   }
   print_note("weights: " + result.best_path);
   print_note("to go on from: " + result.last_path);

@@ -112,6 +112,11 @@ class Options(CliTest):
         self.assertEqual((len(steps), len(epochs)), (3, 1))
         self.assertTrue((self.work / "run/best.safetensors").exists())
 
+    def test_one_step_is_told_as_one(self):
+        out = self.ok("train", "--data", self.faces, "--out", self.work / "run", "--batch", 40, "--epochs", 1).stdout
+        self.assertIn(", 1 step an epoch;", out)
+        self.assertIn(", after 1 step\n", out)
+
     def test_cosine_brings_the_learning_rate_down(self):
         self.train(self.work / "run", "--schedule", "cosine", "--lr", "1e-3")
         rates = [s["lr"] for s in metrics_of(self.work / "run")[0]]
