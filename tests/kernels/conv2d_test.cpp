@@ -60,6 +60,7 @@ Index multiply_adds(const Conv2dShape& s) {
 const std::vector<Outputs>& reference_outputs() {
   static const std::vector<Outputs> outputs = [] {
     std::vector<Outputs> all;
+    all.reserve(std::size(kConv2dCases));
     for (const Conv2dShape& s : kConv2dCases) all.push_back(run(reference_context(), Problem(s)));
     return all;
   }();

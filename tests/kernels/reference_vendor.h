@@ -109,9 +109,9 @@ class ReferenceVendor final : public VendorLibraries {
   static Status give(const Context& context, const std::vector<float>& values, void* array) {
     if (context.precision == Precision::bf16) {
       std::transform(values.begin(), values.end(), static_cast<std::uint16_t*>(array), bf16_bits);
-    } else {
-      std::memcpy(array, values.data(), values.size() * sizeof(float));
+      return {};
     }
+    std::memcpy(array, values.data(), values.size() * sizeof(float));
     return {};
   }
 
