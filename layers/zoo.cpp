@@ -1,6 +1,7 @@
 #include "layers/zoo.h"
 
 #include <array>
+#include <utility>
 
 namespace bauta {
 namespace {
@@ -9,12 +10,13 @@ constexpr std::array kNames = {"study"};
 
 // The published face-mask network. Its third block pools 9x9 to 4x4, so the last row and column are never
 // read.
-Model study() {
-  Model model("study", {100, 100, 3}, {"without_mask", "with_mask"});
+Model study(std::vector<std::string> classes) {
+  const auto outputs = static_cast<int>(classes.size());
+  Model model("study", {100, 100, 3}, std::move(classes));
   model.conv2d("convLayer1.0", 32, 3, 1, 1).relu().maxpool(2);
   model.conv2d("convLayer2.0", 64, 3, 1, 1).relu().maxpool(2);
   model.conv2d("convLayer3.0", 128, 3, 3, 1).relu().maxpool(2);
-  model.linear("linearLayers.0", 1024).relu().linear("linearLayers.2", 2);
+  model.linear("linearLayers.0", 1024).relu().linear("linearLayers.2", outputs);
   return model;
 }
 
@@ -22,8 +24,8 @@ Model study() {
 
 std::span<const char* const> zoo_names() { return kNames; }
 
-Result<Model> zoo_model(const std::string& name) {
-  if (name == "study") return study();
+Result<Model> zoo_model(const std::string& name, std::vector<std::string> classes) {
+  if (name == "study") return study(std::move(classes));
   return Status::usage("there is no model '" + name + "'", "--model", "choose one of: study");
 }
 

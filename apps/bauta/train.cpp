@@ -100,7 +100,8 @@ Status complete_options(TrainArguments& arguments) {
   return check_options(options);
 }
 
-// The network to train, and the classes that the data set must have (none: its own).
+// The network to train, and the classes that the data set must have; none: its own, and the network of the
+// zoo is made for them once they are known.
 struct Start {
   Model model;
   std::vector<std::string> classes;
@@ -115,7 +116,9 @@ Result<Start> start_of(const TrainArguments& arguments) {
   auto weights = open_weights(init);
   if (!weights.ok()) return weights.status();
   const std::vector<std::string> classes = weights->model.classes();
-  return Start{arguments.model.empty() ? std::move(weights->model) : std::move(*model), classes};
+  if (arguments.model.empty()) return Start{std::move(weights->model), classes};
+  BAUTA_TRY(put_into(*model, zoo_model(name, classes)));
+  return Start{std::move(*model), classes};
 }
 
 std::string next_steps(const TrainArguments& arguments, const TrainResult& result) {
@@ -161,7 +164,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   }
   print_note(machine->description());
   BAUTA_TRY(ranks.connect_devices(machine->context()));
-  const auto start = start_of(arguments);
+  auto start = start_of(arguments);
   if (!start.ok()) return start.status();
   // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
   Communicator& communicator = ranks.communicator();
@@ -173,6 +176,8 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   const auto data = open_data(*machine, arguments.data, image_size(start->model), start->classes,
                               arguments.strict, [&](std::string_view line) { warnings.add(line); });
   if (!data.ok()) return data.status();
+  if (start->classes.empty())
+    BAUTA_TRY(put_into(start->model, zoo_model(start->model.name(), data->classes())));
 
   stop_at_next_step();
   RankReport report(options, *data, start->model, ranks);

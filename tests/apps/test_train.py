@@ -182,6 +182,25 @@ class Options(CliTest):
         self.assertNotIn("no metadata", with_metadata.stdout)
 
 
+class ThreeClasses(CliTest):
+    def test_a_network_of_the_zoo_is_made_for_the_classes_of_the_data(self):
+        manifest = self.work / "three.csv"
+        images = self.images()
+        names = ["left", "middle", "right"]
+        manifest.write_text("path,label\n" + "".join(f"{p},{names[i % 3]}\n" for i, p in enumerate(images)))
+        self.train(self.work / "run", "--epochs", 1, data=manifest)
+        weights = self.work / "run/best.safetensors"
+        tensors, metadata = read_safetensors(weights)
+        self.assertEqual(tensors["linearLayers.2.weight"][1], [3, 1024])
+        self.assertEqual(json.loads(metadata["classes"]), names)
+        found = json.loads(self.ok("eval", "--weights", weights, "--data", manifest, "--json").stdout)
+        self.assertEqual(list(found["per_class"]), names)
+        found = json.loads(self.ok("classify", "--weights", weights, "--json", images[0]).stdout)
+        self.assertEqual(list(found[0]["probabilities"]), names)
+        self.train(self.work / "again", "--epochs", 1, "--init", weights, "--model", "study", data=manifest)
+        self.train(self.work / "run", "--epochs", 2, "--resume", data=manifest)
+
+
 class SameSeedSameBits(CliTest):
     def test_whatever_the_number_of_threads(self):
         for threads in [1, 2, 3, 8]:

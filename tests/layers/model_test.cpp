@@ -74,6 +74,17 @@ TEST(Zoo, NamesItsModels) {
             "there is no model 'resnet' (--model): choose one of: study");
 }
 
+TEST(Zoo, ANetworkHasAnOutputForEachClass) {
+  for (const std::vector<std::string>& classes : {std::vector<std::string>{"a", "b"}, {"a", "b", "c"}}) {
+    const auto model = zoo_model("study", classes);
+    ASSERT_TRUE(model.ok());
+    EXPECT_EQ(model->classes(), classes);
+    EXPECT_TRUE(model->output_sizes().ok());
+    EXPECT_EQ(parameters_of(*model)->back().size,
+              static_cast<Index>(classes.size()));  // the last layer's bias
+  }
+}
+
 TEST(Parameters, PermuteBetweenFileAndMemory) {
   Model model("m", {2, 2, 3}, {"a", "b"});
   model.conv2d("c", 2, 2).linear("l", 2);
