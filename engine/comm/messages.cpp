@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/core/buffer.h"
+
 namespace bauta {
 namespace {
 
@@ -112,7 +114,7 @@ class MessageCommunicator final : public Communicator {
   template <class T>
   Status sum(std::span<T> values) {
     const int paired = static_cast<int>(std::bit_floor(static_cast<unsigned>(size())));
-    std::vector<T> theirs(std::min(kChunkBytes / sizeof(T), values.size()));
+    const std::span<T> theirs = room_for<T>(values.size());
     return for_each_chunk(values, [&](std::span<T> chunk) -> Status {
       const auto bytes = std::as_writable_bytes(chunk);
       if (rank() >= paired) {
@@ -120,10 +122,19 @@ class MessageCommunicator final : public Communicator {
         return messages_->exchange(rank() - paired, {}, bytes);
       }
       const bool has_extra = rank() + paired < size();
-      if (has_extra) BAUTA_TRY(add_from(rank() + paired, {}, chunk, std::span(theirs)));
-      BAUTA_TRY(sum_among(paired, 1, chunk, std::span(theirs)));
+      if (has_extra) BAUTA_TRY(add_from(rank() + paired, {}, chunk, theirs));
+      BAUTA_TRY(sum_among(paired, 1, chunk, theirs));
       return has_extra ? messages_->exchange(rank() + paired, bytes, {}) : Status();
     });
+  }
+
+  // Where a partner's part of a chunk goes before it is added, for sums of `size` numbers. It grows and
+  // stays: in training the first step has the largest sum.
+  template <class T>
+  std::span<T> room_for(std::size_t size) {
+    const std::size_t bytes = std::min(kChunkBytes, size * sizeof(T));
+    if (room_.size() < bytes) room_ = Buffer<std::byte>(bytes);
+    return {reinterpret_cast<T*>(room_.data()), bytes / sizeof(T)};
   }
 
   // Recursive halving and doubling: with a partner `distance` ranks away each rank keeps one half of what it
@@ -201,7 +212,8 @@ class MessageCommunicator final : public Communicator {
   std::condition_variable idle_;
   std::deque<Job> jobs_;
   int unfinished_ = 0;
-  Status status_;  // the first failure
+  Status status_;           // the first failure
+  Buffer<std::byte> room_;  // the thread's
   std::thread thread_;
 };
 

@@ -13,10 +13,10 @@
 namespace bauta {
 namespace {
 
-// Between two looks at a message that is under way. The first is as good as at once beside a training step;
-// the longer a partner is late, the longer the core is left to compute.
-constexpr std::chrono::microseconds kShortestNap{20};
-constexpr std::chrono::microseconds kLongestNap{320};
+// Between two looks at a message that is under way. The first is as good as at once, for a step's last sums
+// are waited for; the longer a partner is late, the longer the core is left to compute.
+constexpr std::chrono::microseconds kShortestNap{4};
+constexpr std::chrono::microseconds kLongestNap{64};
 
 Status check(int code, const char* call) {
   if (code == MPI_SUCCESS) return {};
