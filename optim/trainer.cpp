@@ -265,15 +265,8 @@ class Trainer {
     BAUTA_TRY(predict(step_.graph(), feed_, std::span(split_.val).subspan(sample, 1), step_.class_weights(),
                       {}, communicator_)
                   .status());
-    const auto mine = step_.graph().first_non_finite(1);
-    if (!mine.ok()) return mine.status();
-    const auto all = communicator_.gather(*mine);
-    if (!all.ok()) return all.status();
-    const auto layer = std::ranges::find_if(*all, [](const std::string& name) { return !name.empty(); });
-    return Status::error("the loss of validation is not a number after step " + std::to_string(state_.step) +
-                             (layer == all->end() ? "" : ", first in " + *layer),
-                         {},
-                         "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
+    return step_.not_a_number(
+        "the loss of validation is not a number after step " + std::to_string(state_.step), 1);
   }
 
   static Metadata best_metadata(const EpochMetrics& m) {
@@ -471,12 +464,12 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto step =
       TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights), communicator);
   if (!step.ok()) return step.status();
+  const std::string config = run_config(named, data, options, context.precision);
+  BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
   auto feed = ImageFeed::create(context, data, part, options.stream, communicator);
   if (!feed.ok()) return feed.status();
 
   // All is checked and in place: only now is anything written.
-  const std::string config = run_config(named, data, options, context.precision);
-  BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
   auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
   if (!start.ok()) return start.status();
   BAUTA_TRY(share(communicator, start->state, *step));

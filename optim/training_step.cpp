@@ -157,15 +157,16 @@ Status TrainingStep::not_a_number(const DeviceBatch& batch, int step) {
   const int samples = static_cast<int>(batch.labels.size());
   BAUTA_TRY(set_images(batch));
   BAUTA_TRY(graph_.forward(samples));
+  return not_a_number("the loss is not a number at step " + std::to_string(step), samples);
+}
+
+Status TrainingStep::not_a_number(const std::string& what, int samples) {
   const auto culprit = graph_.first_non_finite(samples);
   if (!culprit.ok()) return culprit.status();
   const auto culprits = communicator_->gather(*culprit);
   if (!culprits.ok()) return culprits.status();
-  std::string seen;
-  for (const std::string& layer : *culprits) {
-    if (seen.empty() && !layer.empty()) seen = ", first in " + layer;
-  }
-  return Status::error("the loss is not a number at step " + std::to_string(step) + seen, {},
+  const auto layer = std::ranges::find_if(*culprits, [](const std::string& name) { return !name.empty(); });
+  return Status::error(what + (layer == culprits->end() ? "" : ", first in " + *layer), {},
                        "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
 }
 

@@ -48,6 +48,10 @@ class TrainingStep {
   /// and layer, and leaves the parameters as they were.
   Result<WeightedLoss> run(const DeviceBatch& batch, int step, float lr);
 
+  /// The error that `what` is not a number, with the layer in which that begins in the last forward pass, on
+  /// `samples`, of whichever rank. Collective.
+  Status not_a_number(const std::string& what, int samples);
+
   Graph& graph() { return graph_; }
   Optimizer& optimizer() { return *optimizer_; }
   const std::vector<float>& class_weights() const { return class_weights_; }
