@@ -1,13 +1,13 @@
 #include "optim/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <deque>
 #include <filesystem>
 #include <optional>
 
 #include "engine/core/hash.h"
+#include "engine/core/host.h"
 #include "engine/data/image_feed.h"
 #include "engine/data/order.h"
 #include "engine/data/split.h"
@@ -22,10 +22,6 @@ namespace bauta {
 namespace {
 
 constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 bool is_positive(float x) { return x > 0 && std::isfinite(x); }
 

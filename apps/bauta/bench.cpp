@@ -8,6 +8,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/terminal.h"
+#include "engine/core/host.h"
 #include "kernels/peak/peak.h"
 #include "layers/zoo.h"
 

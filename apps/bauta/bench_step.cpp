@@ -1,6 +1,5 @@
 #include "apps/bauta/bench_step.h"
 
-#include <chrono>
 #include <utility>
 
 #include "engine/core/rng.h"
@@ -55,10 +54,6 @@ Status run_study_step(const Context& context, int batch) {
   if (!data.ok()) return data.status();
   BAUTA_TRY(step->start(data->get(), 1, 1e-5F));
   return finish_steps(*step, 0);
-}
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace bauta

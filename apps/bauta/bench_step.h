@@ -31,7 +31,4 @@ Status finish_steps(TrainingStep&, int left);
 /// the context. What the loss is does not matter.
 Status run_study_step(const Context&, int batch);
 
-/// A clock that only goes forward.
-double seconds_now();
-
 }  // namespace bauta

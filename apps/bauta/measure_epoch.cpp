@@ -7,6 +7,7 @@
 
 #include "apps/bauta/bench_step.h"
 #include "apps/bauta/terminal.h"
+#include "engine/core/host.h"
 #include "engine/data/image_feed.h"
 #include "layers/zoo.h"
 #include "optim/predict.h"

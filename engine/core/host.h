@@ -5,6 +5,9 @@
 
 namespace bauta {
 
+/// Seconds from some moment on, by a clock that only goes forward.
+double seconds_now();
+
 /// Cores that this process may use: its affinity, not the machine's size.
 int usable_cores();
 
