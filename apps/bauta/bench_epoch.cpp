@@ -171,11 +171,8 @@ Command bench_epoch_command(CLI::App& bench) {
           ->capture_default_str();
   epoch->add_flag("--full", plan.full, "run all of the epoch")->excludes(steps);
   add_products_options(*epoch, arguments->options.kernels, arguments->options.precision);
-  epoch
-      ->add_option("--threads", arguments->options.threads,
-                   "threads of each rank (default: the cores, shared among them)")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
+  add_threads_option(*epoch, arguments->options.threads,
+                     "threads of each rank (default: the cores, shared among them)");
   epoch->add_flag("--json", arguments->json, "one object of JSON on stdout");
   epoch->add_option("--measurement", arguments->measurement)->group("");  // not for people
   return {epoch, [arguments] { return run_epoch(*arguments); }};

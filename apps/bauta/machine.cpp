@@ -51,10 +51,8 @@ void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision)
       "operands of matrix products: fp32, or bf16 (tensor cores) with fp32 accumulation and weights");
 }
 
-void add_threads_option(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "threads that compute (default: the cores this process may use)")
-      ->check(CLI::Range(1, kMaxThreads))
-      ->type_name("N");
+void add_threads_option(CLI::App& app, int& threads, const std::string& description) {
+  app.add_option("--threads", threads, description)->check(CLI::Range(1, kMaxThreads))->type_name("N");
 }
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {

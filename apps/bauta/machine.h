@@ -31,7 +31,9 @@ void add_device_options(CLI::App&, DeviceOptions&);
 /// --kernels and --precision alone, for commands with a way of their own to name devices.
 void add_products_options(CLI::App&, Kernels&, Precision&);
 /// --threads alone.
-void add_threads_option(CLI::App&, int& threads);
+void add_threads_option(
+    CLI::App&, int& threads,
+    const std::string& description = "threads that compute (default: the cores this process may use)");
 
 /// Who computes: the device and the threads that were asked for.
 class Machine {

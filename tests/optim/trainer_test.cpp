@@ -81,6 +81,9 @@ class TrainerTest : public ::testing::Test {
     observer_.stop_after = 0;
   }
 
+  /// Resumed, the run ends as the one in "whole" did, which was never interrupted.
+  void expect_whole_when_resumed(TrainOptions o, int threads = 2);
+
   struct Observer : TrainObserver {
     void on_step(const StepReport& report) override {
       losses.push_back(report.loss);
@@ -128,6 +131,12 @@ void expect_same_run(const std::string& a, const std::string& b) {
   EXPECT_EQ(metrics_of(a), metrics_of(b));
 }
 
+void TrainerTest::expect_whole_when_resumed(TrainOptions o, int threads) {
+  o.resume = true;
+  must_run(o, threads);
+  expect_same_run(folder_ / "whole", o.out);
+}
+
 TEST_F(TrainerTest, LearnsAndWritesTheRun) {
   TrainOptions o = options("run");
   o.epochs = 40;
@@ -159,9 +168,7 @@ TEST_F(TrainerTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
     TrainOptions o = options("stopped" + std::to_string(step));
     o.save_every = 5;
     run_until(o, step);
-    o.resume = true;
-    must_run(o, 3);
-    expect_same_run(folder_ / "whole", o.out);
+    expect_whole_when_resumed(o, 3);
   }
 }
 
@@ -172,17 +179,13 @@ TEST_F(TrainerTest, MetricsBehindTheCheckpointAreCutBack) {
   // What a killed run leaves: lines and events of steps that no checkpoint knows.
   std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "{\"step\": 13, \"epoch\": 2, \"lo";
   std::ofstream(o.out + "/events.out.tfevents.0.bauta", std::ios::app) << "half an event";
-  o.resume = true;
-  must_run(o);
-  expect_same_run(folder_ / "whole", o.out);
+  expect_whole_when_resumed(o);
 }
 
 TEST_F(TrainerTest, ResumingWithoutACheckpointStartsAfresh) {
   must_run(options("whole"));
   TrainOptions o = options("fresh");
-  o.resume = true;
-  must_run(o);
-  expect_same_run(folder_ / "whole", o.out);
+  expect_whole_when_resumed(o);
 }
 
 TEST_F(TrainerTest, ResumingARunThatWasKilledBeforeItsFirstCheckpointStartsAfresh) {
@@ -190,9 +193,7 @@ TEST_F(TrainerTest, ResumingARunThatWasKilledBeforeItsFirstCheckpointStartsAfres
   TrainOptions o = options("killed");
   must_run(o);
   std::filesystem::remove(o.out + "/last.safetensors");
-  o.resume = true;
-  must_run(o);
-  expect_same_run(folder_ / "whole", o.out);
+  expect_whole_when_resumed(o);
 }
 
 TEST_F(TrainerTest, ResumingARunThatWasKilledAtOnceStartsAfresh) {
@@ -200,9 +201,7 @@ TEST_F(TrainerTest, ResumingARunThatWasKilledAtOnceStartsAfresh) {
   TrainOptions o = options("killed");
   std::filesystem::create_directories(o.out);
   std::ofstream(o.out + "/config.json.tmp") << "{\"mod";
-  o.resume = true;
-  must_run(o);
-  expect_same_run(folder_ / "whole", o.out);
+  expect_whole_when_resumed(o);
 }
 
 TEST_F(TrainerTest, ResumingWithoutACheckpointRefusesAnotherRunAndKeepsIt) {
@@ -419,9 +418,7 @@ TEST_P(TrainerOnDeviceTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
   TrainOptions o = options("stopped");
   o.save_every = 5;
   run_until(o, 3);
-  o.resume = true;
-  must_run(o);
-  expect_same_run(folder_ / "whole", o.out);
+  expect_whole_when_resumed(o);
 }
 
 TEST_P(TrainerOnDeviceTest, ALossThatIsNoNumberNamesStepAndLayer) {
