@@ -34,7 +34,7 @@ inline Status check_shards(const char* op, const Shards& shards, int batch) {
   const bool subtree = (shards.count == 1 || shards.count == 2 || shards.count == 4 || shards.count == 8) &&
                        shards.first >= 0 && shards.first % shards.count == 0 &&
                        shards.first + shards.count <= Shards::kTotal;
-  if (subtree && shards.begin(shards.count) == batch) return {};
+  if (subtree && shards.batch() == batch) return {};
   return Status::error(std::string(op) + ": the shards do not hold a batch of " + std::to_string(batch), {},
                        "shards are 1, 2, 4 or 8 neighbours of the 8 that the global batch is cut into");
 }

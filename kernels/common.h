@@ -48,7 +48,8 @@ struct Context {
   Precision precision = Precision::fp32;
   ThreadPool* pool = nullptr;           ///< null: the calling thread alone
   std::span<std::byte> workspace;       ///< scratch, 64-byte aligned; an op says how much it needs
-  void* stream = nullptr;               ///< cuda: the cudaStream_t that kernels are put into
+  void* stream = nullptr;               ///< cuda: the cudaStream_t that kernels are put into; simt: null, or
+                                        ///< see kernels/simt/stream.h
   LaunchTimes* launch_times = nullptr;  ///< cuda: where launches leave their times; null: they take none
   /// cuda and simt: who multiplies in convolutions and linear layers; null: our kernels. Null elsewhere.
   VendorLibraries* vendor = nullptr;
@@ -79,9 +80,11 @@ struct Shards {
   int first = 0;         ///< the first shard of this process; a multiple of `count`
   int count = kTotal;    ///< 1, 2, 4 or 8
 
-  /// The sample of this process's batch at which its shard `s` in [0, count] begins; begin(count) is its
-  /// batch size.
+  /// The sample of this process's batch at which its shard `s` in [0, count] begins.
   int begin(int s) const { return global_begin(first + s) - global_begin(first); }
+
+  /// Samples of this process's batch.
+  int batch() const { return begin(count); }
 
   /// The sample of the global batch at which shard `s` in [0, 8] begins.
   int global_begin(int s) const { return static_cast<int>(Index{s} * global_batch / kTotal); }

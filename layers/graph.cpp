@@ -32,14 +32,28 @@ Size3 region_read(const Layer& layer, Size3 out, Size3 in) {
   return in;
 }
 
+// Whether wgrads go on beside the chain of dgrads. A vendor's libraries have one scratch for all they do.
+bool has_wgrads_beside(const Context& context) {
+  return !reads_host_memory(context) && context.vendor == nullptr;
+}
+
 // The steps in which arrays are in use: node i runs forward at step i and backward at step 2L - i, the loss
-// at step L, after all L nodes.
+// at step L, after all L nodes. What goes on beside that may last until the end.
 struct Timeline {
   std::size_t loss;
+  bool wgrads_beside;
 
   int forward(std::size_t node) const { return static_cast<int>(node); }
   int backward(std::size_t node) const { return static_cast<int>(2 * loss - node); }
+  int end() const { return backward(0); }
+  int backward_read(std::size_t node) const { return wgrads_beside ? end() : backward(node); }
 };
+
+// What `after` is given from now on waits for what `before` was given so far.
+Status put_in_order(const Context& before, Event& mark, const Context& after) {
+  BAUTA_TRY(mark.record(before));
+  return mark.hold(after);
+}
 
 }  // namespace
 
@@ -64,9 +78,23 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
   graph.places_ = graph.plan(max_batch);
   BAUTA_TRY(graph.arena_.allocate(context, graph.places_.arena_bytes));
-  graph.context_.workspace =
-      graph.arena_.span().subspan(graph.places_.workspace, graph.places_.workspace_bytes);
+  BAUTA_TRY(graph.open_contexts());
   return graph;
+}
+
+Status Graph::open_contexts() {
+  const auto workspace = [&](std::size_t offset) {
+    return arena_.span().subspan(offset, places_.workspace_bytes);
+  };
+  context_.workspace = workspace(places_.workspace);
+  wgrad_context_ = context_;
+  if (mode_ == GraphMode::inference || !has_wgrads_beside(context_)) return {};
+  BAUTA_TRY(put_into(wgrads_, Stream::create(context_)));
+  BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
+  BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
+  wgrad_context_ = wgrads_.of(context_);
+  wgrad_context_.workspace = workspace(places_.wgrad_workspace);
+  return {};
 }
 
 // Walks from the last layer to the first and makes each node for the region that the node after it reads.
@@ -100,7 +128,7 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
 void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
   const std::size_t count = nodes_.size();
-  const Timeline time{count};
+  const Timeline time{count, has_wgrads_beside(context_)};
   const auto bytes = [&](Size3 size) {
     return static_cast<std::size_t>(Index{batch} * size.count()) * sizeof(float);
   };
@@ -109,12 +137,12 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
     while (last < count && nodes_[last]->in_place()) ++last;
     const Size3 size = first == 0 ? nodes_[0]->input() : nodes_[first - 1]->output();
     const std::size_t writer = first == 0 ? 0 : first - 1;  // of the input: its first reader
-    const int read = training ? time.backward(writer) : time.forward(last);
+    const int read = training ? time.backward_read(writer) : time.forward(last);
     const std::size_t activation = plan.add(bytes(size), static_cast<int>(first) - 1, read);
     // The gradient of the network's input is never asked for.
     const bool wanted = training && first > 0;
     const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, time.backward(last),
-                                          wanted ? time.backward(writer) : time.backward(last));
+                                          wanted ? time.backward_read(writer) : time.backward(last));
     for (; first <= last; ++first) {
       places.activations.push_back(activation);
       places.activation_gradients.push_back(gradient);
@@ -125,15 +153,17 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
 // What nodes save for their backward, the workspace that they share, and the parameters.
 void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
-  const Timeline time{nodes_.size()};
+  const Timeline time{nodes_.size(), has_wgrads_beside(context_)};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
-    places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward(i)));
+    places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
     places.workspace_bytes = std::max(places.workspace_bytes, nodes_[i]->workspace(context_, batch));
   }
-  const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.backward(0)); };
+  const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.end()); };
   const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
   places.workspace = add_for_ever(places.workspace_bytes);
+  places.wgrad_workspace =
+      training && time.wgrads_beside ? add_for_ever(places.workspace_bytes) : places.workspace;
   places.values = add_for_ever(parameter_bytes);
   places.gradients = add_for_ever(training ? parameter_bytes + sizeof(float) : 0);
 }
@@ -148,7 +178,8 @@ Graph::Places Graph::plan(int batch) const {
   std::ranges::for_each(places.activations, place);
   std::ranges::for_each(places.activation_gradients, place);
   std::ranges::for_each(places.saved, place);
-  for (std::size_t* array : {&places.workspace, &places.values, &places.gradients}) place(*array);
+  for (std::size_t* array : {&places.workspace, &places.wgrad_workspace, &places.values, &places.gradients})
+    place(*array);
   places.arena_bytes = plan.size();
   return places;
 }
@@ -190,17 +221,22 @@ Status Graph::forward(int batch) {
   return {};
 }
 
-Status Graph::backward(const Shards& shards, const std::function<void(Index first)>& ready) {
-  const bool empty = shards.begin(shards.count) == 0;  // a rank without samples adds nothing
-  if (empty) {
+Status Graph::backward(const Shards& shards, const GradientsReady& ready) {
+  const int batch = shards.batch();
+  if (batch == 0) {  // a rank without samples adds nothing
     BAUTA_TRY(zero_on_device(context_, parameter_gradients().data(), parameter_gradients().size_bytes()));
   }
   for (std::size_t i = nodes_.size(); i-- > 0;) {
-    if (!empty) BAUTA_TRY(nodes_[i]->backward(context_, shards, arrays(i)));
-    const int parameter = nodes_[i]->parameter();
-    if (ready && parameter >= 0) ready(parameters_[static_cast<std::size_t>(parameter)].offset);
+    const Node& node = *nodes_[i];
+    const NodeArrays a = arrays(i);
+    const bool has_parameters = node.parameter() >= 0;
+    if (has_parameters) BAUTA_TRY(put_in_order(context_, gradient_written_, wgrad_context_));
+    if (batch > 0 && a.dx != nullptr) BAUTA_TRY(node.dgrad(context_, batch, a));
+    if (!has_parameters) continue;
+    if (batch > 0) BAUTA_TRY(node.wgrad(wgrad_context_, shards, a));
+    if (ready) ready(parameters_[static_cast<std::size_t>(node.parameter())].offset, wgrad_context_);
   }
-  return {};
+  return put_in_order(wgrad_context_, wgrads_done_, context_);
 }
 
 Result<bool> Graph::is_finite(const float* values, Index count) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/core/device.h"
+#include "engine/core/stream.h"
 #include "kernels/common.h"
 #include "kernels/gather_images/gather_images.h"
 #include "layers/model.h"
@@ -21,6 +22,10 @@ enum class GraphMode {
   inference,  ///< forward alone; activations share memory
   training,   ///< activations are kept for backward; gradients exist
 };
+
+/// Is told, layer by layer from the last to the first, from which float on all gradients are final once the
+/// context's stream has done what it was given so far.
+using GradientsReady = std::function<void(Index first, const Context&)>;
 
 /// A Model made to run: its layers fused where a fused kernel exists, of each layer only the region computed
 /// that is read further on, and every array placed in one block of the device's memory before the first step.
@@ -53,10 +58,10 @@ class Graph {
 
   /// Runs all layers on the `batch` samples in input(); 0 samples are no work.
   Status forward(int batch);
-  /// From logits_gradient() to parameter_gradients() of the shards that this process holds. Gradients become
-  /// final from the last to the first: `ready` is told, layer by layer, from which float on they are; may be
-  /// empty.
-  Status backward(const Shards&, const std::function<void(Index first)>& ready = {});
+  /// From logits_gradient() to parameter_gradients() of the shards that this process holds. On a device with
+  /// several orders of work each layer's wgrad goes on beside the dgrads of the layers before it; what the
+  /// context's stream is given afterwards waits for both. `ready` may be empty.
+  Status backward(const Shards&, const GradientsReady& ready = {});
 
   /// All parameters in one array, in memory's order; see Parameter::offset. The gradients lie alike.
   std::span<float> parameter_values() { return {at<float>(places_.values), parameters_floats()}; }
@@ -79,6 +84,7 @@ class Graph {
     std::vector<std::size_t> activation_gradients;
     std::vector<std::size_t> saved;
     std::size_t workspace = 0;
+    std::size_t wgrad_workspace = 0;  // the same, where a wgrad never goes on beside anything
     std::size_t workspace_bytes = 0;
     std::size_t values = 0;
     std::size_t gradients = 0;
@@ -87,6 +93,7 @@ class Graph {
 
   Graph() = default;
   void add_nodes(const std::vector<Size3>& sizes);
+  Status open_contexts();
   Places plan(int batch) const;
   void add_activations(ArenaPlan&, int batch, Places& places) const;
   void add_other_arrays(ArenaPlan&, int batch, Places& places) const;
@@ -103,6 +110,7 @@ class Graph {
 
   Model model_;
   Context context_;
+  Context wgrad_context_;  // with another stream and workspace, where wgrads go on beside the rest
   GraphMode mode_ = GraphMode::inference;
   int max_batch_ = 0;
   std::vector<std::unique_ptr<Node>> nodes_;
@@ -110,6 +118,9 @@ class Graph {
   std::vector<Parameter> parameters_;
   Places places_;
   DeviceBuffer<std::byte> arena_;
+  Stream wgrads_;
+  Event gradient_written_;
+  Event wgrads_done_;
 };
 
 }  // namespace bauta

@@ -20,10 +20,11 @@ class Conv2dNode final : public Node {
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return conv2d_forward(context, shape(batch), a.x, a.w, a.bias, a.y);
   }
-  Status backward(const Context& context, const Shards& shards, const NodeArrays& a) const override {
-    const Conv2dShape s = shape(shards.begin(shards.count));
-    if (a.dx != nullptr) BAUTA_TRY(conv2d_dgrad(context, s, a.dy, a.w, a.dx));
-    return conv2d_wgrad(context, s, shards, a.x, a.dy, a.dw, a.dbias);
+  Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
+    return conv2d_dgrad(context, shape(batch), a.dy, a.w, a.dx);
+  }
+  Status wgrad(const Context& context, const Shards& shards, const NodeArrays& a) const override {
+    return conv2d_wgrad(context, shape(shards.batch()), shards, a.x, a.dy, a.dw, a.dbias);
   }
 
  private:
@@ -48,10 +49,12 @@ class ConvReluPoolNode final : public Node {
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return conv_relu_pool_forward(context, shape(batch), a.x, a.w, a.bias, a.y, a.saved);
   }
-  Status backward(const Context& context, const Shards& shards, const NodeArrays& a) const override {
-    const ConvReluPoolShape s = shape(shards.begin(shards.count));
-    if (a.dx != nullptr) BAUTA_TRY(conv_relu_pool_dgrad(context, s, a.dy, a.y, a.saved, a.w, a.dx));
-    return conv_relu_pool_wgrad(context, s, shards, a.x, a.dy, a.y, a.saved, a.dw, a.dbias);
+  Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
+    return conv_relu_pool_dgrad(context, shape(batch), a.dy, a.y, a.saved, a.w, a.dx);
+  }
+  Status wgrad(const Context& context, const Shards& shards, const NodeArrays& a) const override {
+    return conv_relu_pool_wgrad(context, shape(shards.batch()), shards, a.x, a.dy, a.y, a.saved, a.dw,
+                                a.dbias);
   }
 
  private:
@@ -70,9 +73,8 @@ class ReluNode final : public Node {
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return relu_forward(context, size(batch), a.x, a.y);
   }
-  Status backward(const Context& context, const Shards& shards, const NodeArrays& a) const override {
-    if (a.dx == nullptr) return {};
-    return relu_dgrad(context, size(shards.begin(shards.count)), a.dy, a.y, a.dx);
+  Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
+    return relu_dgrad(context, size(batch), a.dy, a.y, a.dx);
   }
 
  private:
@@ -87,9 +89,8 @@ class MaxPoolNode final : public Node {
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return maxpool_forward(context, shape(batch), a.x, a.y, a.saved);
   }
-  Status backward(const Context& context, const Shards& shards, const NodeArrays& a) const override {
-    if (a.dx == nullptr) return {};
-    return maxpool_dgrad(context, shape(shards.begin(shards.count)), a.dy, a.saved, a.dx);
+  Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
+    return maxpool_dgrad(context, shape(batch), a.dy, a.saved, a.dx);
   }
 
  private:
@@ -110,10 +111,11 @@ class LinearNode final : public Node {
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return linear_forward(context, shape(batch), a.x, a.w, a.bias, a.y);
   }
-  Status backward(const Context& context, const Shards& shards, const NodeArrays& a) const override {
-    const LinearShape s = shape(shards.begin(shards.count));
-    if (a.dx != nullptr) BAUTA_TRY(linear_dgrad(context, s, a.dy, a.w, a.dx));
-    return linear_wgrad(context, s, shards, a.x, a.dy, a.dw, a.dbias);
+  Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
+    return linear_dgrad(context, shape(batch), a.dy, a.w, a.dx);
+  }
+  Status wgrad(const Context& context, const Shards& shards, const NodeArrays& a) const override {
+    return linear_wgrad(context, shape(shards.batch()), shards, a.x, a.dy, a.dw, a.dbias);
   }
 
  private:

@@ -41,8 +41,11 @@ class Node {
   virtual std::size_t workspace(const Context&, int /*batch*/) const { return 0; }
 
   virtual Status forward(const Context&, int batch, const NodeArrays&) const = 0;
-  /// Overwrites dx (unless null), dw and dbias.
-  virtual Status backward(const Context&, const Shards&, const NodeArrays&) const = 0;
+  /// Overwrites dx, which is not null.
+  virtual Status dgrad(const Context&, int batch, const NodeArrays&) const = 0;
+  /// Overwrites dw and dbias; asked only of nodes with parameters. May go on while the dgrad of this node and
+  /// those before it do, with a workspace of its own.
+  virtual Status wgrad(const Context&, const Shards&, const NodeArrays&) const { return {}; }
 
  protected:
   Node(Size3 in, Size3 out, int parameter) : in_(in), out_(out), parameter_(parameter) {}

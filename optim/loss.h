@@ -28,7 +28,7 @@ std::vector<float> balanced_class_weights(std::span<const std::int32_t> labels, 
 double total_weight(std::span<const std::int32_t> labels, std::span<const float> weights);
 
 /// The sum of the batch's losses in the one order of summing, in double. losses holds
-/// shards.begin(shards.count).
+/// shards.batch().
 double sum_losses(std::span<const float> losses, const Shards& shards);
 
 }  // namespace bauta

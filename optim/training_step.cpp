@@ -120,10 +120,10 @@ Status TrainingStep::compute(const DeviceBatch& batch) {
 Status TrainingStep::backward(const Shards& shards) {
   const std::span<float> gradients = graph_.gradients_to_share();
   Index end = std::ssize(gradients);
-  return graph_.backward(shards, [&](Index first) {
+  return graph_.backward(shards, [&](Index first, const Context& context) {
     if (end - first < kBucketFloats && first > 0) return;
     communicator_->start_sum(
-        gradients.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first)));
+        gradients.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first)), context);
     end = first;
   });
 }
@@ -138,7 +138,7 @@ Result<WeightedLoss> TrainingStep::finish() {
   Slot& slot = slots_[static_cast<std::size_t>(finished_ % kAhead)];
   BAUTA_TRY(wait_for(slot));
   ++finished_;
-  const auto samples = static_cast<std::size_t>(slot.shards.begin(slot.shards.count));
+  const auto samples = static_cast<std::size_t>(slot.shards.batch());
   WeightedLoss loss{sum_losses(slot.losses.span().first(samples), slot.shards), slot.weight};
   communicator_->start_sum(std::span(&loss.sum, 1));
   BAUTA_TRY(communicator_->finish());

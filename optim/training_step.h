@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/comm/communicator.h"
+#include "engine/core/stream.h"
 #include "engine/data/image_feed.h"
 #include "kernels/common.h"
 #include "layers/graph.h"

@@ -24,12 +24,22 @@ double requested_bytes(const simt::LaunchCounts& launch) {
   return bytes;
 }
 
+// Of the launches whose work is known.
+double all_roof_microseconds(const simt::Log& log, const GpuPeak& gpu, bool beside) {
+  double sum = 0;
+  for (const auto& launch : log.launches) {
+    if (launch.beside == beside && launch.work.moved > 0) sum += roof_microseconds(launch, gpu);
+  }
+  return sum;
+}
+
 std::string size_text(const simt::dim3& size) { return fmt::format("{}x{}x{}", size.x, size.y, size.z); }
 
 OrderedJson launch_json(const simt::LaunchCounts& launch, const GpuPeak& gpu) {
   OrderedJson json = {{"kernel", launch.kernel},
                       {"grid", size_text(launch.grid)},
                       {"block", size_text(launch.block)},
+                      {"beside", launch.beside},
                       {"requested", requested_bytes(launch)},
                       {"sectors", launch.moved_bytes()},
                       {"conflict_degree", launch.bank_conflict_degree()},
@@ -80,8 +90,11 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
                                                  "model MB", "floor MB", "conflict degree", "mma", "barriers",
                                                  fmt::format("roof us, {}", gpu.name)}};
   for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
-  print_text(fmt::format("one training step of the {} network, batch {}\n{}", zoo_names().front(), batch,
-                         table(rows)));
+  print_text(fmt::format(
+      "one training step of the {} network, batch {}: roofs of {:.1f} us, beside which go wgrads of {:.1f} "
+      "us\n{}",
+      zoo_names().front(), batch, all_roof_microseconds(log, gpu, false),
+      all_roof_microseconds(log, gpu, true), table(rows)));
   return 0;
 }
 

@@ -51,7 +51,7 @@ OrderedJson launch_json(const LaunchTime& time, const Roof& roof) {
           {"grid", size_text(time.grid)},
           {"block", size_text(time.block)},
           {"microseconds", time.seconds * 1e6},
-          {"moved", time.work.moved},
+          {"model", time.work.moved},
           {"floor", time.work.floor},
           {"multiply_adds", time.work.multiply_adds},
           {"roof_microseconds", roof.seconds * 1e6},

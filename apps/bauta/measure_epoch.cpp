@@ -30,10 +30,10 @@ class TimedSums final : public Communicator {
 
   Activity& activity() override { return inner_.activity(); }
   bool sums_on_gpus() const override { return inner_.sums_on_gpus(); }
-  void start_sum(std::span<float> values) override {
+  void start_sum(std::span<float> values, const Context& computed) override {
     if (!started_) started_ = seconds_now();
     last_bytes = values.size_bytes();
-    inner_.start_sum(values);
+    inner_.start_sum(values, computed);
   }
   void start_sum(std::span<double> values) override { inner_.start_sum(values); }
   Status finish() override {
@@ -205,7 +205,7 @@ class EpochBench {
       for (int i = -1; i < kSums; ++i) {  // the first warms up
         if (i == 0) BAUTA_TRY(meet(sums_));
         if (i == 0) begin = seconds_now();
-        sums_.start_sum(array->span().first(size));
+        sums_.start_sum(array->span().first(size), context_);
         BAUTA_TRY(sums_.finish());
       }
       BAUTA_TRY(wait_for_device(context_, array->span()));

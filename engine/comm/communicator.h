@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/comm/activity.h"
-#include "kernels/status.h"
+#include "kernels/common.h"
 
 namespace bauta {
 
@@ -38,9 +38,9 @@ class Communicator {
   /// Starts to replace `values` by their sum over all ranks: neighbours first, then neighbouring pairs, and
   /// so on, the same bits on every rank. They may not be touched before finish(). Sums are made in the order
   /// in which they were started, while the caller computes on. Floats are the device's, such as a graph's
-  /// gradients. On GPUs the order of adding is NCCL's, the sum is of what the context's stream has been given
-  /// to compute, and starting it waits for nothing.
-  virtual void start_sum(std::span<float> values) = 0;
+  /// gradients: the sum is of what `computed`'s stream has been given to compute. On GPUs the order of adding
+  /// is NCCL's, and starting a sum waits for nothing.
+  virtual void start_sum(std::span<float> values, const Context& computed) = 0;
   virtual void start_sum(std::span<double> values) = 0;  ///< in the host's memory
   /// Waits for all sums that were started; on GPUs the context's stream waits for those of floats, and the
   /// caller does not. A sum that cannot be made is told here, or by the next finish().

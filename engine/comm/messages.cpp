@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/core/buffer.h"
+#include "engine/core/stream.h"
 
 namespace bauta {
 namespace {
@@ -51,8 +52,8 @@ class MessageCommunicator final : public Communicator {
     return {};
   }
 
-  void start_sum(std::span<float> values) override {
-    post([this, values] { return sum(values); });
+  void start_sum(std::span<float> values, const Context& computed) override {
+    post([this, values, waited = wait_for_stream(computed)] { return waited.ok() ? sum(values) : waited; });
   }
   void start_sum(std::span<double> values) override {
     post([this, values] { return sum(values); });

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/core/device.h"
+#include "engine/core/stream.h"
 
 namespace bauta {
 namespace {
@@ -65,9 +66,9 @@ class NcclCommunicator final : public Communicator {
   Activity& activity() override { return host_.activity(); }
   bool sums_on_gpus() const override { return true; }
 
-  void start_sum(std::span<float> values) override {
+  void start_sum(std::span<float> values, const Context& computed) override {
     const std::lock_guard lock(mutex_);
-    if (status_.ok()) status_ = enqueue(values);
+    if (status_.ok()) status_ = enqueue(values, computed);
   }
   void start_sum(std::span<double> values) override { host_.start_sum(values); }
   Status finish() override {
@@ -108,14 +109,14 @@ class NcclCommunicator final : public Communicator {
   Status try_out() {
     const auto one = DeviceBuffer<float>::create(compute_, 1);
     if (!one.ok()) return one.status();
-    start_sum(one->span());
+    start_sum(one->span(), compute_);
     BAUTA_TRY(join());
     return check(cudaStreamSynchronize(static_cast<cudaStream_t>(compute_.stream)), "ncclAllReduce");
   }
 
-  Status enqueue(std::span<float> values) {
+  Status enqueue(std::span<float> values, const Context& computed) {
     const Context summing = stream_.of(compute_);
-    BAUTA_TRY(ready_.record(compute_));
+    BAUTA_TRY(ready_.record(computed));
     BAUTA_TRY(ready_.hold(summing));
     started_ = true;
     return check(ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, nccl_,

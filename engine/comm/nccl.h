@@ -15,11 +15,11 @@ bool has_nccl();
 /// NCCL, on a stream of its own beside the context's; all else goes by `host`. Collective. Sums have the same
 /// bits on all ranks and from run to run, in an order that is NCCL's.
 ///
-/// start_sum(floats) and finish() only enqueue: the sums wait for what is in the context's stream, and
-/// finish() has that stream, not the caller, wait for the sums. So a stream capture of both (thread-local or
-/// relaxed) holds the sums too; the graph is destroyed before the communicator. What fails while the GPUs are
-/// at it is told to `on_fault`, from a thread that looks once a second; the communicator is of no more use
-/// then.
+/// start_sum(floats) and finish() only enqueue: a sum waits for what is in the stream that it is told of, and
+/// finish() has the context's, not the caller, wait for the sums. So a stream capture of both (thread-local
+/// or relaxed) holds the sums too; the graph is destroyed before the communicator. What fails while the GPUs
+/// are at it is told to `on_fault`, from a thread that looks once a second; the communicator is of no more
+/// use then.
 ///
 /// `host` outlives it; so does the GPU's stream. Fails where this build has no NCCL, and where two ranks have
 /// the same GPU.

@@ -1,12 +1,12 @@
 #include "engine/core/device.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 
 #include "engine/core/buffer.h"
+#include "engine/core/stream.h"
 
 namespace bauta {
 namespace {
@@ -19,12 +19,6 @@ constexpr const char* kWhere = "--device cuda";
 const GpuBackend& gpu() { return cuda::gpu_backend; }
 
 bool on_gpu(const Context& context) { return context.backend == Backend::cuda; }
-
-// As CUDA itself reads it.
-bool launches_are_waited_for() {
-  const char* const asked = std::getenv("CUDA_LAUNCH_BLOCKING");
-  return asked != nullptr && std::atoi(asked) != 0;
-}
 
 std::string sm(int capability) { return "sm_" + std::to_string(capability); }
 
@@ -57,7 +51,7 @@ Result<Gpu> Gpu::open(int number) {
   Gpu result;
   void* stream = nullptr;
   BAUTA_TRY(gpu().open(number, result.info_, stream));
-  result.stream_ = {stream, gpu().close};
+  result.stream_ = {stream, cuda::stream_backend.close};
   return result;
 }
 
@@ -124,17 +118,18 @@ Result<DeviceMemory> allocate_on_device(const Context& context, std::size_t byte
 
 Status copy_bytes_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
   BAUTA_TRY(start_copying_to_device(context, from, to, bytes));
-  return on_gpu(context) ? gpu().wait(context.stream) : Status();
+  return wait_for_stream(context);
 }
 
 Status copy_bytes_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
   BAUTA_TRY(start_copying_to_host(context, from, to, bytes));
-  return on_gpu(context) ? gpu().wait(context.stream) : Status();
+  return wait_for_stream(context);
 }
 
 Status zero_on_device(const Context& context, void* memory, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().zero(context.stream, memory, bytes);
+  BAUTA_TRY(wait_for_stream(context));
   std::memset(memory, 0, bytes);
   return {};
 }
@@ -150,6 +145,7 @@ Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t 
 Status start_copying_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_device(context.stream, from, to, bytes);
+  BAUTA_TRY(wait_for_stream(context));
   std::memcpy(to, from, bytes);
   return {};
 }
@@ -157,53 +153,9 @@ Status start_copying_to_device(const Context& context, const void* from, void* t
 Status start_copying_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_host(context.stream, from, to, bytes);
+  BAUTA_TRY(wait_for_stream(context));
   std::memcpy(to, from, bytes);
   return {};
-}
-
-Result<Stream> Stream::create(const Context& context) {
-  Stream result;
-  if (!on_gpu(context)) return result;
-  void* stream = nullptr;
-  BAUTA_TRY(gpu().make_stream(stream));
-  result.stream_ = {stream, gpu().close};
-  return result;
-}
-
-Context Stream::of(Context context) const {
-  context.stream = stream_.get();
-  return context;
-}
-
-Result<Event> Event::create(const Context& context) {
-  Event result;
-  if (!on_gpu(context)) return result;
-  void* event = nullptr;
-  BAUTA_TRY(gpu().make_event(event));
-  result.event_ = {event, gpu().destroy_event};
-  return result;
-}
-
-Status Event::record(const Context& context) {
-  return event_ == nullptr ? Status() : gpu().record_event(event_.get(), context.stream);
-}
-Status Event::hold(const Context& context) const {
-  return event_ == nullptr ? Status() : gpu().hold(context.stream, event_.get());
-}
-Status Event::wait() const { return event_ == nullptr ? Status() : gpu().wait_for_event(event_.get()); }
-
-Status Recording::run(const Context& context, const std::function<Status()>& work) {
-  if (!on_gpu(context) || launches_are_waited_for() || ++runs_ == 1) return work();
-  if (graph_ == nullptr) {
-    BAUTA_TRY(gpu().begin_capture(context.stream));
-    const Status done = work();
-    void* graph = nullptr;
-    const Status captured = gpu().end_capture(context.stream, graph);
-    graph_ = {graph, gpu().destroy_graph};
-    BAUTA_TRY(done);
-    BAUTA_TRY(captured);
-  }
-  return gpu().launch_graph(graph_.get(), context.stream);
 }
 
 }  // namespace bauta

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/core/device.h"
+#include "engine/core/stream.h"
 #include "kernels/cuda/device.h"
 
 namespace bauta::cuda {
@@ -174,10 +175,11 @@ void destroy_graph(void* graph) {
 
 }  // namespace
 
-const GpuBackend gpu_backend = {count_gpus,      open,           close,          free_memory,   allocate,
-                                release,         to_device,      to_host,        wait,          zero,
-                                allocate_pinned, release_pinned, make_stream,    make_event,    destroy_event,
-                                record_event,    hold,           wait_for_event, begin_capture, end_capture,
-                                launch_graph,    destroy_graph};
+const GpuBackend gpu_backend = {count_gpus, open,    free_memory, allocate,        release,
+                                to_device,  to_host, zero,        allocate_pinned, release_pinned};
+
+const StreamBackend stream_backend = {make_stream,   close,        wait,         make_event,
+                                      destroy_event, record_event, hold,         wait_for_event,
+                                      begin_capture, end_capture,  launch_graph, destroy_graph};
 
 }  // namespace bauta::cuda

@@ -12,7 +12,7 @@
 
 /// The device that a Context computes on, and its memory: a GPU's for Backend::cuda, the host's for all
 /// others. CUDA itself is met in device.cu, which programs without it leave out, and in
-/// engine/comm/nccl.cpp.
+/// engine/comm/nccl.cpp. In which order a device does its work: stream.h.
 namespace bauta {
 
 /// What a GPU is.
@@ -145,76 +145,19 @@ Status start_copy_to_host(const Context& context, std::span<const T> from,
   return start_copying_to_host(context, from.data(), to.data(), from.size_bytes());
 }
 
-/// A second order of work on a context's device, beside Context::stream. Where the host computes there is
-/// one order alone, and this does nothing.
-class Stream {
- public:
-  static Result<Stream> create(const Context&);
-  /// The context with this in the place of its stream.
-  Context of(Context) const;
-
- private:
-  std::unique_ptr<void, void (*)(void*)> stream_{nullptr, [](void*) {}};
-};
-
-/// A mark in the work that a device was given. Where the host computes, all work is done when the call that
-/// asks for it returns, and a mark is nothing.
-class Event {
- public:
-  static Result<Event> create(const Context&);
-  /// Sets the mark behind all that the context's stream was given so far.
-  Status record(const Context&);
-  /// What the context's stream is given from now on waits for the mark; nothing to wait for before the first
-  /// record.
-  Status hold(const Context&) const;
-  /// The host waits for the mark.
-  Status wait() const;
-
- private:
-  std::unique_ptr<void, void (*)(void*)> event_{nullptr, [](void*) {}};
-};
-
-/// Work that a device is given again and again, always with the same arrays and sizes. A GPU gets it the
-/// first time call by call, which loads its kernels; the second time it is recorded as a CUDA graph, and from
-/// then on launched as one. Elsewhere it is simply done, and so it is with CUDA_LAUNCH_BLOCKING=1 in the
-/// environment, which names the kernel that fails and waits where a recording must not.
-class Recording {
- public:
-  /// Gives `work` to the context's stream. `work` has to be the same each time, and must not wait for the
-  /// device.
-  Status run(const Context&, const std::function<Status()>& work);
-
- private:
-  int runs_ = 0;
-  std::unique_ptr<void, void (*)(void*)> graph_{nullptr, [](void*) {}};
-};
-
 /// What device.cu gives.
 struct GpuBackend {
   Status (*count)(int& gpus);
   Status (*open)(int number, GpuInfo& info, void*& stream);
-  void (*close)(void* stream);
   Status (*free_memory)(std::size_t& bytes);
   Status (*allocate)(std::size_t bytes, void*& memory);
   void (*release)(void* memory);
   /// Both start a copy, of at least 1 byte.
   Status (*to_device)(void* stream, const void* from, void* to, std::size_t bytes);
   Status (*to_host)(void* stream, const void* from, void* to, std::size_t bytes);
-  Status (*wait)(void* stream);
   Status (*zero)(void* stream, void* memory, std::size_t bytes);
   Status (*allocate_pinned)(std::size_t bytes, void*& memory);
   void (*release_pinned)(void* memory);
-  Status (*make_stream)(void*& stream);
-  Status (*make_event)(void*& event);
-  void (*destroy_event)(void* event);
-  Status (*record_event)(void* event, void* stream);
-  Status (*hold)(void* stream, void* event);
-  Status (*wait_for_event)(void* event);
-  Status (*begin_capture)(void* stream);
-  /// Ends the capture in any case; `graph` is null where it failed.
-  Status (*end_capture)(void* stream, void*& graph);
-  Status (*launch_graph)(void* graph, void* stream);
-  void (*destroy_graph)(void* graph);
 };
 namespace cuda {
 /// Weak: null in a program without CUDA.

@@ -9,7 +9,7 @@ struct BatchPart {
   int first = 0;
   Shards shards;  ///< how this rank's samples are added up
 
-  int size() const { return shards.begin(shards.count); }
+  int size() const { return shards.batch(); }
 };
 
 /// Rank `rank`'s part of a global batch of B samples. 1, 2, 4 and 8 ranks get neighbouring shards, whole

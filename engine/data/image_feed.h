@@ -9,6 +9,7 @@
 
 #include "engine/comm/communicator.h"
 #include "engine/core/device.h"
+#include "engine/core/stream.h"
 #include "engine/data/loader.h"
 
 namespace bauta {

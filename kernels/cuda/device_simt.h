@@ -49,7 +49,7 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
               const Arguments&... arguments) {
   return runtime::launch(context,
                          {launch.kernel, launch.grid, launch.block, launch.dynamic_shared, launch.work},
-                         [&] { kernel(Parameters(arguments)...); });
+                         [=] { kernel(Parameters(arguments)...); });
 }
 
 template <class Call>

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <mutex>
 
+#include "kernels/simt/stream.h"
+
 namespace bauta::simt::runtime {
 namespace {
 
@@ -37,11 +39,8 @@ bool earlier(const Fault& a, const Fault& b) {
   return place(a.block) < place(b.block);
 }
 
-}  // namespace
-
-Status launch(const Context& context, const Shape& shape, const std::function<void()>& kernel) {
-  BAUTA_TRY(check(shape));
-  LaunchCounts total{shape.kernel, shape.grid, shape.block, shape.work, {}};
+Status run(const Context& context, const Shape& shape, const std::function<void()>& kernel) {
+  LaunchCounts total{shape.kernel, shape.grid, shape.block, context.stream != nullptr, shape.work, {}};
   std::vector<Fault> faults;
   std::mutex results;  // the two above
   parallel_for(context, static_cast<int>(shape.grid.count()), [&](int number, int) {
@@ -62,6 +61,17 @@ Status launch(const Context& context, const Shape& shape, const std::function<vo
     context.simt_log->faults.insert(context.simt_log->faults.end(), faults.begin(), faults.end());
   }
   return status;
+}
+
+}  // namespace
+
+Status launch(const Context& context, const Shape& shape, std::function<void()> kernel) {
+  BAUTA_TRY(check(shape));
+  if (context.stream == nullptr) return run(context, shape, kernel);
+  static_cast<Stream*>(context.stream)->put([context, shape, kernel = std::move(kernel)] {
+    return run(context, shape, kernel);
+  });
+  return {};
 }
 
 }  // namespace bauta::simt::runtime

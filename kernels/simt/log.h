@@ -57,6 +57,7 @@ struct LaunchCounts {
   std::string kernel;
   dim3 grid;
   dim3 block;
+  bool beside;                      ///< in a stream of its own, beside the order in which all else is done
   Work work;                        ///< what the launch says of itself
   std::vector<SiteCount> sites;     ///< ordered by file, line, column, space and access
   std::uint64_t barriers = 0;       ///< __syncthreads, once per block

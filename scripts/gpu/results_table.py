@@ -63,7 +63,7 @@ def kernels(measured):
     rows = []
     for k in measured["launches"]:
         seconds = k["microseconds"] / 1e6
-        moved = f"{k['moved'] / seconds / 1e9:,.0f}" if k["moved"] else "-"  # a vendor's kernels do not say
+        moved = f"{k['model'] / seconds / 1e9:,.0f}" if k["model"] else "-"  # a vendor's kernels do not say
         rows.append((k["kernel"], f"{k['microseconds']:.2f}", f"{2 * k['multiply_adds'] / seconds / 1e9:,.0f}", moved,
                      f"{k['roof_microseconds']:.2f}", f"{k['roof_microseconds'] / k['microseconds']:.0%}", k["bound_by"]))
     return lines + table(("kernel", "µs", "GFLOP/s", "GB/s moved", "roof, µs", "of the roof", "bound by"), rows)

@@ -78,7 +78,7 @@ class WhatIsWritten(unittest.TestCase):
             self.assertNotIn("tests", json.loads((out / "2026-01-01-cuda.json").read_text()))
 
     def test_the_tables_have_every_way_and_a_dash_for_what_is_not_known(self):
-        launch = {"kernel": "conv2d_vendor_forward", "microseconds": 10, "multiply_adds": 1e9, "moved": 0, "roof_microseconds": 5, "bound_by": "fma"}
+        launch = {"kernel": "conv2d_vendor_forward", "microseconds": 10, "multiply_adds": 1e9, "model": 0, "roof_microseconds": 5, "bound_by": "fma"}
         ceilings = {"memory": 3e12, "cache": 5e12, "multiply_adds": 3e13, "products": 4e14}
         epoch = {"batch": 32, "how": "measured", "train_seconds": 1, "val_seconds": 0.1}
         speed = {"steps": [{"way": way, "batch": 32, "images_per_second": 1e5} for way in CHECK.WAYS],

@@ -113,7 +113,7 @@ TEST_P(Conv2dTest, GradientsOfTwoHalvesAddUpToTheWhole) {
     const Shards shards{13, half * 4, 4};
     const std::size_t begin = static_cast<std::size_t>(shards.global_begin(shards.first));
     Conv2dShape s = p.s;
-    s.batch = shards.begin(shards.count);
+    s.batch = shards.batch();
     Outputs part(p);
     ASSERT_TRUE(conv2d_wgrad(runner.context(), s, shards,
                              p.x.data() + begin * product({s.in_h, s.in_w, s.in_channels}),

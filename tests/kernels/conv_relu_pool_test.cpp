@@ -371,7 +371,7 @@ TEST_P(ConvReluPoolTest, GradientsOfTwoHalvesAddUpToTheWhole) {
     const Index begin = shards.global_begin(shards.first);
     const Index position = begin * p.s.out_h * p.s.out_w;
     ConvReluPoolShape s = p.s;
-    s.batch = shards.begin(shards.count);
+    s.batch = shards.batch();
     Gradients part(p);
     ASSERT_TRUE(conv_relu_pool_wgrad(
                     runner.context(), s, shards, p.x.data() + begin * s.in_h * s.in_w * s.in_channels,

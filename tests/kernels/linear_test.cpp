@@ -79,7 +79,7 @@ TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
   for (int half = 0; half < 2; ++half) {
     const Shards shards{13, half * 4, 4};
     const Index begin = shards.global_begin(shards.first);
-    const LinearShape s{shards.begin(shards.count), p.s.in_features, p.s.out_features};
+    const LinearShape s{shards.batch(), p.s.in_features, p.s.out_features};
     Outputs part(p);
     ASSERT_TRUE(linear_wgrad(runner.context(), s, shards, p.x.data() + begin * s.in_features,
                              p.dy.data() + begin * s.out_features, part.dw.data(), part.dbias.data())

@@ -91,6 +91,15 @@ inline Machine with_threads(Machine machine, int threads) {
   return machine;
 }
 
+/// Those whose memory is the host's: CPUs and simt.
+inline std::vector<Machine> machines_on_the_host() {
+  std::vector<Machine> all = machines();
+  for (const Machine& machine : gpu_machines()) {
+    if (machine.backend == Backend::simt) all.push_back(machine);
+  }
+  return all;
+}
+
 /// Those that compute in fp32 by our kernels.
 inline std::vector<Machine> all_machines() {
   std::vector<Machine> all = machines();

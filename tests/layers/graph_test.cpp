@@ -83,7 +83,11 @@ TEST(Graph, GradientsAgreeWithFiniteDifferences) {
 class GraphTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, GraphTest, ::testing::ValuesIn(machines()), machine_name);
 
-TEST_P(GraphTest, EqualsTheReference) {
+// Under simt, too, where wgrads are computed as late as is allowed.
+class BackwardTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, BackwardTest, ::testing::ValuesIn(machines_on_the_host()), machine_name);
+
+TEST_P(BackwardTest, EqualsTheReference) {
   constexpr int kBatch = 5;
   const Runner runner(GetParam());
   Graph actual = make_graph(runner.context(), mixed_model(), kBatch, GraphMode::training);
@@ -147,8 +151,9 @@ TEST(Graph, NamesTheFirstLayerThatIsNotFinite) {
   EXPECT_EQ(*graph.first_non_finite(2), "one.weight");
 }
 
-TEST(Graph, TellsFromWhereOnGradientsAreFinal) {
-  Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
+TEST_P(BackwardTest, TellsFromWhereOnGradientsAreFinal) {
+  const Runner runner(GetParam());
+  Graph graph = make_graph(runner.context(), mixed_model(), 2, GraphMode::training);
   fill(input_of(graph, 2), 5);
   ASSERT_TRUE(graph.forward(2).ok());
   const std::span<float> gradients = graph.parameter_gradients();
@@ -156,8 +161,9 @@ TEST(Graph, TellsFromWhereOnGradientsAreFinal) {
   std::vector<Index> firsts;
   ASSERT_TRUE(graph
                   .backward(Shards{2},
-                            [&](Index first) {
+                            [&](Index first, const Context& computed) {
                               firsts.push_back(first);
+                              EXPECT_TRUE(wait_for_stream(computed).ok());
                               for (const Parameter& p : graph.parameters()) {
                                 const bool final = !std::isnan(gradients[static_cast<std::size_t>(p.offset)]);
                                 EXPECT_EQ(final, p.offset >= first) << p.name;
@@ -169,11 +175,23 @@ TEST(Graph, TellsFromWhereOnGradientsAreFinal) {
   EXPECT_EQ(firsts.back(), 0);
 }
 
+TEST_P(BackwardTest, WhatGoesOnBesideTheRestHasAWorkspaceOfItsOwn) {
+  const Runner runner(GetParam());
+  Graph graph = make_graph(runner.context(), mixed_model(), 2, GraphMode::training);
+  ASSERT_TRUE(graph.forward(2).ok());
+  const auto look = [&](Index, const Context& computed) {
+    const bool beside = computed.stream != graph.context().stream;
+    EXPECT_EQ(beside, GetParam().backend == Backend::simt);
+    EXPECT_EQ(beside, computed.workspace.data() != graph.context().workspace.data());
+  };
+  ASSERT_TRUE(graph.backward(Shards{2}, look).ok());
+}
+
 TEST(Graph, ARankWithoutSamplesAddsNothing) {
   Graph graph = make_graph({}, mixed_model(), 2, GraphMode::training);
   ASSERT_TRUE(graph.forward(0).ok());
   Index first = -1;
-  ASSERT_TRUE(graph.backward(Shards{2, 0, 1}, [&](Index ready) { first = ready; }).ok());
+  ASSERT_TRUE(graph.backward(Shards{2, 0, 1}, [&](Index ready, const Context&) { first = ready; }).ok());
   EXPECT_EQ(first, 0);
   for (float gradient : graph.parameter_gradients()) EXPECT_EQ(gradient, 0);
 }

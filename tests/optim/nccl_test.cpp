@@ -62,8 +62,8 @@ TEST_F(NcclTest, SumsCanBeRecordedWithWhatTheyWaitFor_cuda) {
   Recording recording;
   for (int i = 0; i < 4; ++i) {
     const Status run = recording.run(context(), [&] {
-      nccl_->start_sum(array->span().first(600));
-      nccl_->start_sum(array->span().subspan(600));
+      nccl_->start_sum(array->span().first(600), context());
+      nccl_->start_sum(array->span().subspan(600), context());
       return nccl_->finish();
     });
     EXPECT_TRUE(run.ok()) << run.message();

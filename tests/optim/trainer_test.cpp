@@ -363,7 +363,7 @@ TEST_F(TrainerTest, AValidationThatIsNoNumberNamesStepAndLayer) {
 class Glitch final : public Communicator {
  public:
   Glitch() : Communicator(0, {"here"}) {}
-  void start_sum(std::span<float>) override {}
+  void start_sum(std::span<float>, const Context&) override {}
   void start_sum(std::span<double> values) override {
     if (++sums_ == 3) values[0] = std::nan("");
   }

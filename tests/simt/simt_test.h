@@ -23,6 +23,12 @@ inline unsigned line_of(const std::string& file, const std::string& marker) {
   return 0;
 }
 
+inline Context context() {
+  Context context;
+  context.backend = Backend::simt;
+  return context;
+}
+
 /// A kernel's launch and what it left.
 struct Run {
   Status status;
@@ -35,10 +41,9 @@ struct Run {
 template <class... Parameters, class... Arguments>
 Run run(const Launch& shape, void (*kernel)(Parameters...), const Arguments&... arguments) {
   Run result;
-  Context context;
-  context.backend = Backend::simt;
-  context.simt_log = &result.log;
-  result.status = launch(context, shape, kernel, arguments...);
+  Context logged = context();
+  logged.simt_log = &result.log;
+  result.status = launch(logged, shape, kernel, arguments...);
   return result;
 }
 

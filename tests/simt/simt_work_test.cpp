@@ -65,8 +65,8 @@ TEST(SimtWork, simt_TheStudysLinearLayersMoveWhatTheySay) {
   std::vector<std::string> kernels;
   for (const LaunchCounts& launch : log.launches) kernels.push_back(launch.kernel);
   EXPECT_EQ(kernels, (std::vector<std::string>{"gather_images", "linear_forward", "relu_forward",
-                                               "linear_forward", "softmax_xent", "linear_dgrad",
-                                               "linear_wgrad", "relu_dgrad", "linear_wgrad", "adam"}));
+                                               "linear_forward", "softmax_xent", "linear_dgrad", "relu_dgrad",
+                                               "linear_wgrad", "linear_wgrad", "adam"}));
   expect_what_was_said(log);
 }
 

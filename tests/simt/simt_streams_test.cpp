@@ -1,0 +1,85 @@
+// Streams under simt do their work as late as is allowed: what does not wait for it finds it undone.
+
+#include "engine/core/device.h"
+#include "engine/core/stream.h"
+#include "tests/simt/simt_test.h"
+
+namespace bauta::simt {
+namespace {
+
+using testing::global;
+
+__global__ void add(Global<float> to, float value) { to[0] += value; }
+__global__ void double_it(Global<float> to) { to[0] *= 2; }
+__global__ void write_behind(Global<float> to) { to[1] = 0; }
+
+class SimtStreams : public ::testing::Test {
+ protected:
+  Context beside() const { return beside_.of(context_); }
+  Status add_to_it(const Context& context, float value) {
+    return launch(context, {"add", 1, 1}, add, global(it_), value);
+  }
+  Status double_it_on(const Context& context) {
+    return launch(context, {"double_it", 1, 1}, double_it, global(it_));
+  }
+
+  Context context_ = testing::context();
+  Stream beside_ = std::move(*Stream::create(context_));
+  Event mark_ = std::move(*Event::create(context_));
+  std::vector<float> it_ = {1};
+};
+
+TEST_F(SimtStreams, AKernelIsRunWhenItsStreamIsWaitedForAndNotBefore) {
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  ASSERT_TRUE(double_it_on(context_).ok());
+  EXPECT_EQ(it_[0], 2);
+  ASSERT_TRUE(wait_for_stream(beside()).ok());
+  EXPECT_EQ(it_[0], 12);
+}
+
+TEST_F(SimtStreams, WhoeverIsHeldByAMarkHasWhatCameBeforeItAndNoMore) {
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  ASSERT_TRUE(add_to_it(beside(), 100).ok());
+  ASSERT_TRUE(mark_.hold(context_).ok());
+  EXPECT_EQ(it_[0], 11);
+  ASSERT_TRUE(mark_.wait().ok());
+  EXPECT_EQ(it_[0], 11);
+}
+
+TEST_F(SimtStreams, AMarkSetAgainIsTheLaterOne) {
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  ASSERT_TRUE(mark_.wait().ok());
+  EXPECT_EQ(it_[0], 11);
+}
+
+TEST_F(SimtStreams, AStreamThatIsHeldComesAfterTheOther) {
+  const Stream other = std::move(*Stream::create(context_));
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  ASSERT_TRUE(mark_.hold(other.of(context_)).ok());
+  ASSERT_TRUE(double_it_on(other.of(context_)).ok());
+  EXPECT_EQ(it_[0], 1);
+  ASSERT_TRUE(wait_for_stream(other.of(context_)).ok());
+  EXPECT_EQ(it_[0], 22);
+}
+
+TEST_F(SimtStreams, WhatIsCopiedInAStreamComesAfterItsKernels) {
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  float copy = 0;
+  ASSERT_TRUE(copy_to_host<float>(beside(), it_, {&copy, 1}).ok());
+  EXPECT_EQ(copy, 11);
+}
+
+TEST_F(SimtStreams, AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
+  ASSERT_TRUE(launch(beside(), {"write_behind", 1, 1}, write_behind, global(it_)).ok());
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  const Status first = mark_.hold(context_);
+  EXPECT_NE(first.message().find("kernel write_behind"), std::string::npos) << first.message();
+  EXPECT_EQ(wait_for_stream(beside()).message(), first.message());
+}
+
+}  // namespace
+}  // namespace bauta::simt
