@@ -7,6 +7,7 @@
 #include "apps/bauta/bench_step.h"
 #include "apps/bauta/command.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "engine/core/host.h"
 #include "kernels/peak/peak.h"
@@ -192,10 +193,7 @@ std::vector<Command> bench_commands(CLI::App& app) {
   CLI::App* train = bench->add_subcommand("train", "Measures how fast the study's network trains");
   train->footer(kExamples);
   auto arguments = std::make_shared<BenchArguments>();
-  train->add_option("--batch", arguments->batch, "images of one step")
-      ->check(CLI::Range(1, 65536))
-      ->type_name("N")
-      ->capture_default_str();
+  add_batch_option(*train, arguments->batch, "images of one step");
   train->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*train, arguments->device);
   std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }},

@@ -8,6 +8,7 @@
 #include "apps/bauta/epoch_table.h"
 #include "apps/bauta/launch.h"
 #include "apps/bauta/measure_ranks.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 
 namespace bauta {
@@ -160,14 +161,9 @@ Command bench_epoch_command(CLI::App& bench) {
       ->delimiter(',')
       ->type_name("LIST")
       ->default_str("cpu");
-  epoch->add_option("--batch", plan.batch, "images of one step, of all ranks together")
-      ->check(CLI::Range(1, 65536))
-      ->type_name("N")
-      ->capture_default_str();
+  add_batch_option(*epoch, plan.batch, "images of one step, of all ranks together");
   CLI::Option* steps =
-      epoch->add_option("--steps", plan.steps, "training steps to measure; 0: as many as take 10 s")
-          ->check(CLI::NonNegativeNumber)
-          ->type_name("N")
+      add_whole_number(*epoch, "--steps", plan.steps, "training steps to measure; 0: as many as take 10 s", 0)
           ->capture_default_str();
   epoch->add_flag("--full", plan.full, "run all of the epoch")->excludes(steps);
   add_products_options(*epoch, arguments->options.kernels, arguments->options.precision);

@@ -3,6 +3,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/kernel_counts.h"
 #include "apps/bauta/kernel_times.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 
 namespace bauta {
@@ -59,10 +60,7 @@ Command bench_kernels_command(CLI::App& bench) {
       bench.add_subcommand("kernels", "Counts the memory traffic of the CUDA kernels, or times them");
   kernels->footer(kExamples);
   auto arguments = std::make_shared<KernelsArguments>();
-  kernels->add_option("--batch", arguments->batch, "images of the step")
-      ->check(CLI::Range(1, 65536))
-      ->type_name("N")
-      ->capture_default_str();
+  add_batch_option(*kernels, arguments->batch, "images of the step");
   std::vector<std::pair<std::string, const GpuPeak*>> gpus;
   gpus.reserve(std::size(kPeaks));
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);

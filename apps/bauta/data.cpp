@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <limits>
 #include <memory>
 
 #include "apps/bauta/command.h"
@@ -92,15 +91,12 @@ Command make_command(CLI::App& data) {
   make->add_option("--out", arguments->out, "folder to write; must be new or empty")
       ->required()
       ->type_name("DIR");
-  make->add_option("--with-mask", arguments->with_mask, "faces with a mask")
-      ->check(number_from(0, std::numeric_limits<int>::max()))
-      ->type_name("N")
-      ->capture_default_str();
-  make->add_option("--without-mask", arguments->without_mask, "faces without")
-      ->check(number_from(0, std::numeric_limits<int>::max()))
-      ->type_name("N")
-      ->capture_default_str();
-  add_seed_option(*make, arguments->seed, "random seed, which decides every face");
+  const auto add = [make](const char* name, auto& number, const char* description) {
+    add_whole_number(*make, name, number, description, 0)->capture_default_str();
+  };
+  add("--with-mask", arguments->with_mask, "faces with a mask");
+  add("--without-mask", arguments->without_mask, "faces without");
+  add("--seed", arguments->seed, "random seed, which decides every face");
   add_threads_option(*make, arguments->device.threads);
   return {make, [arguments] { return run_make(*arguments); }};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/bauta/command.h"
+#include "apps/bauta/options.h"
 #include "engine/core/host.h"
 
 namespace bauta {
@@ -52,7 +53,7 @@ void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision)
 }
 
 void add_threads_option(CLI::App& app, int& threads, const std::string& description) {
-  app.add_option("--threads", threads, description)->check(CLI::Range(1, kMaxThreads))->type_name("N");
+  add_whole_number(app, "--threads", threads, description, 1, kMaxThreads);
 }
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {

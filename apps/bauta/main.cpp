@@ -41,12 +41,6 @@ std::string command_path(const CLI::App& app) {
   return app.get_name();
 }
 
-bool is_number(const std::string& text) {
-  char* end = nullptr;
-  std::strtod(text.c_str(), &end);
-  return !text.empty() && *end == '\0';
-}
-
 // CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX.
 Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   const std::string command = command_path(app);
@@ -64,7 +58,7 @@ Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
     const std::size_t equals = what.find(" = ");
     where = what.substr(conversion.size(), equals - conversion.size());
     const std::string value = what.substr(equals + 3);
-    what = "'" + value + (is_number(value) ? "' is not a whole number that fits" : "' is not a number");
+    what = "'" + value + "' is not a number";
   } else if (what == "A subcommand is required") {
     const auto rest = app.remaining(/*recurse=*/true);
     what = rest.empty() ? "a subcommand is missing" : "unknown subcommand " + rest.front();

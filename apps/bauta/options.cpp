@@ -4,18 +4,8 @@
 
 #include <charconv>
 #include <cstdlib>
-#include <limits>
 
 namespace bauta {
-namespace {
-
-bool parse_seed(const std::string& text, std::uint64_t& seed) {
-  const char* const end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, seed);
-  return error == std::errc() && parsed == end;
-}
-
-}  // namespace
 
 CLI::Validator number_from(double low, double high) {
   const auto check = [low, high](const std::string& text) {
@@ -27,19 +17,21 @@ CLI::Validator number_from(double low, double high) {
   return {check, ""};
 }
 
-void add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& description) {
-  const auto check = [](const std::string& text) {
-    std::uint64_t unused = 0;
-    return parse_seed(text, unused) ? std::string()
-                                    : fmt::format("'{}' is not a whole number from 0 to {}", text,
-                                                  std::numeric_limits<std::uint64_t>::max());
+CLI::Validator whole_number_from(std::uint64_t low, std::uint64_t high) {
+  const auto check = [low, high](std::string& text) {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [parsed, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc() || parsed != end || value < low || value > high)
+      return fmt::format("'{}' is not a whole number from {} to {}", text, low, high);
+    text = std::to_string(value);  // without leading zeros, which CLI11 takes for a sign of octal digits
+    return std::string();
   };
-  // Not as a number of CLI11's, to which -1 is the largest of 64 bits, and 010 is 8.
-  app.add_option_function<std::string>(
-         "--seed", [&seed](const std::string& text) { parse_seed(text, seed); }, description)
-      ->check(CLI::Validator(check, ""))
-      ->type_name("N")
-      ->default_str(std::to_string(seed));
+  return {check, ""};
+}
+
+CLI::Option* add_batch_option(CLI::App& app, int& batch, const std::string& description) {
+  return add_whole_number(app, "--batch", batch, description, 1, 65536)->capture_default_str();
 }
 
 }  // namespace bauta

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <charconv>
 #include <csignal>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -250,14 +251,17 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   const auto add = [train](const char* name, auto& variable, const char* type, const char* description) {
     return train->add_option(name, variable, description)->type_name(type);
   };
+  const auto add_number = [train](const char* name, auto& variable, std::uint64_t low, const char* what) {
+    add_whole_number(*train, name, variable, what, low)->capture_default_str();
+  };
   add("--data", arguments->data, "PATH", "folder, CSV manifest or pack of images")->required();
   add("--out", o.out, "RUN", "folder to write; must be new or empty, unless with --resume")->required();
-  add("--epochs", o.epochs, "N", "times through the training images")->capture_default_str();
-  add("--batch", o.batch, "N", "images of one step")->capture_default_str();
+  add_number("--epochs", o.epochs, 1, "times through the training images");
+  add_number("--batch", o.batch, 1, "images of one step");
   add("--lr", o.lr, "X", "learning rate")->default_str("1e-5");
   add("--val", o.val, "X", "part of the images that validates; 0: train on everything")
       ->capture_default_str();
-  add_seed_option(*train, o.seed, "random seed of initial weights, split, shuffling and augmentation");
+  add_number("--seed", o.seed, 0, "random seed of initial weights, split, shuffling and augmentation");
   add("--class-weights", arguments->class_weights, "W",
       "auto: each class counts alike; none; or a number per class, A,B")
       ->capture_default_str();
@@ -273,10 +277,8 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
       ->default_str("0.9");
   add("--init", o.init, "FILE", "weights to start from (default: Xavier uniform from the seed)");
   add("--model", arguments->model, "NAME", "a network of the zoo (default: study)");
-  add("--max-steps", o.max_steps, "N", "end after N steps as at an epoch's end; 0: no limit")
-      ->capture_default_str();
-  add("--save-every", o.save_every, "N", "steps between checkpoints; 0: at each epoch's end alone")
-      ->capture_default_str();
+  add_number("--max-steps", o.max_steps, 0, "end after N steps as at an epoch's end; 0: no limit");
+  add_number("--save-every", o.save_every, 0, "steps between checkpoints; 0: at each epoch's end alone");
   train->add_flag("--resume", o.resume, "go on from the checkpoint in RUN");
   train->add_flag("--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
   train->add_flag("--stream", o.stream,
@@ -284,7 +286,8 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
-      "processes that share each batch, on this host's GPUs or cores (default: this one alone)");
+      "processes that share each batch, on this host's GPUs or cores (default: this one alone)")
+      ->transform(whole_number_from(0, std::numeric_limits<int>::max()));
   return {train, [arguments, args] { return run_train(*arguments, args); }};
 }
 
