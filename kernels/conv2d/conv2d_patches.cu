@@ -45,17 +45,19 @@ __global__ void __launch_bounds__(kProductThreads, 1)
   wgrad_patches<kChannels, Tile>(
       s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
       [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
-#pragma unroll 4
-        for (int m = turn.first(); m < kPatchRows * kPatchColumns; m += turn.kStep) {
-          const auto at = position_in_patch(m);
+        const auto fetch = [&](int i) {
+          const auto at = position_in_patch(turn.row(i));
           Place place = gradient.place(first.n, first.i + at.i, first.j + at.j);
           place.channel = o;
-          auto from = gradient.vector<4>(place);
-          from.valid = from.valid && o < s.out_channels;
-          const Values<4> vector = from.fetch();
+          auto vector = gradient.vector<4>(place);
+          vector.valid = vector.valid && o < s.out_channels;
+          return vector.fetch();
+        };
+        const auto put = [&](int i, const Values<4>& vector) {
           turn.add(vector.values);
-          vector.put(gradients, m, turn.column());
-        }
+          vector.put(gradients, turn.row(i), turn.column());
+        };
+        move_pieces<kPatchRows * kPatchColumns / turn.kStep, kVectorsAtOnce>(fetch, put);
       });
 }
 

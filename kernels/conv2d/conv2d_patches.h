@@ -93,6 +93,9 @@ __device__ __forceinline__ Grid::Position position_in_patch(int m) {
   return {0, m / kPatchColumns, m % kPatchColumns};
 }
 
+/// Vectors of a thread that are on their way to shared memory at a time, at most.
+inline constexpr int kVectorsAtOnce = 12;
+
 /// Reads the weights of the columns from first_n on: where kB is across_k, w's rows of out-channels, else
 /// those in-channels' parts of them.
 template <Lying kB, int kChannels, class Tile>
@@ -103,16 +106,16 @@ __device__ __forceinline__ void load_patch_weights(
   using Rows = Turn<Tile, 4, Weights::kRows, Weights::kLength>;
   constexpr int kOfTap = kB == Lying::across_k ? kChannels : Tile::kColumns;
   const int column = Rows::column();
-#pragma unroll 4
-  for (int i = 0; i < Rows::kCount; ++i) {
+  const auto fetch = [&](int i) {
     const int row = Rows::row(i);
     const int tap = row / kOfTap;
     const int c = row % kOfTap + (kB == Lying::across_k ? 0 : first_n);
     const int o = column + (kB == Lying::across_k ? first_n : 0);
     const Index at = (Index{tap} * s.in_channels + c) * s.out_channels + o;
-    const bool valid = tap < kPatchTaps && c < s.in_channels && o < s.out_channels;
-    Address<4>{w, at, valid}.fetch().put(weights, row, column);
-  }
+    return Address<4>{w, at, tap < kPatchTaps && c < s.in_channels && o < s.out_channels}.fetch();
+  };
+  const auto put = [&](int i, const Values<4>& values) { values.put(weights, Rows::row(i), column); };
+  move_pieces<Rows::kCount, kVectorsAtOnce>(fetch, put);
 }
 
 /// Zeros, for the channels that load_region leaves as they are.
@@ -124,32 +127,60 @@ __device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& 
   }
 }
 
-/// The region from `from` on of images that lie in memory. Of images with other than kChannels, a warp reads
-/// a row at once, float by float.
-template <int kChannels, class Tile>
+/// The region from `from` on of images with at most 8 channels: a warp reads a row at once, float by float.
+template <class Tile>
+__device__ __forceinline__ void load_narrow_region(const Images& images, const Grid::Position& from,
+                                                   typename Region<8>::Array& region) {
+  constexpr int kWarps = kProductThreads / 32;
+  constexpr int kRows = ceil_div(kRegionRows, kWarps);  // of a warp
+  constexpr int kFloats = 2;                            // of a row, by a thread, on their way at a time
+  const int floats = kRegionColumns * images.channels;
+#pragma unroll 1
+  for (int first = thread_of_block() % 32; first < floats; first += 32 * kFloats) {
+    int columns[kFloats], channels[kFloats];
+#pragma unroll
+    for (int k = 0; k < kFloats; ++k) {
+      columns[k] = (first + 32 * k) / images.channels;
+      channels[k] = (first + 32 * k) % images.channels;
+    }
+    const auto row = [](int i) { return thread_of_block() / 32 + i % kRows * kWarps; };
+    const auto fetch = [&](int i) {
+      Place at = images.place(from.n, from.i + row(i), from.j + columns[i / kRows]);
+      at.channel = channels[i / kRows];
+      auto value = images.vector<1>(at);
+      value.valid = value.valid && row(i) < kRegionRows && columns[i / kRows] < kRegionColumns;
+      return value.fetch();
+    };
+    const auto put = [&](int i, const Values<1>& value) {
+      if (row(i) >= kRegionRows || columns[i / kRows] >= kRegionColumns) return;
+      value.put(region, row(i) * kRegionColumns + columns[i / kRows], channels[i / kRows]);
+    };
+    move_pieces<kRows * kFloats, kRows * kFloats>(fetch, put);
+  }
+}
+
+/// The same of images with as many channels as the region, or where these are 8, at most so many. kMost
+/// vectors of a thread are on their way at a time.
+template <int kChannels, class Tile, int kMost = kVectorsAtOnce>
 __device__ __forceinline__ void load_region(const Images& images, const Grid::Position& from,
                                             typename Region<kChannels>::Array& region) {
   if constexpr (kChannels == 8) {
-    for (int f = thread_of_block() % 32; f < kRegionColumns * images.channels; f += 32) {
-      const int column = f / images.channels;
-      const int channel = f % images.channels;
-#pragma unroll
-      for (int row = thread_of_block() / 32; row < kRegionRows; row += kProductThreads / 32) {
-        Place at = images.place(from.n, from.i + row, from.j + column);
-        at.channel = channel;
-        images.vector<1>(at).fetch().put(region, row * kRegionColumns + column, channel);
-      }
-    }
+    load_narrow_region<Tile>(images, from, region);
   } else {
     using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
-#pragma unroll 4
-    for (int i = 0; i < Rows::kCount; ++i) {
+    const int channel = Rows::column();
+    const auto fetch = [&](int i) {
       const int pixel = Rows::row(i);
-      if (pixel >= kRegionPixels) continue;
       Place at = images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
-      at.channel = Rows::column();
-      images.vector<4>(at).fetch().put(region, pixel, at.channel);
-    }
+      at.channel = channel;
+      auto vector = images.vector<4>(at);
+      vector.valid = vector.valid && pixel < kRegionPixels;
+      return vector.fetch();
+    };
+    const auto put = [&](int i, const Values<4>& values) {
+      if (Rows::row(i) < kRegionPixels) values.put(region, Rows::row(i), channel);
+    };
+    move_pieces<Rows::kCount, kMost>(fetch, put);
   }
 }
 
@@ -258,7 +289,8 @@ struct GradientTurn {
   float bias_sums[4] = {};
 
   __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * 4; }
-  __device__ __forceinline__ static int first() { return thread_of_block() / kLanes; }
+  /// Row i of this thread's, of what has a multiple of kStep of them.
+  __device__ __forceinline__ static int row(int i) { return thread_of_block() / kLanes + i * kStep; }
 
   /// Counts gradients that dbias is made of, rounded as they are for dw.
   __device__ __forceinline__ void add(const float (&gradients)[4]) {
@@ -300,7 +332,7 @@ __device__ __forceinline__ void store_bias_sums(const GradientTurn<Tile>& turn, 
                                                 Ptr<float> to) {
   using Turn = GradientTurn<Tile>;
   alignas(16) __shared__ Shared<float, Turn::kStep, Tile::kColumns> shares;
-  store_vector(&shares[Turn::first()][Turn::column()], turn.bias_sums);
+  store_vector(&shares[Turn::row(0)][Turn::column()], turn.bias_sums);
   __syncthreads();
   const int column = thread_of_block();
   if (column >= Tile::kColumns || first_n + column >= columns) return;
@@ -327,7 +359,8 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   for (int patch = static_cast<int>(blockIdx.x); patch < patches.count;
        patch += static_cast<int>(gridDim.x)) {
     const auto first = patches.first(patch);
-    load_region<kChannels, Tile>(x, {first.n, first.i - s.pad, first.j - s.pad}, region);
+    // Beside the sums there are registers for fewer.
+    load_region<kChannels, Tile, kVectorsAtOnce / 2>(x, {first.n, first.i - s.pad, first.j - s.pad}, region);
     load(first, gradients, turn);
     __syncthreads();
     multiply_patch<kChannels, Tile>(region, gradients, thread, sums);

@@ -332,7 +332,7 @@ struct FmaTiles {
 struct MmaTiles {
   using Wide = MmaTile<128, 64, 32, 64, 32>;
   using FewChannels = MmaTile<128, 32, 32, 64, 16>;
-  using FewPositions = MmaTile<64, 32, 64, 64, 16>;
+  using FewPositions = MmaTile<64, 32, 64, 64, 16, 2>;
   using Wgrad = MmaTile<64, 64, 32, 32, 32>;
   using WgradFewChannels = MmaTile<32, 32, 64, 32, 32>;
 };

@@ -69,33 +69,43 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
 // The windows that a region meets: one more than half of its rows, as it may begin with a window's second.
 constexpr int kRegionWindowRows = kRegionRows / 2 + 1;
 constexpr int kRegionWindowColumns = kRegionColumns / 2 + 1;
+constexpr int kRegionWindows = kRegionWindowRows * kRegionWindowColumns;
+
+// Of a thread, at most, that are on their way to shared memory at a time.
+constexpr int kWindowsAtOnce = 8;
 
 // The region's gradients from row and column `from` on, each window's expanded to its four positions.
 template <int kChannels, class Tile>
 __device__ __forceinline__ void load_gradient_region(const PooledValues& gradient, const Grid::Position& from,
                                                      typename Region<kChannels>::Array& region) {
   constexpr int kLanes = kChannels / 4;
+  constexpr int kStep = kProductThreads / kLanes;
   const int o = thread_of_block() % kLanes * 4;
-#pragma unroll 4
-  for (int i = thread_of_block() / kLanes; i < kRegionWindowRows * kRegionWindowColumns;
-       i += kProductThreads / kLanes) {
-    const int p = (from.i >> 1) + i / kRegionWindowColumns;
-    const int q = (from.j >> 1) + i % kRegionWindowColumns;
-    const WindowValues<4> window = gradient.read_at<4>(from.n, p, q, o);
+  const auto window = [](int i) { return thread_of_block() / kLanes + i * kStep; };
+  const auto window_at = [&](int i) {
+    return Grid::Position{from.n, (from.i >> 1) + window(i) / kRegionWindowColumns,
+                          (from.j >> 1) + window(i) % kRegionWindowColumns};
+  };
+  const auto fetch = [&](int i) {
+    const auto at = window_at(i);
+    return window(i) < kRegionWindows ? gradient.read_at<4>(at.n, at.i, at.j, o) : WindowValues<4>();
+  };
+  const auto put = [&](int i, const WindowValues<4>& values) {
+    const auto at = window_at(i);
 #pragma unroll
     for (int corner = 0; corner < 4; ++corner) {
-      const int row = 2 * p + corner / 2 - from.i;
-      const int column = 2 * q + corner % 2 - from.j;
+      const int row = 2 * at.i + corner / 2 - from.i;
+      const int column = 2 * at.j + corner % 2 - from.j;
       if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
-      window.at(corner).put(region, row * kRegionColumns + column, o);
+      values.at(corner).put(region, row * kRegionColumns + column, o);
     }
-  }
+  };
+  move_pieces<ceil_div(kRegionWindows, kStep), kWindowsAtOnce>(fetch, put);
 }
 
 /// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
 /// layer, batch 32: 1.3 G products; 54 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
-/// 29, and dx
-/// 9. Bound by shared memory and the tensor cores, about alike.
+/// 29, and dx 9. Bound by shared memory and the tensor cores, about alike.
 template <int kChannels, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
@@ -121,20 +131,22 @@ __global__ void __launch_bounds__(kProductThreads, 1)
   wgrad_patches<kChannels, Tile>(
       s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
       [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
-#pragma unroll 4
-        for (int i = turn.first(); i < kPatchWindows; i += turn.kStep) {
-          const int p = first.i / 2 + i / kPatchWindowColumns;
-          const int q = first.j / 2 + i % kPatchWindowColumns;
-          WindowValues<4> window;
-          if (o < s.out_channels) window = gradient.read_at<4>(first.n, p, q, o);
+        const auto fetch = [&](int i) {
+          const int p = first.i / 2 + turn.row(i) / kPatchWindowColumns;
+          const int q = first.j / 2 + turn.row(i) % kPatchWindowColumns;
+          return o < s.out_channels ? gradient.read_at<4>(first.n, p, q, o) : WindowValues<4>();
+        };
+        const auto put = [&](int i, const WindowValues<4>& window) {
           turn.add(window.passed().values);
+          const int row = turn.row(i) / kPatchWindowColumns * 2;
+          const int column = turn.row(i) % kPatchWindowColumns * 2;
 #pragma unroll
           for (int corner = 0; corner < 4; ++corner) {
-            const int row = i / kPatchWindowColumns * 2 + corner / 2;
-            window.at(corner).put(gradients, row * kPatchColumns + i % kPatchWindowColumns * 2 + corner % 2,
+            window.at(corner).put(gradients, (row + corner / 2) * kPatchColumns + column + corner % 2,
                                   turn.column());
           }
-        }
+        };
+        move_pieces<kPatchWindows / turn.kStep, kWindowsAtOnce>(fetch, put);
       });
 }
 

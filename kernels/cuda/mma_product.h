@@ -4,11 +4,11 @@
 
 /// The product on tensor cores (see product.h). A warp computes kWarpRows x kWarpColumns of its tile by
 /// products of 16x8 with 16 k (mma.sync), whose fragments it takes from the slices with ldmatrix: for 64x32,
-/// and 16 k, 6 ldmatrix feed 16 mma. The next slice is read into registers while the present one is
-/// multiplied, and rounded and stored when that is done, so that a slice costs one barrier. Rows of a slice
-/// are 8 elements apart from their length, an odd number of 16 bytes, so that the eight rows of an ldmatrix
-/// lie in different banks, and so do those that half a warp writes at once. Before sm_80, whose tensor cores
-/// have no bf16, these kernels are not to be launched (check_precision).
+/// and 16 k, 6 ldmatrix feed 16 mma. The next slices, kAhead of them, are read into registers while the
+/// present one is multiplied, and rounded and stored when it is their turn, so that a slice costs one
+/// barrier. Rows of a slice are 8 elements apart from their length, an odd number of 16 bytes, so that the
+/// eight rows of an ldmatrix lie in different banks, and so do those that half a warp writes at once. Before
+/// sm_80, whose tensor cores have no bf16, these kernels are not to be launched (check_precision).
 namespace bauta::BAUTA_DEVICE {
 
 /// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines
@@ -80,21 +80,19 @@ __device__ __forceinline__ void gather_fours(int lane, typename Tile::Sums& sums
   }
 }
 
-/// A thread's vectors of an operand, between memory and shared memory.
+/// A thread's vectors of an operand's slice, between memory and shared memory.
 template <class Operand>
 class Staged {
  public:
-  __device__ __forceinline__ explicit Staged(const Operand& operand) : operand_(operand) {}
-
-  __device__ __forceinline__ void fetch(int k) {
-    if (!operand_.moves) return;
-    const auto from = operand_.from(k);
+  __device__ __forceinline__ void fetch(const Operand& operand, int k) {
+    if (!operand.moves) return;
+    const auto from = operand.from(k);
 #pragma unroll
     for (int i = 0; i < Turn::kCount; ++i) vectors_[i] = from(Turn::row(i)).fetch();
   }
   template <class Slice>
-  __device__ __forceinline__ void put(Slice&& slice) const {
-    if (!operand_.moves) return;
+  __device__ __forceinline__ void put(const Operand& operand, Slice&& slice) const {
+    if (!operand.moves) return;
 #pragma unroll
     for (int i = 0; i < Turn::kCount; ++i) vectors_[i].put(slice, Turn::row(i), Turn::column());
   }
@@ -103,24 +101,27 @@ class Staged {
   using Turn = typename Operand::Turn;
   using Vector = decltype(std::declval<Operand>().from(0)(0).fetch());
 
-  const Operand& operand_;
   Vector vectors_[Turn::kCount];
 };
 
-template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_>
+/// kAhead_: 2 where blocks are too few for others to compute while one waits for memory, and registers are
+/// left.
+template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_, int kAhead_ = 1>
 struct MmaTile {
   static constexpr int kRows = kRows_;
   static constexpr int kColumns = kColumns_;
   static constexpr int kDepth = kDepth_;  // of a slice
   static constexpr int kWarpRows = kWarpRows_;
   static constexpr int kWarpColumns = kWarpColumns_;
+  static constexpr int kAhead = kAhead_;
   static constexpr int kAcross = kColumns / kWarpColumns;
   static constexpr int kPartThreads = kRows / kWarpRows * kAcross * 32;
   static constexpr int kParts = kProductThreads / kPartThreads;
   static constexpr int kSumRows = kWarpRows / 16;
   static constexpr int kSumFours = kWarpColumns / 8;
   /// Of a thread's registers, those with vectors on their way and with sums.
-  static constexpr int kRegisters = (kRows + kColumns) * kDepth / kProductThreads + kSumRows * kSumFours * 4;
+  static constexpr int kRegisters =
+      kAhead * (kRows + kColumns) * kDepth / kProductThreads + kSumRows * kSumFours * 4;
   static constexpr bool kTakesMore = kRegisters >= 80;
   static_assert(kDepth % (16 * kParts) == 0 && kWarpRows % 16 == 0 && kWarpColumns % 16 == 0);
 
@@ -167,22 +168,31 @@ struct MmaTile {
   __device__ __forceinline__ static void multiply(ASlices&& a_slices, BSlices&& b_slices, int begin, int end,
                                                   const OfA& of_a, const OfB& of_b, const Thread& thread,
                                                   Sums& sums) {
-    Staged a(of_a);
-    Staged b(of_b);
+    Staged<OfA> a[kAhead];
+    Staged<OfB> b[kAhead];
+    const auto fetch = [&](int i, int k) {
+      if (k < end) a[i].fetch(of_a, k), b[i].fetch(of_b, k);
+    };
+    const auto put = [&](int i, int k, int stage) {
+      if (k < end) a[i].put(of_a, a_slices[stage]), b[i].put(of_b, b_slices[stage]);
+    };
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) fetch(i, begin + i * kDepth);
+    put(0, begin, 0);
+    __syncthreads();
     int stage = 0;
-    if (begin < end) {
-      a.fetch(begin), b.fetch(begin);
-      a.put(a_slices[stage]), b.put(b_slices[stage]);
-      __syncthreads();
-    }
 #pragma unroll 1
-    for (int k = begin; k < end; k += kDepth) {
-      const bool more = k + kDepth < end;
-      if (more) a.fetch(k + kDepth), b.fetch(k + kDepth);
-      multiply_slice<kA, kB, MmaTile>(a_slices[stage], b_slices[stage], thread, sums);
-      stage ^= 1;
-      if (more) a.put(a_slices[stage]), b.put(b_slices[stage]);
-      __syncthreads();
+    for (int k = begin; k < end; k += kAhead * kDepth) {
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int at = k + i * kDepth;
+        if (i > 0 && at >= end) break;
+        fetch(i, at + kAhead * kDepth);
+        multiply_slice<kA, kB, MmaTile>(a_slices[stage], b_slices[stage], thread, sums);
+        stage ^= 1;
+        put((i + 1) % kAhead, at + kDepth, stage);
+        __syncthreads();
+      }
     }
     gather_fours<MmaTile>(thread.lane, sums);
     add_parts<MmaTile>(thread, sums);

@@ -76,6 +76,27 @@ __device__ __forceinline__ Operand<Turn, From> operand(const From& from, bool mo
   return {from, moves};
 }
 
+/// Moves a thread's part of something to shared memory: fetch(i) reads its i-th piece of kCount, put(i,
+/// piece) writes it. Up to kMost are read before the first of them is written, so that memory is waited for
+/// once and not for each.
+template <int kCount, int kMost, class Fetch, class Put>
+__device__ __forceinline__ void move_pieces(const Fetch& fetch, const Put& put) {
+  constexpr int kAtOnce = ceil_div(kCount, ceil_div(kCount, kMost));
+#pragma unroll 1
+  for (int first = 0; first < kCount; first += kAtOnce) {
+    const auto counts = [first](int i) { return kCount % kAtOnce == 0 || first + i < kCount; };
+    decltype(fetch(0)) pieces[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (counts(i)) pieces[i] = fetch(first + i);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (counts(i)) put(first + i, pieces[i]);
+    }
+  }
+}
+
 /// A vector of an operand that has been read.
 template <int kVector>
 struct Values {

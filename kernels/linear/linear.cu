@@ -128,10 +128,19 @@ __global__ void __launch_bounds__(kWarps * 32)
   }
 }
 
-// Tiles of the product on tensor cores. A small batch leaves few of them, so that its are small.
-using MmaTileOfFew = MmaTile<32, 16, 128, 32, 16>;
+// Tiles of the product on tensor cores, for vectors of so many. A small batch leaves few of them, so that its
+// are small, and two slices are on their way; of single floats these would take too many registers.
+template <int kVector>
+using MmaTileOfFew = MmaTile<32, 16, 128, 32, 16, kVector == 4 ? 2 : 1>;
+template <int>
 using MmaTileOfMany = MmaTile<128, 64, 32, 64, 32>;
 constexpr int kFewRows = 128;  // of c
+
+// Blocks that a multiprocessor is to hold at once, which limits their registers.
+template <int kVector, class Tile>
+constexpr int kMmaBlocks = kVector != 4        ? 1
+                           : Tile::kAhead == 2 ? 2
+                                               : 3;
 
 // A matrix as an operand, from line `first` on: [lines][depth] if kByRows, or else [depth][lines].
 template <bool kByRows, class Tile, int kVector, int kTileLines>
@@ -146,12 +155,12 @@ __device__ __forceinline__ auto matrix_operand(Ptr<const float> matrix, int dept
 /// The same product in bf16, on tensor cores (mma_product.h): a block computes a tile of c, over all of k.
 /// Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from the second-level cache, in
 /// whole sectors; writes c once. The study's layer at batch 32, in tiles of 32x16: 25 MB for each of forward
-/// and dgrad, of which w is 8.4 MB, in 64 and 128 blocks that have 24 KB each on their way: bound by latency.
+/// and dgrad, of which w is 8.4 MB, in 64 and 128 blocks that have 48 KB each on their way: bound by latency.
 /// Its wgrad, in 256 tiles of 128x64, reads 12.6 MB and writes 8.4: bound by memory. Batch 2048: 4.3 G
 /// products, 400 MB for each pass, 73 µs from the cache of an H100, where its tensor cores would take 9.
 /// a_sums as above, not rounded.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kVector == 4 ? 3 : 1)
+__global__ void __launch_bounds__(kProductThreads, kMmaBlocks<kVector, Tile>)
     mma_product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
                 Global<float> c, Global<float> a_sums) {
   constexpr Lying kA = kAByRows ? Lying::along_k : Lying::across_k;
@@ -210,12 +219,12 @@ template <bool kAByRows, bool kBByRows>
 Status run_mma_product(const Context& context, const char* name, const Product& p, const float* a,
                        const float* b, const float* bias, float* c, float* a_sums) {
   const bool vectors = (kAByRows ? p.k : p.m) % 4 == 0 && (kBByRows ? p.k : p.n) % 4 == 0;
-  const auto run = [&]<class Tile, int kCVector>() {
-    const auto product = vectors ? run_mma_product<kAByRows, kBByRows, 4, kCVector, Tile>
-                                 : run_mma_product<kAByRows, kBByRows, 1, kCVector, Tile>;
+  const auto run = [&]<template <int> class Tile, int kCVector>() {
+    const auto product = vectors ? run_mma_product<kAByRows, kBByRows, 4, kCVector, Tile<4>>
+                                 : run_mma_product<kAByRows, kBByRows, 1, kCVector, Tile<1>>;
     return product(context, name, p, a, b, bias, c, a_sums);
   };
-  const auto run_tile = [&]<class Tile>() {
+  const auto run_tile = [&]<template <int> class Tile>() {
     return p.n % 4 == 0 ? run.template operator()<Tile, 4>() : run.template operator()<Tile, 1>();
   };
   return p.m <= kFewRows ? run_tile.template operator()<MmaTileOfFew>()
