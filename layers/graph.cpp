@@ -89,7 +89,7 @@ Status Graph::open_contexts() {
   context_.workspace = workspace(places_.workspace);
   wgrad_context_ = context_;
   if (mode_ == GraphMode::inference || !has_wgrads_beside(context_)) return {};
-  BAUTA_TRY(put_into(wgrads_, Stream::create(context_)));
+  BAUTA_TRY(put_into(wgrads_, Stream::create(context_, Precedence::after_others)));
   BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
   BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
   wgrad_context_ = wgrads_.of(context_);

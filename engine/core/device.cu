@@ -52,9 +52,14 @@ Status count_gpus(int& count) {
 
 __global__ void probe() {}
 
-Status make_stream(void*& stream) {
+Status make_stream(Precedence precedence, void*& stream) {
+  int last = 0;
+  int first = 0;
+  BAUTA_TRY(check(cudaDeviceGetStreamPriorityRange(&last, &first), "cudaDeviceGetStreamPriorityRange"));
+  const int priority = precedence == Precedence::before_others ? first : last;
   cudaStream_t made = nullptr;
-  BAUTA_TRY(check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
+  BAUTA_TRY(check(cudaStreamCreateWithPriority(&made, cudaStreamNonBlocking, priority),
+                  "cudaStreamCreateWithPriority"));
   stream = made;
   return {};
 }
@@ -70,7 +75,7 @@ Status open(int number, GpuInfo& info, void*& stream) {
   BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
   BAUTA_TRY(check(found, "cudaFuncGetAttributes"));
   info.kernels = attributes.ptxVersion;
-  return make_stream(stream);
+  return make_stream(Precedence::before_others, stream);
 }
 
 // Nobody is left to tell of a failure where something is given back.

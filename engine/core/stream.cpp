@@ -24,12 +24,12 @@ Status wait_for_stream(const Context& context) {
   return backend == nullptr ? Status() : backend->wait(context.stream);
 }
 
-Result<Stream> Stream::create(const Context& context) {
+Result<Stream> Stream::create(const Context& context, Precedence precedence) {
   Stream result;
   const StreamBackend* const backend = backend_of(context);
   if (backend == nullptr) return result;
   void* stream = nullptr;
-  BAUTA_TRY(backend->make_stream(stream));
+  BAUTA_TRY(backend->make_stream(precedence, stream));
   result.stream_ = {stream, backend->close};
   return result;
 }

@@ -13,10 +13,13 @@ namespace bauta {
 /// Waits until the context's stream has done all that it was given.
 Status wait_for_stream(const Context&);
 
+/// Whose work a GPU takes up first where that of several streams is ready: a Context's own is before others.
+enum class Precedence { before_others, after_others };
+
 /// A second order of work on a context's device, beside Context::stream.
 class Stream {
  public:
-  static Result<Stream> create(const Context&);
+  static Result<Stream> create(const Context&, Precedence = Precedence::before_others);
   /// The context with this in the place of its stream.
   Context of(Context) const;
 
@@ -58,7 +61,7 @@ class Recording {
 
 /// What device.cu gives, and stream_simt.cpp but for the last four.
 struct StreamBackend {
-  Status (*make_stream)(void*& stream);
+  Status (*make_stream)(Precedence, void*& stream);
   void (*close)(void* stream);
   Status (*wait)(void* stream);
   Status (*make_event)(void*& event);

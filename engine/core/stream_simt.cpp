@@ -15,7 +15,7 @@ struct Mark {
 Stream* as_stream(void* stream) { return static_cast<Stream*>(stream); }
 Mark& as_mark(void* event) { return *static_cast<Mark*>(event); }
 
-Status make_stream(void*& stream) {
+Status make_stream(Precedence, void*& stream) {
   stream = new Stream;
   return {};
 }
