@@ -143,8 +143,6 @@ class NcclCommunicator final : public Communicator {
       if (status_.ok()) status_ = check(found, "adding up the gradients of the GPUs");
     }
     if (status_.ok() || leaving_) return;
-    static_cast<void>(ncclCommAbort(nccl_));
-    nccl_ = nullptr;
     const Status fault = status_;
     lock.unlock();
     on_fault_(fault);

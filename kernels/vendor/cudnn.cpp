@@ -102,7 +102,7 @@ Status Cudnn::run(Plans<Perf>& plans, const char* pass, const Context& context, 
       BAUTA_CUDNN(cudnnSetConvolutionMathType, problem.convolution.get(), choices.front().mathType);
     }
     const cudnnStatus_t status = compute(problem, choices.front().algo);
-    if (status != CUDNN_STATUS_NOT_SUPPORTED) return check(status, pass);
+    if (CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED) return check(status, pass);
   }
   return Status::error(std::string("cuDNN has no deterministic ") + precision_name(context.precision) +
                            " kernel for a layer that needs at most " + std::to_string(scratch_.size() >> 20) +
