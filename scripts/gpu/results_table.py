@@ -32,6 +32,8 @@ def summary(result):
     for way, found in of(result, "training", "epochs", {}).items():
         last = found[-1]
         rows.append((f"{len(found)} epochs of rendered faces in {way}", f"val_acc {last['val_acc']:.4f}, the last epoch in {last['seconds']:.2f} s"))
+    rows += [(f"PyTorch, {rate['setting']}, batch {rate['batch']}", f"failed: {rate['failed']}")
+             for rate in of(result, "torch", "rates") if "failed" in rate]
     if of(result, "torch", "ended", None):
         rows.append(("PyTorch", f"ended early: {result['torch']['ended']}"))
     return table(("what", "found"), rows)
@@ -44,7 +46,7 @@ def steps(result):
               for rate in of(result, "torch", "rates") if "images_per_second" in rate}
     ways = dict.fromkeys(way for way, _ in rates)
     rows = [(batch, *(f"{rates[way, batch]:,.0f}" if (way, batch) in rates else "-" for way in ways))
-            for batch in dict.fromkeys(batch for _, batch in rates)]
+            for batch in sorted({batch for _, batch in rates})]
     return table(("batch, images/s", *ways), rows)
 
 

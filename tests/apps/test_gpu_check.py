@@ -40,6 +40,12 @@ class WhatIsAFailure(unittest.TestCase):
         self.assertEqual(CHECK.parity_failures({"fp32": 1e-6, "bf16": 1e-2}), [])
         self.assertEqual(CHECK.parity_failures({"fp32": 1e-3}), ["the losses in fp32 are more than 1e-5 apart from the CPU's"])
 
+    def test_tests_that_fail_are_counted_and_named(self):
+        brief = ("a_test.cpp:5: Failure\nValue of: false\n[  FAILED  ] Gpus/AdamTest.Steps/cuda, where GetParam() = cuda (3 ms)\n"
+                 "[  FAILED  ] Linear.WorksOnCuda (0 ms)\n[==========] 9 tests from 2 test suites ran. (5 ms total)\n[  PASSED  ] 7 tests.\n")
+        self.assertEqual(CHECK.gtest_results(brief), (7, ["Gpus/AdamTest.Steps/cuda", "Linear.WorksOnCuda"]))
+        self.assertEqual(CHECK.gtest_results("terminate called\n"), (0, []))
+
     def test_every_stage_but_pytorchs_can_fail(self):
         found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "training", "speed", "sanitizer")}
         found["torch"] = {"rates": [{"setting": "eager", "batch": 32, "failed": "out of memory"}], "ended": None}
@@ -62,7 +68,7 @@ class Measuring(unittest.TestCase):
     def test_a_program_that_takes_too_long_leaves_what_it_said_so_far(self):
         machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=0)
         found = machine.run("sh", "-c", "echo one; sleep 30")
-        self.assertEqual((found.code, found.output, found.errors), (124, "one\n", "the time was up"))
+        self.assertEqual((found.code, found.output, found.errors), (124, "one\n", "the time was up after 1 s"))
 
 
 class WhatIsWritten(unittest.TestCase):
@@ -89,6 +95,7 @@ class WhatIsWritten(unittest.TestCase):
         written = table(speed=speed, torch=torch)
         self.assertIn("| 32 | 100,000 | 100,000 | 100,000 | 100,000 | - |", written)
         self.assertIn("| 64 | - | - | - | - | 20,000 |", written)
+        self.assertIn("| PyTorch, eager, batch 32 | failed: ? |", written)
         self.assertIn("| conv2d_vendor_forward | 10.00 | 200,000 | - | 5.00 | 50% | fma |", written)
         for way in CHECK.WAYS:
             self.assertIn(f"| {way}, measured | 32 | 1.000 | 0.100 |", written)
