@@ -81,6 +81,7 @@ class Bench {
 
 /// Seconds per step of every round, in ascending order.
 Result<std::vector<double>> time_rounds(Bench& bench) {
+  BAUTA_TRY(bench.round(kWarmUpSteps).status());  // a GPU's first steps load and record
   const auto warm_up = bench.round(kWarmUpSteps);
   if (!warm_up.ok()) return warm_up.status();
   const int steps = std::max(1, static_cast<int>(kSecondsPerRound / *warm_up));

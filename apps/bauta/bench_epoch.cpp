@@ -72,10 +72,9 @@ void print_table(const EpochTable& found) {
   }
   print_text(table(cells, {9}));
   for (const Scaling& s : found.scaling()) {
-    print_text(fmt::format(
-        "model, {} rank{} of {} thread{} on the CPU: a step of {:.2f} ms predicted, {:.2f} ms measured\n",
-        s.ranks, s.ranks == 1 ? "" : "s", s.threads, s.threads == 1 ? "" : "s", s.predicted * 1e3,
-        s.measured * 1e3));
+    print_text(fmt::format("model, {} of {} on the CPU: a step of {:.2f} ms predicted, {:.2f} ms measured\n",
+                           counted(s.ranks, "rank"), counted(s.threads, "thread"), s.predicted * 1e3,
+                           s.measured * 1e3));
     if (s.ranks == 1) continue;
     print_text(fmt::format(
         "{} ranks train {:.2f} times as fast as one; multiply-adds alone gain {:.2f}: {:.2f} of it\n",

@@ -128,9 +128,9 @@ Status EpochTable::project(const Devices& devices, const std::string& why) {
 Result<EpochMeasurement> EpochTable::measure(const std::string& device, int ranks, int threads) {
   const auto key = std::tuple(device, ranks, threads);
   if (const auto found = measured_.find(key); found != measured_.end()) return found->second;
-  print_note(fmt::format("measuring {} rank{} of {} thread{} on {}", ranks, ranks == 1 ? "" : "s", threads,
-                         threads == 1 ? "" : "s", device),
-             /*json=*/true);
+  print_note(
+      fmt::format("measuring {} of {} on {}", counted(ranks, "rank"), counted(threads, "thread"), device),
+      /*json=*/true);
   DeviceOptions options = options_;
   options.device = device;
   options.ranks = ranks;

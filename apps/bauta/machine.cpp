@@ -6,6 +6,7 @@
 
 #include "apps/bauta/command.h"
 #include "apps/bauta/options.h"
+#include "apps/bauta/terminal.h"
 #include "engine/core/host.h"
 
 namespace bauta {
@@ -125,9 +126,9 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
     BAUTA_TRY(machine.open_vendor(why_cpu));
     device += fmt::format(", kernels vendor ({})", machine.vendor_->libraries().description());
   }
-  machine.description_ = fmt::format(
-      "device {}, precision {}, {} thread{}, {} rank{}", device, precision_name(options.precision),
-      machine.threads(), machine.threads() == 1 ? "" : "s", options.ranks, options.ranks == 1 ? "" : "s");
+  machine.description_ =
+      fmt::format("device {}, precision {}, {}, {}", device, precision_name(options.precision),
+                  counted(machine.threads(), "thread"), counted(options.ranks, "rank"));
   return machine;
 }
 
