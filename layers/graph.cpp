@@ -230,13 +230,16 @@ Status Graph::backward(const Shards& shards, const GradientsReady& ready) {
     const Node& node = *nodes_[i];
     const NodeArrays a = arrays(i);
     const bool has_parameters = node.parameter() >= 0;
-    if (has_parameters) BAUTA_TRY(put_in_order(context_, gradient_written_, wgrad_context_));
-    if (batch > 0 && a.dx != nullptr) BAUTA_TRY(node.dgrad(context_, batch, a));
-    if (!has_parameters) continue;
-    if (batch > 0) BAUTA_TRY(node.wgrad(wgrad_context_, shards, a));
-    if (ready) ready(parameters_[static_cast<std::size_t>(node.parameter())].offset, wgrad_context_);
+    const bool ends_chain = a.dx == nullptr;  // so that its wgrad need not queue behind the others
+    const Context& context = ends_chain ? context_ : wgrad_context_;
+    if (has_parameters && !ends_chain) BAUTA_TRY(put_in_order(context_, gradient_written_, wgrad_context_));
+    if (batch > 0 && !ends_chain) BAUTA_TRY(node.dgrad(context_, batch, a));
+    if (batch > 0 && has_parameters) BAUTA_TRY(node.wgrad(context, shards, a));
+    if (ends_chain) BAUTA_TRY(put_in_order(wgrad_context_, wgrads_done_, context_));
+    if (ready && has_parameters)
+      ready(parameters_[static_cast<std::size_t>(node.parameter())].offset, context);
   }
-  return put_in_order(wgrad_context_, wgrads_done_, context_);
+  return {};
 }
 
 Result<bool> Graph::is_finite(const float* values, Index count) const {

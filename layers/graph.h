@@ -59,8 +59,8 @@ class Graph {
   /// Runs all layers on the `batch` samples in input(); 0 samples are no work.
   Status forward(int batch);
   /// From logits_gradient() to parameter_gradients() of the shards that this process holds. On a device with
-  /// several orders of work each layer's wgrad goes on beside the dgrads of the layers before it; what the
-  /// context's stream is given afterwards waits for both. `ready` may be empty.
+  /// several orders of work each layer's wgrad, but for the first layer's, goes on beside the dgrads of the
+  /// layers before it; what the context's stream is given afterwards waits for both. `ready` may be empty.
   Status backward(const Shards&, const GradientsReady& ready = {});
 
   /// All parameters in one array, in memory's order; see Parameter::offset. The gradients lie alike.
