@@ -22,12 +22,13 @@ constexpr const char* kExamples = R"(Examples:
   bauta bench kernels --device cuda --kernels vendor
       The products of cuDNN and cuBLASLt, and what is around them; what their kernels move is not known.
 
-A row is a launch; those of wgrads, which go on beside the rest, are counted last. Counted: requested: bytes that its
-threads read and write in global memory. sectors: bytes in the 32-byte sectors that its warps' accesses touch. model: the
-same by the kernel's own formula. floor: every input once, every output once. conflict degree: passes over the banks of shared memory per pass without bank conflicts. roof us: the
-least time by the roofline of the GPU that --gpu names: the floor from its memory and the other sectors from its L2 cache,
-or the multiply-adds, whichever takes longer. Timed: us: the mean of 20 launches. moved: the model's bytes per second.
-roof us: as above, of the GPU as it was measured.)";
+A row is a launch; wgrads that go on beside the rest come just before the optimiser. Counted: requested: bytes that
+its threads read and write in global memory. sectors: bytes in the 32-byte sectors that its warps' accesses touch.
+model: the same by the kernel's own formula. floor: every input once, every output once. conflict degree: passes over
+the banks of shared memory per pass without bank conflicts. roof us: the least time by the roofline of the GPU that
+--gpu names: the floor from its memory and the other sectors from its L2 cache, or the multiply-adds, whichever takes
+longer. Timed: us: the mean of 20 launches. moved: the model's bytes per second. roof us: as above, of the GPU as it
+was measured.)";
 
 struct KernelsArguments {
   int batch = 32;
