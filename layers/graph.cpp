@@ -32,11 +32,6 @@ Size3 region_read(const Layer& layer, Size3 out, Size3 in) {
   return in;
 }
 
-// Whether wgrads go on beside the chain of dgrads. A vendor's libraries have one scratch for all they do.
-bool has_wgrads_beside(const Context& context) {
-  return !reads_host_memory(context) && context.vendor == nullptr;
-}
-
 // The steps in which arrays are in use: node i runs forward at step i and backward at step 2L - i, the loss
 // at step L, after all L nodes. What goes on beside that may last until the end.
 struct Timeline {
@@ -82,13 +77,18 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   return graph;
 }
 
+// A vendor's libraries have one scratch for all they do.
+bool Graph::has_wgrads_beside() const {
+  return mode_ == GraphMode::training && !reads_host_memory(context_) && context_.vendor == nullptr;
+}
+
 Status Graph::open_contexts() {
   const auto workspace = [&](std::size_t offset) {
     return arena_.span().subspan(offset, places_.workspace_bytes);
   };
   context_.workspace = workspace(places_.workspace);
   wgrad_context_ = context_;
-  if (mode_ == GraphMode::inference || !has_wgrads_beside(context_)) return {};
+  if (!has_wgrads_beside()) return {};
   BAUTA_TRY(put_into(wgrads_, Stream::create(context_, Precedence::after_others)));
   BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
   BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
@@ -128,7 +128,7 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
 void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
   const std::size_t count = nodes_.size();
-  const Timeline time{count, has_wgrads_beside(context_)};
+  const Timeline time{count, has_wgrads_beside()};
   const auto bytes = [&](Size3 size) {
     return static_cast<std::size_t>(Index{batch} * size.count()) * sizeof(float);
   };
@@ -153,7 +153,7 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
 // What nodes save for their backward, the workspace that they share, and the parameters.
 void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
-  const Timeline time{nodes_.size(), has_wgrads_beside(context_)};
+  const Timeline time{nodes_.size(), has_wgrads_beside()};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
     places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
@@ -162,8 +162,7 @@ void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
   const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.end()); };
   const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
   places.workspace = add_for_ever(places.workspace_bytes);
-  places.wgrad_workspace =
-      training && time.wgrads_beside ? add_for_ever(places.workspace_bytes) : places.workspace;
+  places.wgrad_workspace = time.wgrads_beside ? add_for_ever(places.workspace_bytes) : places.workspace;
   places.values = add_for_ever(parameter_bytes);
   places.gradients = add_for_ever(training ? parameter_bytes + sizeof(float) : 0);
 }

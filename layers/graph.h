@@ -93,6 +93,8 @@ class Graph {
 
   Graph() = default;
   void add_nodes(const std::vector<Size3>& sizes);
+  // Whether wgrads go on beside the chain of dgrads.
+  bool has_wgrads_beside() const;
   Status open_contexts();
   Places plan(int batch) const;
   void add_activations(ArenaPlan&, int batch, Places& places) const;

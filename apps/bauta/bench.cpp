@@ -9,7 +9,6 @@
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
-#include "engine/core/host.h"
 #include "kernels/peak/peak.h"
 #include "layers/zoo.h"
 
@@ -28,7 +27,6 @@ dense network (forward, weight and data gradients of every layer, no data gradie
 whether or not it had to be done: products with zeros and outputs that nobody reads are skipped. On a CPU fraction_of_peak
 sets it against the multiply-add peak that was measured just before, on the same threads.)";
 
-constexpr int kWarmUpSteps = 5;
 constexpr int kRounds = 11;
 constexpr double kSecondsPerRound = 0.5;
 
@@ -58,31 +56,9 @@ Result<double> dense_flop(const Model& model) {
   return flop;
 }
 
-/// Trains on one batch over and over and keeps the time.
-class Bench {
- public:
-  Bench(TrainingStep step, WholeBatch data) : step_(std::move(step)), data_(std::move(data)) {}
-
-  /// Seconds per step, the mean over `steps` steps.
-  Result<double> round(int steps) {
-    const double start = seconds_now();
-    for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(step_, data_.get(), ++steps_done_, kLr));
-    BAUTA_TRY(finish_steps(step_, 0));
-    return (seconds_now() - start) / steps;
-  }
-
- private:
-  static constexpr float kLr = 1e-5F;
-
-  TrainingStep step_;
-  WholeBatch data_;
-  int steps_done_ = 0;
-};
-
 /// Seconds per step of every round, in ascending order.
-Result<std::vector<double>> time_rounds(Bench& bench) {
-  BAUTA_TRY(bench.round(kWarmUpSteps).status());  // a GPU's first steps load and record
-  const auto warm_up = bench.round(kWarmUpSteps);
+Result<std::vector<double>> time_rounds(StepBench& bench) {
+  const auto warm_up = bench.warm_up();
   if (!warm_up.ok()) return warm_up.status();
   const int steps = std::max(1, static_cast<int>(kSecondsPerRound / *warm_up));
   std::vector<double> seconds;
@@ -115,14 +91,11 @@ Result<Speed> measure(const Machine& machine, int batch) {
   if (!model.ok()) return model.status();
   const auto flop = dense_flop(*model);
   if (!flop.ok()) return flop.status();
-  auto step = make_bench_step(machine.context(), *model, batch);
-  if (!step.ok()) return step.status();
-  auto data = random_batch(machine.context(), *model, batch);
-  if (!data.ok()) return data.status();
-  Bench bench(std::move(*step), std::move(*data));
+  auto bench = StepBench::create(machine.context(), *model, batch);
+  if (!bench.ok()) return bench.status();
   Speed speed{model->name(), batch, *flop};
   if (machine.context().backend == Backend::cpu) speed.peak = measure_fma_peak(machine.context()) / 1e9;
-  BAUTA_TRY(put_into(speed.seconds, time_rounds(bench)));
+  BAUTA_TRY(put_into(speed.seconds, time_rounds(*bench)));
   return speed;
 }
 

@@ -2,10 +2,20 @@
 
 #include <utility>
 
+#include "engine/core/host.h"
 #include "engine/core/rng.h"
 #include "layers/zoo.h"
 
 namespace bauta {
+namespace {
+
+// As many random images and labels as one batch, on a device.
+Result<WholeBatch> random_batch(const Context& context, const Model& model, int batch) {
+  RandomImages random = random_images(model, batch);
+  return WholeBatch::create(context, random.pixels, std::move(random.labels));
+}
+
+}  // namespace
 
 RandomImages random_images(const Model& model, int count) {
   Rng rng(0, RngStream::augment);
@@ -15,11 +25,6 @@ RandomImages random_images(const Model& model, int count) {
   const auto classes = static_cast<std::uint32_t>(model.classes().size());
   for (int n = 0; n < count; ++n) images.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
   return images;
-}
-
-Result<WholeBatch> random_batch(const Context& context, const Model& model, int batch) {
-  RandomImages random = random_images(model, batch);
-  return WholeBatch::create(context, random.pixels, std::move(random.labels));
 }
 
 Result<TrainingStep> make_bench_step(const Context& context, const Model& model, int batch,
@@ -45,15 +50,32 @@ Status finish_steps(TrainingStep& training, int left) {
   return {};
 }
 
+Result<StepBench> StepBench::create(const Context& context, const Model& model, int batch) {
+  auto step = make_bench_step(context, model, batch);
+  if (!step.ok()) return step.status();
+  auto data = random_batch(context, model, batch);
+  if (!data.ok()) return data.status();
+  return StepBench(std::move(*step), std::move(*data));
+}
+
+Result<double> StepBench::round(int steps) {
+  const double begin = seconds_now();
+  for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(step_, data_.get(), ++steps_done_, kBenchLr));
+  BAUTA_TRY(finish_steps(step_, 0));
+  return (seconds_now() - begin) / steps;
+}
+
+Result<double> StepBench::warm_up() {
+  BAUTA_TRY(round(kWarmUpSteps).status());
+  return round(kWarmUpSteps);
+}
+
 Status run_study_step(const Context& context, int batch) {
   const auto model = zoo_model(zoo_names().front());
   if (!model.ok()) return model.status();
-  auto step = make_bench_step(context, *model, batch);
-  if (!step.ok()) return step.status();
-  const auto data = random_batch(context, *model, batch);
-  if (!data.ok()) return data.status();
-  BAUTA_TRY(step->start(data->get(), 1, 1e-5F));
-  return finish_steps(*step, 0);
+  auto bench = StepBench::create(context, *model, batch);
+  if (!bench.ok()) return bench.status();
+  return bench->round(1).status();
 }
 
 }  // namespace bauta

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/data/whole_batch.h"
@@ -8,15 +9,16 @@
 
 namespace bauta {
 
+/// Steps before the first that counts, and how large each is.
+inline constexpr int kWarmUpSteps = 5;
+inline constexpr float kBenchLr = 1e-5F;
+
 /// Random images and labels.
 struct RandomImages {
   std::vector<std::uint8_t> pixels;  ///< [N, height, width, channels]
   std::vector<std::int32_t> labels;  ///< [N]
 };
 RandomImages random_images(const Model&, int count);
-
-/// Random images and labels, as many as one batch, on a device.
-Result<WholeBatch> random_batch(const Context&, const Model&, int batch);
 
 /// Training of a network from random weights by Adam, every class weighing alike; `batch` images of each
 /// rank.
@@ -26,6 +28,25 @@ Result<TrainingStep> make_bench_step(const Context&, const Model&, int batch, Co
 Status start_step(TrainingStep&, const DeviceBatch&, int step, float lr);
 /// Finishes steps until no more than `left` are unfinished.
 Status finish_steps(TrainingStep&, int left);
+
+/// Trains on one batch of random images over and over, and keeps the time.
+class StepBench {
+ public:
+  static Result<StepBench> create(const Context&, const Model&, int batch);
+
+  /// Seconds per step, the mean over `steps` steps.
+  Result<double> round(int steps);
+  /// The same of kWarmUpSteps, after as many that are not timed: a GPU's first load its kernels and record
+  /// them.
+  Result<double> warm_up();
+
+ private:
+  StepBench(TrainingStep step, WholeBatch data) : step_(std::move(step)), data_(std::move(data)) {}
+
+  TrainingStep step_;
+  WholeBatch data_;
+  int steps_done_ = 0;
+};
 
 /// One step of the study's network on a batch of so many random images, by itself: for what launches leave in
 /// the context. What the loss is does not matter.

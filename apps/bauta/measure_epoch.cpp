@@ -8,6 +8,7 @@
 #include "apps/bauta/bench_step.h"
 #include "apps/bauta/terminal.h"
 #include "engine/core/host.h"
+#include "engine/core/stream.h"
 #include "engine/data/image_feed.h"
 #include "layers/zoo.h"
 #include "optim/predict.h"
@@ -16,12 +17,10 @@ namespace bauta {
 namespace {
 
 constexpr int kImages = 1024;  // that differ: more than caches hold
-constexpr int kWarmUpSteps = 5;
 constexpr int kRounds = 15;
 constexpr double kSeconds = 10;     // of training that are measured
 constexpr double kPartSeconds = 1;  // of a part's steps without sums
 constexpr int kSums = 20;
-constexpr float kLr = 1e-5F;
 
 /// A communicator that keeps the time of another's sums.
 class TimedSums final : public Communicator {
@@ -79,11 +78,6 @@ std::vector<int> samples(int count) {
 // All ranks begin together.
 Status meet(Communicator& communicator) { return communicator.gather({}).status(); }
 
-// Waits for all that the device was given to do.
-Status wait_for_device(const Context& context, std::span<const float> array) {
-  return on_host(context, array.first(1)).status();
-}
-
 /// One rank at work.
 class EpochBench {
  public:
@@ -130,7 +124,7 @@ class EpochBench {
     for (int i = 0; i < (*loader)->batches(); ++i) {
       const auto batch = feed_->next(**loader, sums_.activity());
       if (!batch.ok()) return batch.status();
-      BAUTA_TRY(start_step(*step_, **batch, ++steps_done_, kLr));
+      BAUTA_TRY(start_step(*step_, **batch, ++steps_done_, kBenchLr));
       BAUTA_TRY(ask_for_stop());
     }
     BAUTA_TRY(finish_steps(*step_, 0));
@@ -209,29 +203,19 @@ class EpochBench {
         sums_.start_sum(array->span().first(size), context_);
         BAUTA_TRY(sums_.finish());
       }
-      BAUTA_TRY(wait_for_device(context_, array->span()));
+      BAUTA_TRY(wait_for_stream(context_));
       *seconds = (seconds_now() - begin) / kSums;
     }
     return {};
   }
 
   Status measure_compute(int images) {
-    auto step = make_bench_step(context_, model_, images);
-    if (!step.ok()) return step.status();
-    const auto batch = random_batch(context_, model_, images);
-    if (!batch.ok()) return batch.status();
-    int done = 0;
-    const auto round = [&](int steps) -> Result<double> {
-      const double begin = seconds_now();
-      for (int i = 0; i < steps; ++i) BAUTA_TRY(start_step(*step, batch->get(), ++done, kLr));
-      BAUTA_TRY(finish_steps(*step, 0));
-      return (seconds_now() - begin) / steps;
-    };
-    BAUTA_TRY(round(kWarmUpSteps).status());
-    const auto warm_up = round(kWarmUpSteps);
+    auto bench = StepBench::create(context_, model_, images);
+    if (!bench.ok()) return bench.status();
+    const auto warm_up = bench->warm_up();
     if (!warm_up.ok()) return warm_up.status();
     BAUTA_TRY(meet(sums_));
-    const auto seconds = round(std::max(1, static_cast<int>(kPartSeconds / *warm_up)));
+    const auto seconds = bench->round(std::max(1, static_cast<int>(kPartSeconds / *warm_up)));
     if (!seconds.ok()) return seconds.status();
     result_.compute[images] = *seconds;
     return {};
