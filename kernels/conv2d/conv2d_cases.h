@@ -34,6 +34,7 @@ inline constexpr std::array kConv2dCases = {
     Conv2dShape{1, 23, 23, 36, 32, 3, 1, 2, 25, 25},   // from many
     Conv2dShape{1, 23, 24, 40, 64, 3, 1, 1, 23, 24},   // over 64,
     Conv2dShape{1, 25, 25, 5, 36, 3, 1, 0, 23, 23},    // and over few to many
+    Conv2dShape{50, 23, 23, 4, 4, 3, 1, 1, 23, 23},    // partial sums of hundreds of blocks
 };
 
 }  // namespace bauta

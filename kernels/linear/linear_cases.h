@@ -15,6 +15,7 @@ inline constexpr std::array kLinearCases = {
     LinearShape{1, 1, 1},         // nothing to tile
     LinearShape{33, 129, 65},     // one past every vector and tile
     LinearShape{13, 40, 26},      // an uneven last batch
+    LinearShape{20, 300, 260},    // of vectors, but no multiple of a slice
 };
 
 }  // namespace bauta
