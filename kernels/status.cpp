@@ -16,7 +16,13 @@ Status Status::error(const std::string& what, const std::string& where, const st
 
 Status Status::usage(const std::string& what, const std::string& where, const std::string& fix) {
   Status status = error(what, where, fix);
-  status.usage_ = true;
+  status.kind_ = Kind::usage;
+  return status;
+}
+
+Status Status::fault(const std::string& what, const std::string& where, const std::string& fix) {
+  Status status = error(what, where, fix);
+  status.kind_ = Kind::fault;
   return status;
 }
 

@@ -20,15 +20,22 @@ class [[nodiscard]] Status {
   /// A failure of the caller's words (an option, an argument): apps exit 2 for these and 1 for the rest.
   static Status usage(const std::string& what, const std::string& where = {}, const std::string& fix = {});
 
+  /// A failure of a device, or of the way to another process, that the work has no part in: a run can go on
+  /// from its checkpoint.
+  static Status fault(const std::string& what, const std::string& where = {}, const std::string& fix = {});
+
   bool ok() const { return message_.empty(); }
-  bool is_usage() const { return usage_; }
+  bool is_usage() const { return kind_ == Kind::usage; }
+  bool is_fault() const { return kind_ == Kind::fault; }
 
   /// "WHAT (WHERE): HOW TO FIX", one line without a newline; empty when ok.
   const std::string& message() const { return message_; }
 
  private:
+  enum class Kind { error, usage, fault };
+
   std::string message_;
-  bool usage_ = false;
+  Kind kind_ = Kind::error;
 };
 
 /// A value, or the Status that says why there is none.

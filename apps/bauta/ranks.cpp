@@ -32,14 +32,17 @@ FileDescriptor copy_of(int descriptor) { return FileDescriptor(::fcntl(descripto
 Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   auto communicator = open_communicator();
   if (!communicator.ok()) return communicator.status();
-  std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator)));
+  const char* starter = std::getenv(kStarterVariable);
+  const std::string& launcher = launched_world().launcher;
+  const bool launched = (*communicator)->size() > 1 && starter == nullptr;
+  const std::string remedy = "go on with: " + (launched ? launcher + " " : "") + resume;
+  std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator), remedy));
   if (ranks->communicator_->size() == 1) return ranks;
   // mpirun gives rank 0 a terminal whatever its own output is.
   if (launched_world().connections.empty()) ::setenv("NO_COLOR", "1", 1);
-  const char* starter = std::getenv(kStarterVariable);
   Watch::Options options;
   if (starter != nullptr) options.starter = starter;
-  options.remedy = "go on with: " + (starter != nullptr ? "" : launched_world().launcher + " ") + resume;
+  options.remedy = remedy;
   options.on_fault = [self = ranks.get()](const std::string& line) { self->end(line); };
   auto watch = Watch::join(*ranks->communicator_, std::move(options));
   if (!watch.ok()) return watch.status();
@@ -71,9 +74,7 @@ Status Ranks::connect_devices(const Context& context) {
                          "--device", "start all with the same --device");
   }
   if (!on_gpu) return {};
-  const auto on_fault = [this](const Status& fault) {
-    watch_->fail(Status::error(communicator_->name_of(communicator_->rank()) + ": " + fault.message()));
-  };
+  const auto on_fault = [this](const Status& fault) { watch_->fail(fault); };
   auto gpus = open_nccl(context, *communicator_, on_fault);
   if (!gpus.ok()) return gpus.status();
   gpus_ = std::move(*gpus);
@@ -109,10 +110,9 @@ Status Ranks::keep_log(const std::string& run) {
 }
 
 Status Ranks::fail(const Status& reason) {
-  if (watch_ == nullptr) return reason;
+  if (watch_ == nullptr) return reason.is_fault() ? Status::error(reason.message() + "; " + remedy_) : reason;
   exit_code_ = reason.is_usage() ? 2 : 1;
-  const int rank = communicator_->rank();
-  watch_->fail(rank == 0 ? reason : Status::error(communicator_->name_of(rank) + ": " + reason.message()));
+  watch_->fail(reason);
   return reason;
 }
 

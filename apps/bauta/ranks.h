@@ -35,15 +35,17 @@ class Ranks {
   Status keep_log(const std::string& run);
 
   /// A failure of this rank. With others: ends the run on all of them, with one line, and does not return.
-  /// Alone: the failure itself.
+  /// Alone: the failure itself, a fault with the command to go on with.
   Status fail(const Status& reason);
 
  private:
-  explicit Ranks(std::unique_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
+  Ranks(std::unique_ptr<Communicator> communicator, std::string remedy)
+      : communicator_(std::move(communicator)), remedy_(std::move(remedy)) {}
   Status hold_output();
   [[noreturn]] void end(const std::string& line);
 
   std::unique_ptr<Communicator> communicator_;
+  const std::string remedy_;    // of a fault: the command to go on with
   FileDescriptor held_output_;  // of a rank before there is a RUN
   FileDescriptor stdout_;
   FileDescriptor stderr_;

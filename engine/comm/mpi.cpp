@@ -23,8 +23,8 @@ Status check(int code, const char* call) {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
   MPI_Error_string(code, text.data(), &length);
-  return Status::error(std::string(call) + " failed: " + text.data(), "MPI",
-                       "check the hosts and the network between them, then go on with --resume");
+  return Status::fault(std::string(call) + " failed: " + text.data(), "MPI",
+                       "check the hosts and the network between them");
 }
 
 #define BAUTA_MPI(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))

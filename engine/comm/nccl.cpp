@@ -19,15 +19,14 @@ constexpr std::chrono::seconds kLook{1};  // between two looks at what became of
 
 Status check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return {};
-  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), call,
-                       "nvidia-smi and dmesg tell of the GPU, go on with --resume");
+  return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), call,
+                       "nvidia-smi and dmesg tell of the GPU");
 }
 
 Status check(ncclResult_t result, const char* call) {
   if (result == ncclSuccess || result == ncclInProgress) return {};
-  return Status::error(
-      std::string("NCCL: ") + ncclGetErrorString(result), call,
-      "NCCL_DEBUG=WARN says more, nvidia-smi and dmesg tell of the GPUs, go on with --resume");
+  return Status::fault(std::string("NCCL: ") + ncclGetErrorString(result), call,
+                       "NCCL_DEBUG=WARN says more, nvidia-smi and dmesg tell of the GPUs");
 }
 
 #define BAUTA_GPU(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))

@@ -28,8 +28,8 @@ class PeerMessages final : public Messages {
       const bool sent = out.empty() || advance(out, ::send(socket, out.data(), out.size(), kFlags));
       const bool received = in.empty() || advance(in, ::recv(socket, in.data(), in.size(), kFlags));
       if (!sent || !received) {
-        return Status::error("rank " + std::to_string(partner) + " has closed its connection",
-                             "rank " + std::to_string(rank_), "see what it said last, go on with --resume");
+        return Status::fault("rank " + std::to_string(partner) + " has closed its connection",
+                             "rank " + std::to_string(rank_), "see what it said last");
       }
     }
     return {};

@@ -292,6 +292,14 @@ void Watch::blame(const Member& member, const std::string& how) {
   if (!fault_) fault_ = {Status::error(how, "host " + member.host, options_.remedy), Clock::now()};
 }
 
+// What is said of a failure of this process's own.
+Status Watch::line_of(const Status& own) const {
+  const Member& self = members_[static_cast<std::size_t>(self_)];
+  const bool named = self_ != 0 || own.is_fault();
+  return Status::error((named ? self.name + " on host " + self.host + ": " : "") + own.message() +
+                       (own.is_fault() ? "; " + options_.remedy : ""));
+}
+
 // A byte always finds room; where it does not, the other side reads nothing and is silent itself.
 void Watch::say(const Member& member, char word) {
   if (member.socket.get() >= 0) ::send(member.socket.get(), &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -308,7 +316,7 @@ bool Watch::over() {
     empty_ =
         std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.socket.get() < 0; });
     changed_.notify_all();
-    if (failure_ && !fault_) fault_ = {*failure_, Clock::now()};
+    if (failure_ && !fault_) fault_ = {line_of(*failure_), Clock::now()};
     if (leaving_ && !told_ && !fault_) {
       tell(kBye);
       return true;

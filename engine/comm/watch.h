@@ -57,8 +57,9 @@ class Watch {
   /// What ranks on this host need to join the watch of the process that starts them.
   std::string ticket() const;
 
-  /// This process cannot go on, for a reason of its own: ends the run on every process. Returns when on_fault
-  /// does.
+  /// This process cannot go on, for a reason of its own: ends the run on every process. The line names the
+  /// rank, unless it is rank 0 with what is likely to fail on all; a fault's says how to go on. Returns when
+  /// on_fault does.
   void fail(const Status& reason);
 
   /// Waits, at most 2 seconds, until no member is left; what became of them is told to on_fault as ever.
@@ -98,6 +99,7 @@ class Watch {
   void lose(Member&, const std::string& how);
   void look_at_own_work(Clock::time_point now);
   void blame(const Member&, const std::string& how);
+  Status line_of(const Status& own) const;
   static void say(const Member&, char word);
   void tell(char word);
   bool over();

@@ -14,14 +14,13 @@ constexpr const char* kWhere = "--device cuda";
 // What to do when a call fails that nothing is wrong with.
 constexpr const char* kLost =
     "the GPU or an earlier kernel failed; CUDA_LAUNCH_BLOCKING=1 names the kernel, nvidia-smi and dmesg tell "
-    "of "
-    "the GPU";
+    "of the GPU";
 
 // An error of `call`, with what the GPU was doing: kernels fail after their launch, at some later call.
 Status check(cudaError_t error, const std::string& call) {
   if (error == cudaSuccess) return {};
   const std::string after = last_launch.kernel == nullptr ? "" : ", after " + words(last_launch);
-  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), call + after, kLost);
+  return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), call + after, kLost);
 }
 
 std::string version(int number) {

@@ -79,7 +79,7 @@ inline std::string words(const Launch& launch) {
 /// Fails with what CUDA says of a call, and the launch that it is made for.
 inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
   if (error == cudaSuccess) return {};
-  return Status::error(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
+  return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
 }
 
 /// This thread's last launch, for errors that only a later call tells of; its kernel is null before the

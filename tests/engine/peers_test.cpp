@@ -19,7 +19,7 @@ TEST(Peers, ARankThatIsGoneIsAnErrorAtOnce) {
   std::vector<float> values = {1};
   (*rank0)->start_sum(std::span(values), Context());
   EXPECT_EQ((*rank0)->finish().message(),
-            "rank 1 has closed its connection (rank 0): see what it said last, go on with --resume");
+            "rank 1 has closed its connection (rank 0): see what it said last");
 }
 
 TEST(Peers, TheirConnectionsComeFromTheProcessThatStartedThem) {

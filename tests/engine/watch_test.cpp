@@ -53,6 +53,11 @@ class Rank {
     const Activity::Work work(activity(), kind);
     return last_line();
   }
+  /// Ends the run for a reason of its own; what is said then.
+  std::string fail(const Status& reason) {
+    watch_->fail(reason);
+    return last_line();
+  }
   /// Waits for the run's end by a fault; empty where another says why.
   std::string last_line() { return future_.get(); }
   bool ended() const { return future_.wait_for(0s) == std::future_status::ready; }
@@ -132,6 +137,25 @@ TEST(Watch, SlowWorkAfterSlowWorkIsNoHangAndNorIsTheFirst) {
     EXPECT_FALSE(rank.ended());
   };
   run(slow, slow);
+}
+
+const Status kLostGpu = Status::fault("CUDA: unspecified launch failure", "kernel adam", "nvidia-smi tells");
+
+TEST(Watch, AFaultOfARanksDeviceNamesTheRankAndItsHostAndHowToGoOn) {
+  const auto line = [](int rank) {
+    return "rank " + std::to_string(rank) + " on host " + host_name() +
+           ": CUDA: unspecified launch failure (kernel adam): nvidia-smi tells; start again";
+  };
+  run([&](Rank& rank) { EXPECT_EQ(rank.fail(kLostGpu), line(0)); },
+      [](Rank& rank) { EXPECT_EQ(rank.last_line(), ""); });
+  run([](Rank& rank) { EXPECT_EQ(rank.last_line(), ""); },
+      [&](Rank& rank) { EXPECT_EQ(rank.fail(kLostGpu), line(1)); });
+}
+
+TEST(Watch, WhatFailsOnAllRanksAlikeIsSaidByRank0WithoutAName) {
+  const Status nan = Status::error("the loss is not a number", "step 3", "use a smaller --lr");
+  run([&](Rank& rank) { EXPECT_EQ(rank.fail(nan), nan.message()); },
+      [&](Rank& rank) { EXPECT_EQ(rank.fail(nan), ""); });
 }
 
 TEST(Watch, AProcessThatIsStoppedForAWhileDoesNotHang) {
