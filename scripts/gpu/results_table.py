@@ -27,7 +27,7 @@ def summary(result):
     rows += [(name, f"{found['passed']} passed, {found['failed']} failed")
              for name in ("tests", "sanitizer") if "passed" in (found := result.get(name, {}))]
     rows += [(name, f"left out: {why}") for name, why in result["left_out"].items()]
-    rows += [(f"losses in {name} against the CPU's, {result['parity']['steps']} steps", f"{apart:.1e} apart at most")
+    rows += [(f"losses in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result['parity']['steps']}")
              for name, apart in of(result, "parity", "largest_relative_difference", {}).items()]
     for way, found in of(result, "training", "epochs", {}).items():
         last = found[-1]

@@ -1,6 +1,6 @@
-// Holds the training of the study's network against PyTorch's in float64. What the fixture has, and how it
-// was made: scripts/parity/make_fixture.py. BAUTA_PARITY_FIXTURE names another fixture (scripts/parity/check
-// makes one).
+// Holds the training of the study's network, on the CPU and on a GPU where there is one, against PyTorch's in
+// float64. What the fixture has, and how it was made: scripts/parity/make_fixture.py. BAUTA_PARITY_FIXTURE
+// names another fixture (scripts/parity/check makes one), or where it lies.
 
 #include <gtest/gtest.h>
 
@@ -81,11 +81,14 @@ class Fixture {
 class Training {
  public:
   Training(const Fixture& fixture, const Context& context)
-      : labels_(fixture.raw<std::int32_t>("labels")),
+      : context_(context),
+        labels_(fixture.raw<std::int32_t>("labels")),
         batch_(std::move(*WholeBatch::create(context, fixture.raw<std::uint8_t>("images"), labels_))) {
     Result<Graph> graph = Graph::create(context, *zoo_model("study"), batch(), GraphMode::training);
-    initialize(graph->parameters(), fixture.seed(), graph->parameter_values());
-    auto optimizer = make_optimizer(context, {}, graph->parameter_values().size());
+    std::vector<float> values(graph->parameter_values().size());
+    initialize(graph->parameters(), fixture.seed(), values);
+    EXPECT_TRUE(copy_to_device<float>(context, values, graph->parameter_values()).ok());
+    auto optimizer = make_optimizer(context, {}, values.size());
     auto step =
         TrainingStep::create(std::move(*graph), std::move(*optimizer), fixture.raw<float>("class_weights"));
     step_.emplace(std::move(*step));
@@ -97,11 +100,12 @@ class Training {
   /// What the network says of the batch now.
   std::vector<double> logits() {
     const DeviceBatch images = batch_.get();
-    EXPECT_TRUE(
-        graph().set_images(batch(), images.images, images.image_count, images.places.data(), nullptr).ok());
+    const auto places = std::move(*DeviceBuffer<std::int32_t>::create(context_, images.places.size()));
+    EXPECT_TRUE(copy_to_device<std::int32_t>(context_, images.places, places.span()).ok());
+    EXPECT_TRUE(graph().set_images(batch(), images.images, images.image_count, places.data(), nullptr).ok());
     EXPECT_TRUE(graph().forward(batch()).ok());
-    const float* logits = graph().logits();
-    return {logits, logits + labels_.size() * step_->class_weights().size()};
+    const auto logits = here(std::span(graph().logits(), labels_.size() * step_->class_weights().size()));
+    return {logits.begin(), logits.end()};
   }
 
   /// Does one step more, and returns its loss.
@@ -112,13 +116,19 @@ class Training {
   }
 
   /// One parameter out of the parameters' values or gradients, in the file's order.
-  static std::vector<double> in_file_order(const Parameter& p, std::span<const float> all) {
+  std::vector<double> in_file_order(const Parameter& p, std::span<const float> all) const {
     std::vector<float> file(static_cast<std::size_t>(p.size));
-    to_file_order(p, all.subspan(static_cast<std::size_t>(p.offset), file.size()), file);
+    to_file_order(p, here(all.subspan(static_cast<std::size_t>(p.offset), file.size())), file);
     return {file.begin(), file.end()};
   }
 
  private:
+  // What lies in an array of the device's.
+  std::vector<float> here(std::span<const float> array) const {
+    return std::move(*on_host<float>(context_, array));
+  }
+
+  const Context& context_;
   std::vector<std::int32_t> labels_;
   WholeBatch batch_;
   std::optional<TrainingStep> step_;
@@ -147,9 +157,13 @@ double relative_error(const std::vector<double>& actual, const std::vector<doubl
   return std::sqrt(error / norm);
 }
 
-std::vector<Machine> every_isa() {
+// simt would take minutes for one of these tests.
+std::vector<Machine> every_isa_and_gpu() {
   std::vector<Machine> all;
   for (Isa isa : available_isas()) all.push_back({isa_name(isa), isa, 2});
+  for (const Machine& machine : gpu_machines()) {
+    if (machine.backend == Backend::cuda) all.push_back(machine);
+  }
   return all;
 }
 
@@ -168,13 +182,13 @@ class ParityTest : public ::testing::TestWithParam<Machine> {
 
   Fixture fixture_;
 };
-INSTANTIATE_TEST_SUITE_P(Machines, ParityTest, ::testing::ValuesIn(every_isa()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, ParityTest, ::testing::ValuesIn(every_isa_and_gpu()), machine_name);
 
 TEST_P(ParityTest, InitialValuesAreThoseOfTheFixture) {
   const Runner runner(GetParam());
   Training training(fixture_, runner.context());
   for (const Parameter& p : training.graph().parameters()) {
-    const auto values = Training::in_file_order(p, training.graph().parameter_values());
+    const auto values = training.in_file_order(p, training.graph().parameter_values());
     EXPECT_EQ(samples(values), fixture_.values("init." + p.name)) << p.name;
   }
 }
@@ -185,7 +199,7 @@ TEST_P(ParityTest, FirstStepsLogitsAndGradients) {
   EXPECT_LE(relative_error(training.logits(), fixture_.values("logits")), 1e-5);
   training.step(1e-5F);
   for (const Parameter& p : training.graph().parameters()) {
-    const auto gradient = Training::in_file_order(p, training.graph().parameter_gradients());
+    const auto gradient = training.in_file_order(p, training.graph().parameter_gradients());
     EXPECT_LE(relative_error(gradient, fixture_.gradient(p.name)), 1e-5) << p.name;
   }
 }
@@ -202,12 +216,12 @@ TEST_P(ParityTest, ParametersAfterTwentySteps) {
   Training training(fixture_, runner.context());
   std::vector<std::vector<double>> initial;
   for (const Parameter& p : training.graph().parameters()) {
-    initial.push_back(samples(Training::in_file_order(p, training.graph().parameter_values())));
+    initial.push_back(samples(training.in_file_order(p, training.graph().parameter_values())));
   }
   for (int step = 0; step < 20; ++step) training.step(1e-5F);
   for (std::size_t i = 0; i < initial.size(); ++i) {
     const Parameter& p = training.graph().parameters()[i];
-    std::vector<double> update = samples(Training::in_file_order(p, training.graph().parameter_values()));
+    std::vector<double> update = samples(training.in_file_order(p, training.graph().parameter_values()));
     for (std::size_t j = 0; j < update.size(); ++j) update[j] -= initial[i][j];
     EXPECT_LE(relative_error(update, fixture_.values("update." + p.name)), 2e-3) << p.name;
   }
