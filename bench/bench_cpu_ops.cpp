@@ -123,19 +123,21 @@ void add_conv2d(const Bench& bench) {
     const std::string name = label({s.batch, s.in_h, s.in_w, s.in_channels}) + "_to_" +
                              label({s.out_h, s.out_w, s.out_channels}) + "_k" + std::to_string(s.kernel) +
                              "_s" + std::to_string(s.stride);
-    const std::size_t workspace = conv2d_workspace(bench.context, s);
+    const auto workspace = [&](Pass pass) { return conv2d_workspace(bench.context, s, pass); };
     bench.add(
         "conv2d/forward/" + name, flop, floats({x, w, b, y}), {x, w, b, y},
-        [=](const Context& c, auto& a) { return conv2d_forward(c, s, a[0], a[1], a[2], a[3]); }, workspace);
+        [=](const Context& c, auto& a) { return conv2d_forward(c, s, a[0], a[1], a[2], a[3]); },
+        workspace(Pass::forward));
     bench.add(
         "conv2d/dgrad/" + name, flop, floats({y, w, x}), {y, w, x},
-        [=](const Context& c, auto& a) { return conv2d_dgrad(c, s, a[0], a[1], a[2]); }, workspace);
+        [=](const Context& c, auto& a) { return conv2d_dgrad(c, s, a[0], a[1], a[2]); },
+        workspace(Pass::dgrad));
     bench.add(
         "conv2d/wgrad/" + name, flop, floats({x, y, w, b}), {x, y, w, b},
         [=](const Context& c, auto& a) {
           return conv2d_wgrad(c, s, Shards{s.batch}, a[0], a[1], a[2], a[3]);
         },
-        workspace);
+        workspace(Pass::wgrad));
   }
 }
 
@@ -152,25 +154,25 @@ void add_conv_relu_pool(const Bench& bench) {
     const std::string name = label({s.batch, s.in_h, s.in_w, s.in_channels}) + "_to_" +
                              label({s.out_h, s.out_w, s.out_channels}) + "_k" + std::to_string(s.kernel) +
                              "_s" + std::to_string(s.stride);
-    const std::size_t workspace = conv_relu_pool_workspace(bench.context, s);
+    const auto workspace = [&](Pass pass) { return conv_relu_pool_workspace(bench.context, s, pass); };
     bench.add(
         "conv_relu_pool/forward/" + name, flop, floats({x, w, b, y}) + argmax_bytes, {x, w, b, y, argmax},
         [=](const Context& c, auto& a) {
           return conv_relu_pool_forward(c, s, a[0], a[1], a[2], a[3], bytes_of(a[4]));
         },
-        workspace);
+        workspace(Pass::forward));
     bench.add(
         "conv_relu_pool/dgrad/" + name, flop, floats({y, y, w, x}) + argmax_bytes, {y, y, argmax, w, x},
         [=](const Context& c, auto& a) {
           return conv_relu_pool_dgrad(c, s, a[0], a[1], bytes_of(a[2]), a[3], a[4]);
         },
-        workspace);
+        workspace(Pass::dgrad));
     bench.add(
         "conv_relu_pool/wgrad/" + name, flop, floats({x, y, y, w, b}) + argmax_bytes, {x, y, y, argmax, w, b},
         [=](const Context& c, auto& a) {
           return conv_relu_pool_wgrad(c, s, Shards{s.batch}, a[0], a[1], a[2], bytes_of(a[3]), a[4], a[5]);
         },
-        workspace);
+        workspace(Pass::wgrad));
   }
 }
 

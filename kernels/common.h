@@ -41,13 +41,16 @@ inline const char* precision_name(Precision precision) {
   return precision == Precision::bf16 ? "bf16" : "fp32";
 }
 
+/// What an op computes: its output, the gradient for its input, or those for its parameters.
+enum class Pass { forward, dgrad, wgrad };
+
 /// Where and with what an op runs. Owns nothing: pool and workspace outlive every call that is given them.
 struct Context {
   Backend backend = Backend::cpu;
   Isa isa = available_isas().back();  ///< one of available_isas()
   Precision precision = Precision::fp32;
   ThreadPool* pool = nullptr;           ///< null: the calling thread alone
-  std::span<std::byte> workspace;       ///< scratch, 64-byte aligned; an op says how much it needs
+  std::span<std::byte> workspace;       ///< scratch, 64-byte aligned; an op says how much each pass needs
   void* stream = nullptr;               ///< cuda: the cudaStream_t that kernels are put into; simt: null, or
                                         ///< see kernels/simt/stream.h
   LaunchTimes* launch_times = nullptr;  ///< cuda: where launches leave their times; null: they take none

@@ -83,17 +83,13 @@ bool Graph::has_wgrads_beside() const {
 }
 
 Status Graph::open_contexts() {
-  const auto workspace = [&](std::size_t offset) {
-    return arena_.span().subspan(offset, places_.workspace_bytes);
-  };
-  context_.workspace = workspace(places_.workspace);
-  wgrad_context_ = context_;
+  context_.workspace = arena_.span().subspan(places_.workspace, places_.workspace_bytes);
   if (!has_wgrads_beside()) return {};
   BAUTA_TRY(put_into(wgrads_, Stream::create(context_, Precedence::after_others)));
   BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
   BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
   wgrad_context_ = wgrads_.of(context_);
-  wgrad_context_.workspace = workspace(places_.wgrad_workspace);
+  wgrad_context_.workspace = arena_.span().subspan(places_.wgrad_workspace, places_.wgrad_workspace_bytes);
   return {};
 }
 
@@ -150,19 +146,32 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
   }
 }
 
-// What nodes save for their backward, the workspace that they share, and the parameters.
+// What the passes share that go on in the chain, and what those share that go on beside it.
+void Graph::add_workspaces(ArenaPlan& plan, int batch, Places& places) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const auto reserve = [&](Pass pass, std::size_t& bytes) {
+      bytes = std::max(bytes, nodes_[i]->workspace(context_, batch, pass));
+    };
+    reserve(Pass::forward, places.workspace_bytes);
+    if (mode_ == GraphMode::inference) continue;
+    if (i > 0) reserve(Pass::dgrad, places.workspace_bytes);
+    reserve(Pass::wgrad, wgrad_is_beside(i) ? places.wgrad_workspace_bytes : places.workspace_bytes);
+  }
+  const int end = Timeline{nodes_.size(), has_wgrads_beside()}.end();
+  places.workspace = plan.add(places.workspace_bytes, -1, end);
+  places.wgrad_workspace = plan.add(places.wgrad_workspace_bytes, -1, end);
+}
+
+// What nodes save for their backward, and the parameters.
 void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
   const Timeline time{nodes_.size(), has_wgrads_beside()};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
     places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
-    places.workspace_bytes = std::max(places.workspace_bytes, nodes_[i]->workspace(context_, batch));
   }
   const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.end()); };
   const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
-  places.workspace = add_for_ever(places.workspace_bytes);
-  places.wgrad_workspace = time.wgrads_beside ? add_for_ever(places.workspace_bytes) : places.workspace;
   places.values = add_for_ever(parameter_bytes);
   places.gradients = add_for_ever(training ? parameter_bytes + sizeof(float) : 0);
 }
@@ -171,6 +180,7 @@ Graph::Places Graph::plan(int batch) const {
   ArenaPlan plan;
   Places places;  // the arrays' numbers, until the plan has their offsets
   add_activations(plan, batch, places);
+  add_workspaces(plan, batch, places);
   add_other_arrays(plan, batch, places);
   plan.plan();
   const auto place = [&](std::size_t& array) { array = plan.offset(array); };
@@ -229,12 +239,12 @@ Status Graph::backward(const Shards& shards, const GradientsReady& ready) {
     const Node& node = *nodes_[i];
     const NodeArrays a = arrays(i);
     const bool has_parameters = node.parameter() >= 0;
-    const bool ends_chain = a.dx == nullptr;  // so that its wgrad need not queue behind the others
-    const Context& context = ends_chain ? context_ : wgrad_context_;
-    if (has_parameters && !ends_chain) BAUTA_TRY(put_in_order(context_, gradient_written_, wgrad_context_));
-    if (batch > 0 && !ends_chain) BAUTA_TRY(node.dgrad(context_, batch, a));
+    const Context& context = wgrad_is_beside(i) ? wgrad_context_ : context_;
+    if (has_parameters && wgrad_is_beside(i))
+      BAUTA_TRY(put_in_order(context_, gradient_written_, wgrad_context_));
+    if (batch > 0 && i > 0) BAUTA_TRY(node.dgrad(context_, batch, a));
     if (batch > 0 && has_parameters) BAUTA_TRY(node.wgrad(context, shards, a));
-    if (ends_chain) BAUTA_TRY(put_in_order(wgrad_context_, wgrads_done_, context_));
+    if (i == 0 && has_wgrads_beside()) BAUTA_TRY(put_in_order(wgrad_context_, wgrads_done_, context_));
     if (ready && has_parameters)
       ready(parameters_[static_cast<std::size_t>(node.parameter())].offset, context);
   }

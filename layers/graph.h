@@ -84,8 +84,9 @@ class Graph {
     std::vector<std::size_t> activation_gradients;
     std::vector<std::size_t> saved;
     std::size_t workspace = 0;
-    std::size_t wgrad_workspace = 0;  // the same, where a wgrad never goes on beside anything
     std::size_t workspace_bytes = 0;
+    std::size_t wgrad_workspace = 0;  // of wgrads that go on beside the chain
+    std::size_t wgrad_workspace_bytes = 0;
     std::size_t values = 0;
     std::size_t gradients = 0;
     std::size_t arena_bytes = 0;
@@ -93,11 +94,14 @@ class Graph {
 
   Graph() = default;
   void add_nodes(const std::vector<Size3>& sizes);
-  // Whether wgrads go on beside the chain of dgrads.
+  // Whether wgrads go on beside the chain of dgrads, and whether a node's does: the first node's, which has
+  // no dgrad, ends the chain, so that it need not queue behind the others.
   bool has_wgrads_beside() const;
+  bool wgrad_is_beside(std::size_t node) const { return node > 0 && has_wgrads_beside(); }
   Status open_contexts();
   Places plan(int batch) const;
   void add_activations(ArenaPlan&, int batch, Places& places) const;
+  void add_workspaces(ArenaPlan&, int batch, Places& places) const;
   void add_other_arrays(ArenaPlan&, int batch, Places& places) const;
   NodeArrays arrays(std::size_t node);
   std::size_t parameters_floats() const { return static_cast<std::size_t>(parameters_size(parameters_)); }

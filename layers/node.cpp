@@ -14,8 +14,8 @@ class Conv2dNode final : public Node {
   Conv2dNode(const Layer& layer, Size3 in, Size3 out, int parameter)
       : Node(in, out, parameter), layer_(layer) {}
 
-  std::size_t workspace(const Context& context, int batch) const override {
-    return conv2d_workspace(context, shape(batch));
+  std::size_t workspace(const Context& context, int batch, Pass pass) const override {
+    return conv2d_workspace(context, shape(batch), pass);
   }
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return conv2d_forward(context, shape(batch), a.x, a.w, a.bias, a.y);
@@ -43,8 +43,8 @@ class ConvReluPoolNode final : public Node {
   Index saved_bytes() const override {
     return Index{output().height} * output().width * shape(1).argmax_stride();
   }
-  std::size_t workspace(const Context& context, int batch) const override {
-    return conv_relu_pool_workspace(context, shape(batch));
+  std::size_t workspace(const Context& context, int batch, Pass pass) const override {
+    return conv_relu_pool_workspace(context, shape(batch), pass);
   }
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return conv_relu_pool_forward(context, shape(batch), a.x, a.w, a.bias, a.y, a.saved);
@@ -105,8 +105,8 @@ class LinearNode final : public Node {
  public:
   LinearNode(Size3 in, Size3 out, int parameter) : Node(in, out, parameter) {}
 
-  std::size_t workspace(const Context& context, int batch) const override {
-    return linear_workspace(context, shape(batch));
+  std::size_t workspace(const Context& context, int batch, Pass pass) const override {
+    return linear_workspace(context, shape(batch), pass);
   }
   Status forward(const Context& context, int batch, const NodeArrays& a) const override {
     return linear_forward(context, shape(batch), a.x, a.w, a.bias, a.y);

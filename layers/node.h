@@ -37,8 +37,8 @@ class Node {
   virtual bool in_place() const { return false; }
   /// Bytes kept for backward per sample besides x and y.
   virtual Index saved_bytes() const { return 0; }
-  /// Bytes of workspace at this batch size.
-  virtual std::size_t workspace(const Context&, int /*batch*/) const { return 0; }
+  /// Bytes of workspace that a pass needs at this batch size.
+  virtual std::size_t workspace(const Context&, int /*batch*/, Pass) const { return 0; }
 
   virtual Status forward(const Context&, int batch, const NodeArrays&) const = 0;
   /// Overwrites dx, which is not null.

@@ -27,35 +27,35 @@ Status check_shape(const Conv2dShape& s) {
                        "they can be at most (in + 2 * pad - kernel) / stride + 1");
 }
 
-Status check(const Context& context, const Conv2dShape& s) {
+Status check(const Context& context, const Conv2dShape& s, Pass pass) {
   BAUTA_TRY(check_shape(s));
   BAUTA_TRY(check_precision("conv2d", context));
-  return check_workspace("conv2d", context, conv2d_workspace(context, s));
+  return check_workspace("conv2d", context, conv2d_workspace(context, s, pass));
 }
 
 }  // namespace
 
 Status conv2d_forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                       const float* bias, float* y) {
-  BAUTA_TRY(check(context, s));
+  BAUTA_TRY(check(context, s, Pass::forward));
   return backend(context).forward(context, s, x, w, bias, y);
 }
 
 Status conv2d_dgrad(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
                     float* dx) {
-  BAUTA_TRY(check(context, s));
+  BAUTA_TRY(check(context, s, Pass::dgrad));
   return backend(context).dgrad(context, s, dy, w, dx);
 }
 
 Status conv2d_wgrad(const Context& context, const Conv2dShape& s, const Shards& shards, const float* x,
                     const float* dy, float* dw, float* dbias) {
-  BAUTA_TRY(check(context, s));
+  BAUTA_TRY(check(context, s, Pass::wgrad));
   BAUTA_TRY(check_shards("conv2d_wgrad", shards, s.batch));
   return backend(context).wgrad(context, s, shards, x, dy, dw, dbias);
 }
 
-std::size_t conv2d_workspace(const Context& context, const Conv2dShape& s) {
-  return backend(context).workspace(context, s);
+std::size_t conv2d_workspace(const Context& context, const Conv2dShape& s, Pass pass) {
+  return backend(context).workspace(context, s, pass);
 }
 
 }  // namespace bauta

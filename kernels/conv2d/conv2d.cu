@@ -121,7 +121,9 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
                                  partial, dw, dbias);
 }
 
-std::size_t workspace(const Context&, const Conv2dShape& s) { return wgrad_workspace(s); }
+std::size_t workspace(const Context& context, const Conv2dShape& s, Pass pass) {
+  return pass == Pass::wgrad ? wgrad_workspace(context.precision, s) : 0;
+}
 
 }  // namespace
 

@@ -11,8 +11,7 @@ struct Conv2dBackend {
   Status (*dgrad)(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
   Status (*wgrad)(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
                   float* dw, float* dbias);
-  /// Bytes of the context's workspace that any of the three needs.
-  std::size_t (*workspace)(const Context&, const Conv2dShape&);
+  std::size_t (*workspace)(const Context&, const Conv2dShape&, Pass);
 };
 BAUTA_DECLARE_BACKENDS(Conv2dBackend, conv2d_backend)
 BAUTA_DECLARE_GPU_BACKENDS(Conv2dBackend, conv2d_vendor_backend)

@@ -304,15 +304,16 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards& shards,
   return {};
 }
 
-std::size_t workspace(const Context&, const Conv2dShape& s) {
-  const Index taps = Index{s.kernel} * s.kernel;
-  const Index of_forward =
-      round_up(s.in_channels, 16) + round_up(s.out_channels, kPanel) * taps * s.in_channels;
-  const Index of_dgrad =
-      round_up(s.out_channels, 16) + round_up(s.in_channels, kPanel) * taps * s.out_channels;
-  const Index of_wgrad = Shards::kTotal * gradient_rows(s) * padded_outs(s);
-  const Index gather = of_forward > of_dgrad ? of_forward : of_dgrad;
-  return static_cast<std::size_t>(gather > of_wgrad ? gather : of_wgrad) * sizeof(float);
+// Of what gathers `from` channels into `to`: zeros, and the weights as panels.
+Index gather_floats(const Conv2dShape& s, int from, int to) {
+  return round_up(from, 16) + Index{round_up(to, kPanel)} * s.kernel * s.kernel * from;
+}
+
+std::size_t workspace(const Context&, const Conv2dShape& s, Pass pass) {
+  const Index floats = pass == Pass::forward ? gather_floats(s, s.in_channels, s.out_channels)
+                       : pass == Pass::dgrad ? gather_floats(s, s.out_channels, s.in_channels)
+                                             : Shards::kTotal * gradient_rows(s) * padded_outs(s);
+  return static_cast<std::size_t>(floats) * sizeof(float);
 }
 
 }  // namespace

@@ -52,10 +52,13 @@ inline Index partial_sums(Precision precision, const Conv2dShape& s) {
   return Index{wgrad_split_blocks(precision, s)} * wgrad_rows(s) * s.out_channels;
 }
 
-/// Bytes of wgrad's workspace, in either precision.
-inline std::size_t wgrad_workspace(const Conv2dShape& s) {
-  const Index sums = std::max(partial_sums(Precision::fp32, s), partial_sums(Precision::bf16, s));
-  return static_cast<std::size_t>(sums) * sizeof(float);
+/// Bytes of wgrad's workspace, with which smaller batches run, too: some of them leave more sums.
+inline std::size_t wgrad_workspace(Precision precision, const Conv2dShape& s) {
+  const int blocks =
+      wgrad_has_patches(precision, s)
+          ? wgrad_split_blocks(precision, s)
+          : with_wgrad_tile(precision, s, [&]<class Tile>() { return most_wgrad_blocks<Tile>(s); });
+  return static_cast<std::size_t>(Index{blocks} * wgrad_rows(s) * s.out_channels) * sizeof(float);
 }
 
 inline Status launch_add_partial_sums(const Context& context, const char* name, const Work& work,

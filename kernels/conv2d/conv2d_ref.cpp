@@ -81,7 +81,7 @@ Status wgrad(const Context&, const Conv2dShape& s, const Shards&, const float* x
   return {};
 }
 
-std::size_t workspace(const Context&, const Conv2dShape&) { return 0; }
+std::size_t workspace(const Context&, const Conv2dShape&, Pass) { return 0; }
 
 }  // namespace
 

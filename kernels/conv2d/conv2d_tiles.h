@@ -385,13 +385,25 @@ dim3 dgrad_grid(const Conv2dShape& s) {
 
 inline constexpr int kH100Multiprocessors = 132;
 
-/// Blocks enough for four on each of an H100's multiprocessors, if there are as many slices.
 template <class Tile>
-Split wgrad_split(const Conv2dShape& s) {
+int wgrad_slices(const Conv2dShape& s) {
+  return ceil_div(s.batch * s.out_h * s.out_w, Tile::kDepth);
+}
+
+/// Blocks enough for four on each of an H100's multiprocessors, if there are as many slices: no fewer for a
+/// larger batch.
+template <class Tile>
+int most_wgrad_blocks(const Conv2dShape& s) {
   constexpr int kBlocks = 4 * kH100Multiprocessors;
   const int tiles = ceil_div(wgrad_rows(s), Tile::kRows) * ceil_div(s.out_channels, Tile::kColumns);
-  const int slices = ceil_div(s.batch * s.out_h * s.out_w, Tile::kDepth);
-  const int slices_each = ceil_div(slices, std::min(slices, ceil_div(kBlocks, tiles)));
+  return std::min(wgrad_slices<Tile>(s), ceil_div(kBlocks, tiles));
+}
+
+/// The slices shared evenly among so many blocks, or fewer.
+template <class Tile>
+Split wgrad_split(const Conv2dShape& s) {
+  const int slices = wgrad_slices<Tile>(s);
+  const int slices_each = ceil_div(slices, most_wgrad_blocks<Tile>(s));
   return {ceil_div(slices, slices_each), slices_each * Tile::kDepth};
 }
 

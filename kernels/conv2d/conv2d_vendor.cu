@@ -306,7 +306,7 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
   });
 }
 
-std::size_t workspace(const Context&, const Conv2dShape& s) { return vendor_convolution_workspace(s); }
+std::size_t workspace(const Context&, const Conv2dShape& s, Pass) { return vendor_convolution_workspace(s); }
 
 }  // namespace
 

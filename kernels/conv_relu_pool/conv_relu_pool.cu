@@ -240,9 +240,12 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
                                  partial_sums_work(context.precision, s), s, partial, dw, dbias);
 }
 
-std::size_t workspace(const Context&, const ConvReluPoolShape& s) {
-  return std::max(wgrad_workspace(convolution(s)),
-                  4 * static_cast<std::size_t>(PooledSizes(s).y) * sizeof(float));
+// dgrad by tiles wants the gradient of the convolution whole, which has four times the pooled elements.
+std::size_t workspace(const Context& context, const ConvReluPoolShape& s, Pass pass) {
+  const Conv2dShape z = convolution(s);
+  if (pass == Pass::wgrad) return wgrad_workspace(context.precision, z);
+  const bool whole = pass == Pass::dgrad && !dgrad_has_patches(context.precision, z);
+  return whole ? 4 * static_cast<std::size_t>(PooledSizes(s).y) * sizeof(float) : 0;
 }
 
 }  // namespace

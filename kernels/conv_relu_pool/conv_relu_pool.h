@@ -49,8 +49,8 @@ Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shar
                             const float* dy, const float* y, const std::uint8_t* argmax, float* dw,
                             float* dbias);
 
-/// Bytes of workspace that each of the three needs for this shape with the context's backend, ISA and
-/// threads; with less they fail.
-std::size_t conv_relu_pool_workspace(const Context&, const ConvReluPoolShape&);
+/// Bytes of workspace that a pass needs for this shape with the context's backend, precision, ISA and
+/// threads; with less it fails. Enough for a smaller batch, too.
+std::size_t conv_relu_pool_workspace(const Context&, const ConvReluPoolShape&, Pass);
 
 }  // namespace bauta

@@ -12,8 +12,7 @@ struct ConvReluPoolBackend {
                   const std::uint8_t* argmax, const float* w, float* dx);
   Status (*wgrad)(const Context&, const ConvReluPoolShape&, const Shards&, const float* x, const float* dy,
                   const float* y, const std::uint8_t* argmax, float* dw, float* dbias);
-  /// Bytes of the context's workspace that any of the three needs.
-  std::size_t (*workspace)(const Context&, const ConvReluPoolShape&);
+  std::size_t (*workspace)(const Context&, const ConvReluPoolShape&, Pass);
 };
 BAUTA_DECLARE_BACKENDS(ConvReluPoolBackend, conv_relu_pool_backend)
 BAUTA_DECLARE_GPU_BACKENDS(ConvReluPoolBackend, conv_relu_pool_vendor_backend)

@@ -8,15 +8,12 @@ namespace {
 
 using namespace conv_relu_pool;
 
-std::size_t workspace(const Context& context, const ConvReluPoolShape& s) {
+std::size_t workspace(const Context& context, const ConvReluPoolShape& s, Pass pass) {
   const int threads = thread_count(context);
-  const Index forward_size = ForwardPlan(s, threads).size;
-  const Index dgrad_size = DgradPlan(s, threads).size;
-  const Index wgrad_size = WgradPlan(s, threads).size;
-  Index size = forward_size;
-  if (dgrad_size > size) size = dgrad_size;
-  if (wgrad_size > size) size = wgrad_size;
-  return static_cast<std::size_t>(size) * sizeof(float);
+  const Index floats = pass == Pass::forward ? ForwardPlan(s, threads).size
+                       : pass == Pass::dgrad ? DgradPlan(s, threads).size
+                                             : WgradPlan(s, threads).size;
+  return static_cast<std::size_t>(floats) * sizeof(float);
 }
 
 }  // namespace

@@ -92,15 +92,15 @@ inline void list_by_winner(const ConvReluPoolShape& s, const DgradPlan& plan, co
 /// Adds one pooled row's part of dx to the band, whose first row is the first that this pooled row reads.
 inline void scatter_row(const ConvReluPoolShape& s, const DgradPlan& plan, const DgradScratch& scratch) {
   const Index weights_pitch = Index{s.out_channels} * plan.row_size;
-  for_each_pass(s, [&](const Pass& pass) {
-    const float* weights = scratch.weights + pass.row * weights_pitch + pass.vector * kWidth;
-    float* band = scratch.band + pass.row * plan.pitch + pass.vector * kWidth;
+  for_each_part(s, [&](const Part& part) {
+    const float* weights = scratch.weights + part.row * weights_pitch + part.vector * kWidth;
+    float* band = scratch.band + part.row * plan.pitch + part.vector * kWidth;
     for (Index list = 0; list < 4 * s.out_w; ++list) {
       const Index row = list % 4 / 2;
       const Index column = list / 4 * 2 + list % 2;
       const Index first = list * plan.capacity;
       const NonZeros nonzeros = {scratch.gradients + first, scratch.offsets + first, scratch.counts[list]};
-      pass.accumulate(nonzeros, weights, weights_pitch,
+      part.accumulate(nonzeros, weights, weights_pitch,
                       band + s.stride * (row * plan.pitch + column * s.in_channels), plan.pitch);
     }
   });
@@ -143,8 +143,8 @@ inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, cons
 }
 
 /// One index takes a sample. The non-zeros of a pooled row are listed by their place in the window, so that
-/// inside a list all of them add to the same pixels of dx, which stay in registers; pass by pass, so that the
-/// weights of a pass stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
+/// inside a list all of them add to the same pixels of dx, which stay in registers; part by part, so that the
+/// weights of a part stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
 /// lists are read K times.
 inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
                     const std::uint8_t* argmax, const float* w, float* dx) {

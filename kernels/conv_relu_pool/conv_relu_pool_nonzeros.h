@@ -125,7 +125,7 @@ struct NonZeros {
 /// other.
 inline int row_vectors(const ConvReluPoolShape& s) { return divide_up(s.kernel * s.in_channels, kWidth); }
 
-/// Sums that a pass keeps in registers, of 16 or 32.
+/// Sums that a part keeps in registers, of 16 or 32.
 #if defined(__AVX512F__)
 inline constexpr int kSums = 24;
 #else
@@ -156,18 +156,18 @@ void accumulate(const NonZeros& list, const float* from, Index from_pitch, float
 }
 
 /// The part of a kernel whose sums fit the registers: some vectors of one row, or three short rows at once.
-struct Pass {
+struct Part {
   int row, vector;    // the first
   int rows, vectors;  // how many
   void (*accumulate)(const NonZeros& list, const float* from, Index from_pitch, float* to, Index to_pitch);
 };
 
-/// Vectors of the longest pass within one row.
-inline constexpr int kLongestPass = 12;
+/// Vectors of the longest part within one row.
+inline constexpr int kLongestPart = 12;
 
-/// The pass that begins at `row` and `vector`: three rows where whole rows fit, else as much of one row as
+/// The part that begins at `row` and `vector`: three rows where whole rows fit, else as much of one row as
 /// fits.
-inline Pass pass_at(int kernel, int vectors, int row, int vector) {
+inline Part part_at(int kernel, int vectors, int row, int vector) {
   if (row + 3 <= kernel && 3 * vectors <= kSums) {
     if (vectors == 1) return {row, 0, 3, 1, accumulate<3, 1>};
     if (vectors == 2) return {row, 0, 3, 2, accumulate<3, 2>};
@@ -178,24 +178,24 @@ inline Pass pass_at(int kernel, int vectors, int row, int vector) {
 #endif
   }
   const int left = vectors - vector;
-  if (left >= kLongestPass) return {row, vector, 1, kLongestPass, accumulate<1, kLongestPass>};
+  if (left >= kLongestPart) return {row, vector, 1, kLongestPart, accumulate<1, kLongestPart>};
   if (left >= 8) return {row, vector, 1, 8, accumulate<1, 8>};
   if (left >= 4) return {row, vector, 1, 4, accumulate<1, 4>};
   if (left >= 2) return {row, vector, 1, 2, accumulate<1, 2>};
   return {row, vector, 1, 1, accumulate<1, 1>};
 }
 
-/// Calls body(pass) for the passes that make up a kernel.
+/// Calls body(part) for the parts that make up a kernel.
 template <class Body>
-void for_each_pass(const ConvReluPoolShape& s, Body body) {
+void for_each_part(const ConvReluPoolShape& s, Body body) {
   const int vectors = row_vectors(s);
   for (int row = 0; row < s.kernel;) {
     int rows = 1;
     for (int vector = 0; vector < vectors;) {
-      const Pass pass = pass_at(s.kernel, vectors, row, vector);
-      body(pass);
-      vector += pass.vectors;
-      rows = pass.rows;
+      const Part part = part_at(s.kernel, vectors, row, vector);
+      body(part);
+      vector += part.vectors;
+      rows = part.rows;
     }
     row += rows;
   }

@@ -142,7 +142,7 @@ Status wgrad(const Context&, const ConvReluPoolShape& s, const Shards&, const fl
   return {};
 }
 
-std::size_t workspace(const Context&, const ConvReluPoolShape&) { return 0; }
+std::size_t workspace(const Context&, const ConvReluPoolShape&, Pass) { return 0; }
 
 }  // namespace
 

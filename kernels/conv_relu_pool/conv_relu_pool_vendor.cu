@@ -103,7 +103,7 @@ Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards&, 
   });
 }
 
-std::size_t workspace(const Context&, const ConvReluPoolShape& s) {
+std::size_t workspace(const Context&, const ConvReluPoolShape& s, Pass) {
   return vendor_convolution_workspace(convolution(s));
 }
 

@@ -26,12 +26,12 @@ struct WgradPlan {
     size = plan.size();
   }
 
-  // As many pooled rows as let what a pass reads of x, two rows for each, stay in the first-level cache
+  // As many pooled rows as let what a part reads of x, two rows for each, stay in the first-level cache
   // beside the sums.
   static int tile_rows(const ConvReluPoolShape& s, Index pitch) {
     constexpr Index kTile = 24 * 1024 / sizeof(float);
     const int vectors = row_vectors(s);
-    const Index read = 2 * pitch * smaller(vectors, kLongestPass) / vectors;
+    const Index read = 2 * pitch * smaller(vectors, kLongestPart) / vectors;
     const Index rows = kTile / read;
     return rows < 1 ? 1 : rows < s.out_h ? static_cast<int>(rows) : s.out_h;
   }
@@ -106,13 +106,13 @@ inline void list_channels(const ConvReluPoolShape& s, const WgradPlan& plan, con
 
 /// Adds one tile's part to the sums.
 inline void multiply_tile(const ConvReluPoolShape& s, const WgradPlan& plan, const WgradTask& task) {
-  for_each_pass(s, [&](const Pass& pass) {
-    const float* tile = task.tile + pass.row * plan.pitch + pass.vector * kWidth;
-    float* sums = task.sums + pass.row * plan.row_size + pass.vector * kWidth;
+  for_each_part(s, [&](const Part& part) {
+    const float* tile = task.tile + part.row * plan.pitch + part.vector * kWidth;
+    float* sums = task.sums + part.row * plan.row_size + part.vector * kWidth;
     for (Index o = task.first; o < task.end; ++o) {
       const Index first = o * plan.capacity;
       const NonZeros list = {task.gradients + first, task.offsets + first, task.counts[o]};
-      pass.accumulate(list, tile, plan.pitch, sums + o * s.kernel * plan.row_size, plan.row_size);
+      part.accumulate(list, tile, plan.pitch, sums + o * s.kernel * plan.row_size, plan.row_size);
     }
   });
 }
@@ -161,7 +161,7 @@ inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int 
 
 /// One index takes one shard, or some of its output channels where there are too few shards for the threads:
 /// its samples in order, a tile of pooled rows at a time. The tile's non-zeros are listed by output channel;
-/// the winner's place in its window only moves the pointer to what it read. Then pass by pass: what a pass
+/// the winner's place in its window only moves the pointer to what it read. Then part by part: what a part
 /// reads of the tile stays in the first-level cache while every channel's list goes over it, adding to sums
 /// in registers. x, dy, y and argmax are read once per index; the sums of a shard, the size of dw, pass
 /// through the second-level cache once per tile. At the end the shards' sums are folded by the tree. With few

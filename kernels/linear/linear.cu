@@ -270,7 +270,7 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
   return run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw, dbias);
 }
 
-std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+std::size_t workspace(const Context&, const LinearShape&, Pass) { return 0; }
 
 }  // namespace
 

@@ -11,8 +11,7 @@ struct LinearBackend {
   Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
   Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                   float* dw, float* dbias);
-  /// Bytes of the context's workspace that any of the three needs.
-  std::size_t (*workspace)(const Context&, const LinearShape&);
+  std::size_t (*workspace)(const Context&, const LinearShape&, Pass);
 };
 BAUTA_DECLARE_BACKENDS(LinearBackend, linear_backend)
 BAUTA_DECLARE_GPU_BACKENDS(LinearBackend, linear_vendor_backend)

@@ -172,7 +172,7 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards& shards,
   return {};
 }
 
-std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+std::size_t workspace(const Context&, const LinearShape&, Pass) { return 0; }
 
 }  // namespace
 

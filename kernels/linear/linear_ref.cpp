@@ -48,7 +48,7 @@ Status wgrad(const Context&, const LinearShape& s, const Shards&, const float* x
   return {};
 }
 
-std::size_t workspace(const Context&, const LinearShape&) { return 0; }
+std::size_t workspace(const Context&, const LinearShape&, Pass) { return 0; }
 
 }  // namespace
 

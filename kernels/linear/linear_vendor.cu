@@ -83,12 +83,14 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
   return launch_bias_gradient(context, s, dy, dbias);
 }
 
-// Of a pass's two operands, whichever is largest, in bf16.
-std::size_t workspace(const Context&, const LinearShape& s) {
+// Of the pass's two operands.
+std::size_t workspace(const Context& context, const LinearShape& s, Pass pass) {
+  if (context.precision == Precision::fp32) return 0;
   const Index x = room(x_size(s));
   const Index w = room(w_size(s));
   const Index y = room(y_size(s));
-  return static_cast<std::size_t>(std::max({x + w, y + w, x + y})) * sizeof(bf16);
+  const Index operands = pass == Pass::forward ? x + w : pass == Pass::dgrad ? y + w : x + y;
+  return static_cast<std::size_t>(operands) * sizeof(bf16);
 }
 
 }  // namespace

@@ -39,16 +39,20 @@ Runner runner_for(const Machine& machine, const Conv2dShape& s) {
   Context context;
   context.backend = machine.backend;
   context.isa = machine.isa;
+  context.precision = machine.precision;
   context.vendor = machine.vendor;
-  return Runner(machine, conv2d_workspace(context, s));
+  return Runner(machine, largest_workspace([&](Pass pass) { return conv2d_workspace(context, s, pass); }));
 }
 
 Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
-  EXPECT_TRUE(conv2d_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
-  EXPECT_TRUE(conv2d_dgrad(context, p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  const auto of = [&](Pass pass) { return with_workspace(context, conv2d_workspace(context, p.s, pass)); };
   EXPECT_TRUE(
-      conv2d_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data()).ok());
+      conv2d_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
+  EXPECT_TRUE(conv2d_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  EXPECT_TRUE(
+      conv2d_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data())
+          .ok());
   return out;
 }
 
@@ -71,6 +75,15 @@ class Conv2dTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, Conv2dTest, ::testing::ValuesIn(machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Gpus, Conv2dTest, ::testing::ValuesIn(gpu_machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dTest, ::testing::ValuesIn(vendor_machines()), machine_name);
+
+TEST_P(Conv2dTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
+  for (Conv2dShape s : kConv2dCases) {
+    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+      s.batch = batch;
+      return conv2d_workspace(context, s, pass);
+    });
+  }
+}
 
 void expect_equal(const Outputs& actual, const Outputs& expected, double tolerance) {
   expect_close(actual.y, expected.y, tolerance);

@@ -57,26 +57,33 @@ Runner runner_for(const Machine& machine, const ConvReluPoolShape& s) {
   Context context;
   context.backend = machine.backend;
   context.isa = machine.isa;
+  context.precision = machine.precision;
   context.pool = &pool;
   context.vendor = machine.vendor;
-  return Runner(machine, conv_relu_pool_workspace(context, s));
+  return Runner(machine,
+                largest_workspace([&](Pass pass) { return conv_relu_pool_workspace(context, s, pass); }));
+}
+
+// The context with the workspace that the pass asks for.
+Context context_of(Pass pass, const Context& context, const ConvReluPoolShape& s) {
+  return with_workspace(context, conv_relu_pool_workspace(context, s, pass));
 }
 
 Forward forward(const Context& context, const Problem& p) {
   Forward out(p);
-  const Status status = conv_relu_pool_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(),
-                                               out.y.data(), out.argmax.data());
+  const Status status = conv_relu_pool_forward(context_of(Pass::forward, context, p.s), p.s, p.x.data(),
+                                               p.w.data(), p.bias.data(), out.y.data(), out.argmax.data());
   EXPECT_TRUE(status.ok()) << status.message();
   return out;
 }
 
 Gradients backward(const Context& context, const Problem& p, const Forward& f) {
   Gradients out(p);
-  Status status =
-      conv_relu_pool_dgrad(context, p.s, p.dy.data(), f.y.data(), f.argmax.data(), p.w.data(), out.dx.data());
+  Status status = conv_relu_pool_dgrad(context_of(Pass::dgrad, context, p.s), p.s, p.dy.data(), f.y.data(),
+                                       f.argmax.data(), p.w.data(), out.dx.data());
   EXPECT_TRUE(status.ok()) << status.message();
-  status = conv_relu_pool_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), f.y.data(), f.argmax.data(),
-                                out.dw.data(), out.dbias.data());
+  status = conv_relu_pool_wgrad(context_of(Pass::wgrad, context, p.s), p.s, p.shards, p.x.data(), p.dy.data(),
+                                f.y.data(), f.argmax.data(), out.dw.data(), out.dbias.data());
   EXPECT_TRUE(status.ok()) << status.message();
   return out;
 }
@@ -178,6 +185,15 @@ INSTANTIATE_TEST_SUITE_P(Vendors, ConvReluPoolTest, ::testing::ValuesIn(vendor_m
 TEST_P(ConvReluPoolTest, EqualsTheReference) {
   for (const ConvReluPoolShape& s : cases(GetParam().backend))
     expect_equals_reference(GetParam(), Problem(s));
+}
+
+TEST_P(ConvReluPoolTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
+  for (ConvReluPoolShape s : kConvReluPoolCases) {
+    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+      s.batch = batch;
+      return conv_relu_pool_workspace(context, s, pass);
+    });
+  }
 }
 
 TEST_P(ConvReluPoolTest, FirstOfEqualsWins) {

@@ -29,16 +29,20 @@ struct Outputs {
 
 Runner runner_for(const Machine& machine, const LinearShape& s) {
   Context context = context_on(machine.backend);
+  context.precision = machine.precision;
   context.vendor = machine.vendor;
-  return Runner(machine, linear_workspace(context, s));
+  return Runner(machine, largest_workspace([&](Pass pass) { return linear_workspace(context, s, pass); }));
 }
 
 Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
-  EXPECT_TRUE(linear_forward(context, p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
-  EXPECT_TRUE(linear_dgrad(context, p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  const auto of = [&](Pass pass) { return with_workspace(context, linear_workspace(context, p.s, pass)); };
   EXPECT_TRUE(
-      linear_wgrad(context, p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data()).ok());
+      linear_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
+  EXPECT_TRUE(linear_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  EXPECT_TRUE(
+      linear_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data())
+          .ok());
   return out;
 }
 

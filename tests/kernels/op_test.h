@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -133,6 +134,32 @@ class Runner {
   std::optional<Gpu> gpu_;
   Context context_;
 };
+
+/// Bytes of workspace with which every pass runs; bytes_of(pass): what one needs.
+template <class BytesOf>
+std::size_t largest_workspace(const BytesOf& bytes_of) {
+  return std::max({bytes_of(Pass::forward), bytes_of(Pass::dgrad), bytes_of(Pass::wgrad)});
+}
+
+/// Holds an op to it that a workspace for a batch is enough for a smaller one: bytes_of(context, batch,
+/// pass).
+template <class BytesOf>
+void expect_workspaces_to_grow_with_the_batch(const Machine& machine, const BytesOf& bytes_of) {
+  const Runner runner(machine);
+  for (const Pass pass : {Pass::forward, Pass::dgrad, Pass::wgrad}) {
+    for (int batch = 1; batch < 100; ++batch)
+      ASSERT_LE(bytes_of(runner.context(), batch, pass), bytes_of(runner.context(), batch + 1, pass))
+          << "batch " << batch << ", pass " << static_cast<int>(pass);
+  }
+}
+
+/// The context with the last `bytes` of its workspace, and up to 63 more: what a pass does behind those that
+/// it asks for, it does behind the memory's end.
+inline Context with_workspace(Context context, std::size_t bytes) {
+  if (bytes <= context.workspace.size())
+    context.workspace = context.workspace.subspan((context.workspace.size() - bytes) / 64 * 64);
+  return context;
+}
 
 inline Context reference_context() { return context_on(Backend::reference); }
 

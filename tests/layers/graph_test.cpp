@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "layers/zoo.h"
 #include "tests/kernels/op_test.h"
 
@@ -116,6 +117,18 @@ TEST_P(GraphTest, InferenceGivesTheLogitsOfTrainingInLessMemory) {
   }
   for (std::size_t i = 0; i < kBatch * 2; ++i) EXPECT_EQ(training.logits()[i], inference.logits()[i]);
   EXPECT_LT(inference.arena_bytes(), training.arena_bytes());
+}
+
+// On a GPU that is the convolution's whole gradient, the largest array of all.
+TEST(Graph, TakesNoWorkspaceForTheGradientOfItsInput) {
+  const ConvReluPoolShape first_block = {2, 100, 100, 3, 32, 3, 1, 1, 47, 47};
+  for (const Machine& machine : gpu_machines()) {
+    const Runner runner(machine);
+    const auto graph = Graph::create(runner.context(), *zoo_model("study"), 2, GraphMode::training);
+    ASSERT_TRUE(graph.ok()) << graph.status().message();
+    EXPECT_LT(graph->context().workspace.size(),
+              conv_relu_pool_workspace(runner.context(), first_block, Pass::dgrad));
+  }
 }
 
 // The study's third block reads 8 of its convolution's 9 rows, so pixels from row and column 95 on change

@@ -124,8 +124,10 @@ std::vector<LaunchCounts> launches_around_a_vendor(Precision precision) {
   Context context = counting.context(log);
   context.precision = precision;
   context.vendor = &vendor;
-  Buffer<std::byte> workspace(std::max({conv_relu_pool_workspace(context, pooled),
-                                        conv2d_workspace(context, part), linear_workspace(context, linear)}));
+  Buffer<std::byte> workspace(testing::largest_workspace([&](Pass pass) {
+    return std::max({conv_relu_pool_workspace(context, pooled, pass), conv2d_workspace(context, part, pass),
+                     linear_workspace(context, linear, pass)});
+  }));
   context.workspace = workspace.span();
   Buffer<float> x(47 * 47 * 32), w(1024 * 2048), bias(1024), y(31 * 31 * 64);
   Buffer<std::uint8_t> argmax(23 * 23 * 16);
