@@ -18,8 +18,7 @@ TEST(Peers, ARankThatIsGoneIsAnErrorAtOnce) {
   ASSERT_TRUE(rank0.ok()) << rank0.status().message();
   std::vector<float> values = {1};
   (*rank0)->start_sum(std::span(values), Context());
-  EXPECT_EQ((*rank0)->finish().message(),
-            "rank 1 has closed its connection (rank 0): see what it said last");
+  EXPECT_EQ((*rank0)->finish().message(), "rank 1 has closed its connection (rank 0): see what it said last");
 }
 
 TEST(Peers, TheirConnectionsComeFromTheProcessThatStartedThem) {
