@@ -14,10 +14,12 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Lying::across_k, kChannels, Tile>(
       s, patches, s.pad, w,
-      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, from, region); },
+      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, patches, from, region); },
+      [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+        begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
+      },
       [](int m) { return position_in_patch(m); },
       [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-        add_biases<4, Tile>(thread, sums, first_n, s.out_channels, bias);
         store_patch<Tile>(first, thread, sums, first_n, s.out_h, s.out_w, s.out_channels, y);
       });
 }
@@ -29,7 +31,7 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
                          Global<float> dx) {
   const Images images{dy, s.out_h, s.out_w, s.out_channels};
   dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
-    load_region<kChannels, Tile>(images, from, region);
+    load_region<kChannels, Tile>(images, patches, from, region);
   });
 }
 
@@ -54,8 +56,10 @@ __global__ void __launch_bounds__(kProductThreads, 1)
           return vector.fetch();
         };
         const auto put = [&](int i, const Values<4>& vector) {
-          turn.add(vector.values);
-          vector.put(gradients, turn.row(i), turn.column());
+          const uint2 rounded = make_uint2(pack_bf16(vector.values[0], vector.values[1]),
+                                           pack_bf16(vector.values[2], vector.values[3]));
+          turn.add(rounded);
+          store(&gradients[turn.row(i)][turn.column()], rounded);
         };
         move_pieces<kPatchRows * kPatchColumns / turn.kStep, kVectorsAtOnce>(fetch, put);
       });
@@ -66,7 +70,7 @@ __global__ void __launch_bounds__(kProductThreads, 1)
 Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                                  const float* bias, float* y) {
   const Conv2dSizes sizes(s);
-  const Patches patches(s.batch, s.out_h, s.out_w);
+  const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
   return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
     return launch(context,
                   {"conv2d_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
@@ -80,7 +84,7 @@ Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, c
 Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, const float* dy, const float* w,
                                float* dx) {
   const Conv2dSizes sizes(s);
-  const Patches patches(s.batch, s.in_h, s.in_w);
+  const Patches patches(s.batch, s.in_h, s.in_w, s.out_channels);
   const int margin = dgrad_margin(s.pad);
   const double pixels = rows_in_regions(s.in_h, kPatchRows, margin, s.out_h) *
                         rows_in_regions(s.in_w, kPatchColumns, margin, s.out_w);
@@ -100,7 +104,7 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
 Status conv2d_wgrad_by_patches(const Context& context, const Conv2dShape& s, const float* x, const float* dy,
                                float* partial) {
   const Conv2dSizes sizes(s);
-  const Patches patches(s.batch, s.out_h, s.out_w);
+  const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
   return with_wgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
     const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
                     static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));

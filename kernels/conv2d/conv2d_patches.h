@@ -76,10 +76,12 @@ constexpr std::size_t patch_bytes() {
 struct Patches {
   Grid grid;
   int count;
+  Divisor by_channels;  ///< of the image that they read
 
-  Patches(int batch, int height, int width)
+  Patches(int batch, int height, int width, int channels)
       : grid(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
-        count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)) {}
+        count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)),
+        by_channels(channels) {}
 
   /// A patch's first position.
   __device__ __forceinline__ Grid::Position first(int patch) const {
@@ -129,31 +131,34 @@ __device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& 
 
 /// The region from `from` on of images with at most 8 channels: a warp reads a row at once, float by float.
 template <class Tile>
-__device__ __forceinline__ void load_narrow_region(const Images& images, const Grid::Position& from,
+__device__ __forceinline__ void load_narrow_region(const Images& images, const Divisor& by_channels,
+                                                   const Grid::Position& from,
                                                    typename Region<8>::Array& region) {
   constexpr int kWarps = kProductThreads / 32;
   constexpr int kRows = ceil_div(kRegionRows, kWarps);  // of a warp
   constexpr int kFloats = 2;                            // of a row, by a thread, on their way at a time
   const int floats = kRegionColumns * images.channels;
+  const int row_floats = images.width * images.channels;
 #pragma unroll 1
   for (int first = thread_of_block() % 32; first < floats; first += 32 * kFloats) {
-    int columns[kFloats], channels[kFloats];
-#pragma unroll
-    for (int k = 0; k < kFloats; ++k) {
-      columns[k] = (first + 32 * k) / images.channels;
-      channels[k] = (first + 32 * k) % images.channels;
-    }
     const auto row = [](int i) { return thread_of_block() / 32 + i % kRows * kWarps; };
+    const auto of_row = [&](int i) { return first + 32 * (i / kRows); };
+    Divisor::Result places[kFloats];  // column and channel
+#pragma unroll
+    for (int k = 0; k < kFloats; ++k) places[k] = by_channels.divide(of_row(k * kRows));
+    const auto in_region = [&](int i) { return row(i) < kRegionRows && of_row(i) < floats; };
     const auto fetch = [&](int i) {
-      Place at = images.place(from.n, from.i + row(i), from.j + columns[i / kRows]);
-      at.channel = channels[i / kRows];
-      auto value = images.vector<1>(at);
-      value.valid = value.valid && row(i) < kRegionRows && columns[i / kRows] < kRegionColumns;
-      return value.fetch();
+      const int at_row = from.i + row(i);
+      const int at = from.j * images.channels + of_row(i);
+      const bool in_image = static_cast<unsigned>(at_row) < static_cast<unsigned>(images.height) &&
+                            static_cast<unsigned>(at) < static_cast<unsigned>(row_floats);
+      const Index row_begin = Index{from.n * images.height + at_row} * row_floats;
+      return Address<1>{images.values + row_begin, at, in_region(i) && in_image}.fetch();
     };
     const auto put = [&](int i, const Values<1>& value) {
-      if (row(i) >= kRegionRows || columns[i / kRows] >= kRegionColumns) return;
-      value.put(region, row(i) * kRegionColumns + columns[i / kRows], channels[i / kRows]);
+      if (!in_region(i)) return;
+      const auto place = places[i / kRows];
+      value.put(region, row(i) * kRegionColumns + place.quotient, place.remainder);
     };
     move_pieces<kRows * kFloats, kRows * kFloats>(fetch, put);
   }
@@ -162,10 +167,11 @@ __device__ __forceinline__ void load_narrow_region(const Images& images, const G
 /// The same of images with as many channels as the region, or where these are 8, at most so many. kMost
 /// vectors of a thread are on their way at a time.
 template <int kChannels, class Tile, int kMost = kVectorsAtOnce>
-__device__ __forceinline__ void load_region(const Images& images, const Grid::Position& from,
+__device__ __forceinline__ void load_region(const Images& images, const Patches& patches,
+                                            const Grid::Position& from,
                                             typename Region<kChannels>::Array& region) {
   if constexpr (kChannels == 8) {
-    load_narrow_region<Tile>(images, from, region);
+    load_narrow_region<Tile>(images, patches.by_channels, from, region);
   } else {
     using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
     const int channel = Rows::column();
@@ -184,7 +190,7 @@ __device__ __forceinline__ void load_region(const Images& images, const Grid::Po
   }
 }
 
-/// sums = Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
+/// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
 /// along_k, taps of the region are met by those of the weights in reverse.
 template <Lying kB, int kChannels, class Tile, class Position>
 __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
@@ -215,13 +221,13 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
   }
 }
 
-/// Computes the block's patches: load(first position of the region, region) reads, position(m) is row m's
-/// place in a patch, and store(first position of the patch, thread, sums) writes. The region begins `margin`
-/// rows and columns before the patch.
-template <Lying kB, int kChannels, class Tile, class Load, class Position, class Store>
+/// Computes the block's patches: load(first position of the region, region) reads, begin(thread, sums) sets
+/// what sums begin with, position(m) is row m's place in a patch, and store(first position of the patch,
+/// thread, sums) writes them, as mma has them. The region begins `margin` rows and columns before the patch.
+template <Lying kB, int kChannels, class Tile, class Load, class Begin, class Position, class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
-                                               Ptr<const float> w, const Load& load, const Position& position,
-                                               const Store& store) {
+                                               Ptr<const float> w, const Load& load, const Begin& begin,
+                                               const Position& position, const Store& store) {
   using Weights = PatchWeights<kB, kChannels, Tile>;
   auto&& weights = dynamic_shared<typename Weights::Array>();
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
@@ -234,20 +240,21 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
        patch += static_cast<int>(gridDim.x)) {
     const auto first = patches.first(patch);
     load(Grid::Position{first.n, first.i - margin, first.j - margin}, region);
+    typename Tile::Sums sums;
+    begin(thread, sums);
     __syncthreads();
-    typename Tile::Sums sums = {};
     multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
-    gather_fours<Tile>(thread.lane, sums);
     store(first, thread, sums);
     __syncthreads();
   }
 }
 
-/// Writes a patch's sums to `to` [N,height,width,channels].
+/// Writes a patch's sums, as mma has them, to `to` [N,height,width,channels].
 template <class Tile>
 __device__ __forceinline__ void store_patch(const Grid::Position& first, const typename Tile::Thread& thread,
-                                            const typename Tile::Sums& sums, int first_n, int height,
-                                            int width, int channels, Ptr<float> to) {
+                                            typename Tile::Sums& sums, int first_n, int height, int width,
+                                            int channels, Ptr<float> to) {
+  gather_fours<Tile>(thread.lane, sums);
   store_sums<4, Tile>(thread, sums, first_n, channels, to, [&](int m) {
     const auto at = position_in_patch(m);
     if (first.i + at.i >= height || first.j + at.j >= width) return Index{-1};
@@ -263,8 +270,12 @@ template <int kChannels, class Tile, class Load>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Load& load) {
   for_each_patch<Lying::along_k, kChannels, Tile>(
-      s, patches, dgrad_margin(s.pad), w, load, [](int m) { return position_in_patch(m); },
-      [&](const Grid::Position& first, const typename Tile::Thread& thread, const typename Tile::Sums& sums) {
+      s, patches, dgrad_margin(s.pad), w, load,
+      [](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+        begin_with_biases<Tile>(thread, 0, 0, {}, sums);
+      },
+      [](int m) { return position_in_patch(m); },
+      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         store_patch<Tile>(first, thread, sums, static_cast<int>(blockIdx.y) * Tile::kColumns, s.in_h, s.in_w,
                           s.in_channels, dx);
       });
@@ -293,9 +304,12 @@ struct GradientTurn {
   __device__ __forceinline__ static int row(int i) { return thread_of_block() / kLanes + i * kStep; }
 
   /// Counts gradients that dbias is made of, rounded as they are for dw.
-  __device__ __forceinline__ void add(const float (&gradients)[4]) {
+  __device__ __forceinline__ void add(const uint2& gradients) {
+    float values[4];
+    unpack_bf16(gradients.x, values[0], values[1]);
+    unpack_bf16(gradients.y, values[2], values[3]);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) bias_sums[i] += to_float(to_bf16(gradients[i]));
+    for (int i = 0; i < 4; ++i) bias_sums[i] += values[i];
   }
 };
 
@@ -360,7 +374,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
        patch += static_cast<int>(gridDim.x)) {
     const auto first = patches.first(patch);
     // Beside the sums there are registers for fewer.
-    load_region<kChannels, Tile, kVectorsAtOnce / 2>(x, {first.n, first.i - s.pad, first.j - s.pad}, region);
+    load_region<kChannels, Tile, kVectorsAtOnce / 2>(x, patches, {first.n, first.i - s.pad, first.j - s.pad}, region);
     load(first, gradients, turn);
     __syncthreads();
     multiply_patch<kChannels, Tile>(region, gradients, thread, sums);

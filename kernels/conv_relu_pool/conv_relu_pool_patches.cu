@@ -22,19 +22,83 @@ __device__ __forceinline__ Grid::Position position_by_window(int m) {
   return {0, 2 * window.i + corner / 2, 2 * window.j + corner % 2};
 }
 
-// Each two neighbouring rows change places.
+// The sums of a window: of each of its two rows, its columns, the other way round if they are swapped.
+struct Corners {
+  float sums[4];
+  bool swapped;
+
+  __device__ __forceinline__ float at(int row, int column) const {
+    return swapped ? sums[2 * row + 1 - column] : sums[2 * row + column];
+  }
+  // `position` becomes that of the first that is largest; of a NaN, any.
+  __device__ __forceinline__ float largest(unsigned& position) const {
+    const float upper = max_or_nan(sums[0], sums[1]);
+    const float result = max_or_nan(upper, max_or_nan(sums[2], sums[3]));
+    const bool in_upper = upper == result;
+    const float left = in_upper ? at(0, 0) : at(1, 0);
+    position = (in_upper ? 0U : 2U) + (left == result ? 0U : 1U);
+    return result;
+  }
+  __device__ __forceinline__ unsigned first_nan() const {
+    float nan;
+    return winner({at(0, 0), at(0, 1), at(1, 0), at(1, 1)}, nan);
+  }
+};
+
+// Pools sums as mma has them, rows r to r + 3 of which are windows': values become as those of one row are, and
+// of what is returned eight bits for each four of them are where their windows are largest.
 template <class Tile>
-__device__ __forceinline__ void swap_rows(typename Tile::Sums& sums) {
+__device__ __forceinline__ unsigned pool(const typename Tile::Sums& sums, int r, bool swapped,
+                                         float (&values)[Tile::kSumFours][4]) {
+  static_assert(Tile::kSumFours <= 4);
+  const auto corners = [&](int f, int i) {
+    return Corners{{sums[r][f][i], sums[r + 1][f][i], sums[r + 2][f][i], sums[r + 3][f][i]}, swapped};
+  };
+  unsigned winners = 0;
+  bool any_nan = false;
 #pragma unroll
-  for (int r = 0; r < Tile::kSumRows; r += 2) {
+  for (int i = 0; i < 4 * Tile::kSumFours; ++i) {
+    unsigned position;
+    const float largest = corners(i / 4, i % 4).largest(position);
+    winners |= position << (2 * i);
+    any_nan = any_nan || largest != largest;
+    values[i / 4][i % 4] = largest <= 0 ? 0 : largest;
+  }
+  if (any_nan) {
+#pragma unroll
+    for (int i = 0; i < 4 * Tile::kSumFours; ++i) {
+      if (values[i / 4][i % 4] == values[i / 4][i % 4]) continue;
+      winners = (winners & ~(3U << (2 * i))) | corners(i / 4, i % 4).first_nan() << (2 * i);
+    }
+  }
+  return winners;
+}
+
+// Writes a patch's windows to y and argmax, which may be null: of each, four neighbouring channels and a byte.
+// window(row) is that of a row of the tile, negative where there is none.
+template <class Tile, class Window>
+__device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
+                                           const typename Tile::Sums& sums, int first_n, int out_channels,
+                                           Ptr<float> y, Ptr<std::uint8_t> argmax, const Window& window) {
+  constexpr unsigned kHalves = 0x0F0F0F0F;  // of a byte, those of the two columns that a sum of mma has
+  const bool swapped = corners_swapped(thread.lane / 4);
+  const bool odd = thread.lane % 2 == 1;
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; r += 4) {
+    float values[Tile::kSumFours][4];
+    unsigned winners = pool<Tile>(sums, r, swapped, values);
+#pragma unroll
+    for (int f = 0; f < Tile::kSumFours; ++f) exchange_halves(thread.lane, values[f]);
+    const unsigned others = __shfl_xor_sync(~0U, winners, 1);
+    winners = odd ? (others >> 4 & kHalves) | (winners & ~kHalves) : (winners & kHalves) | (others & kHalves) << 4;
+    const int to = window(thread.row(r));
+    if (to < 0) continue;
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; ++f) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float first = sums[r][f][i];
-        sums[r][f][i] = sums[r + 1][f][i];
-        sums[r + 1][f][i] = first;
-      }
+      const int o = first_n + thread.column(f);
+      if (o >= out_channels) continue;
+      store_vector(y + (Index{to} * out_channels + o), values[f]);
+      if (argmax) argmax[Index{to} * (out_channels / 4) + o / 4] = static_cast<std::uint8_t>(winners >> 8 * f);
     }
   }
 }
@@ -52,12 +116,13 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Lying::across_k, kChannels, Tile>(
       s, patches, s.pad, w,
-      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, from, region); },
+      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, patches, from, region); },
+      [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+        begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
+      },
       [](int m) { return position_by_window(m); },
-      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-        if (corners_swapped(thread.row(0))) swap_rows<Tile>(sums);
-        add_biases<4, Tile>(thread, sums, first_n, s.out_channels, bias);
-        store_windows<4, Tile>(thread, sums, first_n, s.out_channels, y, argmax, [&](int row) {
+      [&](const Grid::Position& first, const typename Tile::Thread& thread, const typename Tile::Sums& sums) {
+        pool_patch<Tile>(thread, sums, first_n, s.out_channels, y, argmax, [&](int row) {
           const auto at = window_in_patch(row);
           const int p = first.i / 2 + at.i;
           const int q = first.j / 2 + at.j;
@@ -92,12 +157,13 @@ __device__ __forceinline__ void load_gradient_region(const PooledValues& gradien
   };
   const auto put = [&](int i, const WindowValues<4>& values) {
     const auto at = window_at(i);
+    const RoundedWindow rounded(values);
 #pragma unroll
     for (int corner = 0; corner < 4; ++corner) {
       const int row = 2 * at.i + corner / 2 - from.i;
       const int column = 2 * at.j + corner % 2 - from.j;
       if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
-      values.at(corner).put(region, row * kRegionColumns + column, o);
+      store(&region[row * kRegionColumns + column][o], rounded.at(corner));
     }
   };
   move_pieces<ceil_div(kRegionWindows, kStep), kWindowsAtOnce>(fetch, put);
@@ -137,13 +203,14 @@ __global__ void __launch_bounds__(kProductThreads, 1)
           return o < s.out_channels ? gradient.read_at<4>(first.n, p, q, o) : WindowValues<4>();
         };
         const auto put = [&](int i, const WindowValues<4>& window) {
-          turn.add(window.passed().values);
+          const RoundedWindow rounded(window);
+          turn.add(rounded.gradients());
           const int row = turn.row(i) / kPatchWindowColumns * 2;
           const int column = turn.row(i) % kPatchWindowColumns * 2;
 #pragma unroll
           for (int corner = 0; corner < 4; ++corner) {
-            window.at(corner).put(gradients, (row + corner / 2) * kPatchColumns + column + corner % 2,
-                                  turn.column());
+            store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][turn.column()],
+                  rounded.at(corner));
           }
         };
         move_pieces<kPatchWindows / turn.kStep, kWindowsAtOnce>(fetch, put);
@@ -182,7 +249,7 @@ Status conv_relu_pool_forward_by_patches(const Context& context, const ConvReluP
                                          std::uint8_t* argmax) {
   const Conv2dShape s = convolution(shape);
   const PooledSizes sizes(shape);
-  const Patches patches(s.batch, s.out_h, s.out_w);
+  const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
   return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
     const double written = sizes.y_bytes() + sizes.argmax_bytes();
     return launch(context,
@@ -200,7 +267,7 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
                                        const float* w, float* dx) {
   const Conv2dShape s = convolution(shape);
   const PooledSizes sizes(shape);
-  const Patches patches(s.batch, s.in_h, s.in_w);
+  const Patches patches(s.batch, s.in_h, s.in_w, s.out_channels);
   const double dx_bytes = 4 * static_cast<double>(sizes.x);
   return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
     return launch(context,
@@ -218,7 +285,7 @@ Status conv_relu_pool_wgrad_by_patches(const Context& context, const ConvReluPoo
                                        float* partial) {
   const Conv2dShape s = convolution(shape);
   const PooledSizes sizes(shape);
-  const Patches patches(s.batch, s.out_h, s.out_w);
+  const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
   return with_wgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
     const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
                     static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));

@@ -93,6 +93,42 @@ struct WindowValues {
   }
 };
 
+/// Of a window's four neighbouring channels, what passes ReLU of their gradients, in bf16.
+class RoundedWindow {
+ public:
+  __device__ __forceinline__ explicit RoundedWindow(const WindowValues<4>& window)
+      : not_left_(digits(window.winners)), not_above_(digits(window.winners >> 1)) {
+    const auto passed = window.passed();
+    gradients_ = make_uint2(pack_bf16(passed.values[0], passed.values[1]),
+                            pack_bf16(passed.values[2], passed.values[3]));
+  }
+
+  /// All of them, wherever the winners are.
+  __device__ __forceinline__ uint2 gradients() const { return gradients_; }
+
+  /// Those whose winner is at a corner, 2·row + column, and zeros.
+  __device__ __forceinline__ uint2 at(int corner) const {
+    const unsigned elsewhere =
+        (not_left_ ^ (corner % 2 == 0 ? 0 : kZeros)) | (not_above_ ^ (corner / 2 == 0 ? 0 : kZeros));
+    const unsigned bytes = kBytes | elsewhere;
+    return make_uint2(select_bytes(gradients_.x, 0, bytes), select_bytes(gradients_.y, 0, bytes >> 16));
+  }
+
+ private:
+  // For select_bytes, the digits that take all four bytes of a register, for two registers, and what makes all
+  // of them take a zero.
+  static constexpr unsigned kBytes = 0x32103210;
+  static constexpr unsigned kZeros = 0x44444444;
+
+  // Spreads bits 0, 2, 4 and 6 to the two digits each of a channel's bytes.
+  __device__ __forceinline__ static unsigned digits(unsigned bits) {
+    return ((bits & 0x55U) * 0x41041U & 0x01010101U) * 0x44U;
+  }
+
+  uint2 gradients_;
+  unsigned not_left_, not_above_;
+};
+
 /// What the gradient of the convolution's output is made of: dy and y [N,P,Q,O], and argmax.
 struct PooledValues {
   Ptr<const float> dy, y;

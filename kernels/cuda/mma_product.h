@@ -60,23 +60,42 @@ __device__ __forceinline__ void multiply_slice(A&& a, B&& b, const typename Tile
   }
 }
 
-/// From an mma's sums, two columns of two rows, to four columns of one row: lanes side by side exchange
+/// What the warp's sums, as mma has them, begin with: the bias of their column; bias may be null, and counts
+/// as zeros. There is an even number of columns.
+template <class Tile>
+__device__ __forceinline__ void begin_with_biases(const typename Tile::Thread& thread, int first_n,
+                                                  int columns, Ptr<const float> bias,
+                                                  typename Tile::Sums& sums) {
+#pragma unroll
+  for (int f = 0; f < Tile::kSumFours; ++f) {
+    const int n = first_n + thread.warp_column + 8 * f + thread.lane % 4 * 2;
+    const float2 biases = bias && n < columns ? load<float2>(bias + n) : make_float2(0, 0);
+#pragma unroll
+    for (int r = 0; r < Tile::kSumRows; ++r) {
+      sums[r][f][0] = sums[r][f][2] = biases.x;
+      sums[r][f][1] = sums[r][f][3] = biases.y;
+    }
+  }
+}
+
+/// From two columns of two rows, as an mma has them, to four columns of one row: lanes side by side exchange
 /// halves.
+__device__ __forceinline__ void exchange_halves(int lane, float (&c)[4]) {
+  const bool odd = lane % 2 == 1;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const float other = __shfl_xor_sync(~0U, odd ? c[i] : c[2 + i], 1);
+    c[2 + i] = odd ? c[2 + i] : other;
+    c[i] = odd ? other : c[i];
+  }
+}
+
 template <class Tile>
 __device__ __forceinline__ void gather_fours(int lane, typename Tile::Sums& sums) {
-  const bool odd = lane % 2 == 1;
 #pragma unroll
   for (int r = 0; r < Tile::kSumRows; ++r) {
 #pragma unroll
-    for (int f = 0; f < Tile::kSumFours; ++f) {
-      float(&c)[4] = sums[r][f];
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const float other = __shfl_xor_sync(~0U, odd ? c[i] : c[2 + i], 1);
-        c[2 + i] = odd ? c[2 + i] : other;
-        c[i] = odd ? other : c[i];
-      }
-    }
+    for (int f = 0; f < Tile::kSumFours; ++f) exchange_halves(lane, sums[r][f]);
   }
 }
 

@@ -37,6 +37,31 @@ BAUTA_PTX void unpack_bf16(unsigned both, float& low, float& high) {
 #endif
 }
 
+/// The bytes that the four lower hexadecimal digits of `selector` name, the lowest first: 0 to 3 are those of
+/// `low`, 4 to 7 those of `high`.
+BAUTA_PTX unsigned select_bytes(unsigned low, unsigned high, unsigned selector) {
+#if defined(__CUDACC__)
+  return __byte_perm(low, high, selector);
+#else
+  const std::uint64_t bytes = std::uint64_t{high} << 32 | low;
+  unsigned result = 0;
+  for (int i = 0; i < 4; ++i)
+    result |= static_cast<unsigned>(bytes >> (selector >> 4 * i & 7U) * 8 & 0xFFU) << 8 * i;
+  return result;
+#endif
+}
+
+/// The larger of two floats, or a NaN where one is.
+BAUTA_PTX float max_or_nan(float a, float b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+#else
+  return a > b || a != a ? a : b;
+#endif
+}
+
 /// The float rounded to tf32 (10 bits of mantissa), to nearest and ties away from zero.
 BAUTA_PTX unsigned to_tf32(float value) {
 #if defined(__CUDACC__)
