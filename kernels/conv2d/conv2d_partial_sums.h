@@ -44,7 +44,8 @@ __global__ void __launch_bounds__(kMostWarps * 32)
 
 /// Blocks that leave partial sums of an element.
 inline int wgrad_split_blocks(Precision precision, const Conv2dShape& s) {
-  if (wgrad_has_patches(precision, s)) return wgrad_patch_blocks(s, Patches(s.batch, s.out_h, s.out_w, s.in_channels));
+  if (wgrad_has_patches(precision, s))
+    return wgrad_patch_blocks(s, Patches(s.batch, s.out_h, s.out_w, s.in_channels));
   return with_wgrad_tile(precision, s, [&]<class Tile>() { return wgrad_split<Tile>(s).blocks; });
 }
 

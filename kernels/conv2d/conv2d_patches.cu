@@ -11,10 +11,10 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
+  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::across_k, kChannels, Tile>);
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Lying::across_k, kChannels, Tile>(
-      s, patches, s.pad, w,
-      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, patches, from, region); },
+      s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
       },
@@ -30,39 +30,50 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> w,
                          Global<float> dx) {
   const Images images{dy, s.out_h, s.out_w, s.out_channels};
-  dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
-    load_region<kChannels, Tile>(images, patches, from, region);
-  });
+  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::along_k, kChannels, Tile>);
+  dgrad_patches<kChannels, Tile>(s, patches, w, dx, reader);
 }
+
+// Reads a patch's gradients in take(): beside those of the region there is no room for them to wait.
+template <class Tile>
+class LateGradientReader {
+ public:
+  __device__ __forceinline__ explicit LateGradientReader(const Images& gradient) : gradient_(gradient) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& first) { first_ = first; }
+  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) const {
+    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + turn.column();
+    const auto fetch = [&](int i) {
+      const auto at = position_in_patch(turn.row(i));
+      Place place = gradient_.place(first_.n, first_.i + at.i, first_.j + at.j);
+      place.channel = o;
+      auto vector = gradient_.vector<4>(place);
+      vector.valid = vector.valid && o < gradient_.channels;
+      return vector.fetch();
+    };
+    const auto put = [&](int i, const Values<4>& vector) {
+      const uint2 rounded = make_uint2(pack_bf16(vector.values[0], vector.values[1]),
+                                       pack_bf16(vector.values[2], vector.values[3]));
+      turn.add(rounded);
+      store(&gradients[turn.row(i)][turn.column()], rounded);
+    };
+    move_pieces<kPatchRows * kPatchColumns / turn.kStep, kVectorsAtOnce>(fetch, put);
+  }
+
+ private:
+  Images gradient_;
+  Grid::Position first_;
+};
 
 /// wgrad. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and dy once; writes
 /// the partial sums of 132 blocks (528 where channels are few). Bound by the tensor cores, and by the latency
-/// of what is read between two patches.
+/// of the gradients that are read between two patches.
 template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, 1)
+__global__ void __launch_bounds__(Tile::kThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
                          Global<float> partial) {
-  const Images gradient{dy, s.out_h, s.out_w, s.out_channels};
-  const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + GradientTurn<Tile>::column();
-  wgrad_patches<kChannels, Tile>(
-      s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
-      [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
-        const auto fetch = [&](int i) {
-          const auto at = position_in_patch(turn.row(i));
-          Place place = gradient.place(first.n, first.i + at.i, first.j + at.j);
-          place.channel = o;
-          auto vector = gradient.vector<4>(place);
-          vector.valid = vector.valid && o < s.out_channels;
-          return vector.fetch();
-        };
-        const auto put = [&](int i, const Values<4>& vector) {
-          const uint2 rounded = make_uint2(pack_bf16(vector.values[0], vector.values[1]),
-                                           pack_bf16(vector.values[2], vector.values[3]));
-          turn.add(rounded);
-          store(&gradients[turn.row(i)][turn.column()], rounded);
-        };
-        move_pieces<kPatchRows * kPatchColumns / turn.kStep, kVectorsAtOnce>(fetch, put);
-      });
+  const LateGradientReader<Tile> gradients(Images{dy, s.out_h, s.out_w, s.out_channels});
+  wgrad_patches<kChannels, Tile>(s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial, gradients);
 }
 
 }  // namespace
@@ -74,7 +85,7 @@ Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, c
   return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
     return launch(context,
                   {"conv2d_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
-                   patch_bytes<Lying::across_k, kChannels, Tile>(),
+                   kPatchBytes<Lying::across_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
                    patches_forward_work<kChannels, Tile>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
                   forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
                   global(bias, s.out_channels), global(y, sizes.y));
@@ -93,7 +104,7 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
     return launch(
         context,
         {"conv2d_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels), kProductThreads,
-         patch_bytes<Lying::along_k, kChannels, Tile>(),
+         kPatchBytes<Lying::along_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
          patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.y_bytes(),
                                        4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
         dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(w, sizes.w),
@@ -109,7 +120,7 @@ Status conv2d_wgrad_by_patches(const Context& context, const Conv2dShape& s, con
     const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
                     static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));
     return launch(context,
-                  {"conv2d_wgrad", grid, kProductThreads, wgrad_patch_bytes<kChannels, Tile>(),
+                  {"conv2d_wgrad", grid, Tile::kThreads, WgradPatchMemory<kChannels, Tile>::kBytes,
                    patches_wgrad_work<Tile>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
                   wgrad_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(dy, sizes.y),
                   global(partial, partial_sums(context.precision, s)));

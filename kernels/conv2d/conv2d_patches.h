@@ -1,6 +1,8 @@
 #pragma once
 
-#include "kernels/conv2d/conv2d_tiles.h"
+#include <type_traits>
+
+#include "kernels/conv2d/conv2d_regions.h"
 
 /// Convolutions in bf16 whose kernel is 3x3, whose stride is 1, and whose images have 32, 64 or at most 8
 /// channels. A block takes one patch of 8x16 positions after another. It has the region of the image that a
@@ -9,14 +11,6 @@
 /// the inner loop two in three are mma. Forward and dgrad keep the weights of the block's columns beside it;
 /// wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
-
-inline constexpr int kPatchKernel = 3;
-inline constexpr int kPatchTaps = kPatchKernel * kPatchKernel;
-inline constexpr int kPatchRows = 8;
-inline constexpr int kPatchColumns = 16;
-inline constexpr int kRegionRows = kPatchRows + kPatchKernel - 1;
-inline constexpr int kRegionColumns = kPatchColumns + kPatchKernel - 1;
-inline constexpr int kRegionPixels = kRegionRows * kRegionColumns;
 
 /// Blocks of forward and dgrad that a multiprocessor is to hold at once: as many as its shared memory has
 /// room for, if registers are limited so. Before sm_90 some would spill, and from sm_120 on there is less
@@ -28,31 +22,6 @@ inline constexpr int kPatchBlocks = 1;
 template <int kChannels, class Tile>
 inline constexpr int kPatchBlocks = kChannels == 8 && !Tile::kTakesMore ? 4 : 3;
 #endif
-
-/// A region of an image in shared memory: of each pixel kChannels, 32, 64, or 8, of which the image may have
-/// fewer, and zeros. From pixel to pixel it is an odd number of 16 bytes, so that the eight rows of an
-/// ldmatrix lie in different banks.
-template <int kChannels>
-struct Region {
-  static constexpr int kPitch = kChannels / 8 % 2 == 1 ? kChannels : kChannels + 8;
-  static constexpr std::size_t kBytes = kRegionPixels * kPitch * sizeof(bf16);
-  /// Of the product: taps and channels, in whole mma.
-  static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
-
-  using Array = Shared<bf16, kRegionPixels, kPitch>;
-
-  /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
-  struct Step {
-    int pixel, channel;
-  };
-  /// The lower or upper half of the 16 from k on. Behind the last tap, where it does not count, it is the
-  /// last.
-  __device__ __forceinline__ static Step step(int k, int half) {
-    const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
-    const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;
-    return {tap / kPatchKernel * kRegionColumns + tap % kPatchKernel, channel};
-  }
-};
 
 /// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
 /// columns of each tap.
@@ -66,37 +35,17 @@ struct PatchWeights {
   using Array = Shared<bf16, kRows, kLength + Tile::kPad>;
 };
 
-/// Bytes of dynamic shared memory of a block of forward (across_k) or dgrad.
+/// Who reads the regions of forward and of conv2d's dgrad: wide ones late, as three blocks share the shared
+/// memory of a multiprocessor.
+template <int kChannels, class Tile>
+using PatchReader =
+    std::conditional_t<kChannels == 8, RegionReader<kChannels, Tile>, LateRegionReader<kChannels, Tile>>;
+
+/// Bytes of dynamic shared memory of a block of forward (across_k) or dgrad, without those of its reader,
+/// which come behind.
 template <Lying kB, int kChannels, class Tile>
-constexpr std::size_t patch_bytes() {
-  return PatchWeights<kB, kChannels, Tile>::kBytes + Region<kChannels>::kBytes;
-}
-
-/// The patches of all samples, counted like the pixels of a grid.
-struct Patches {
-  Grid grid;
-  int count;
-  Divisor by_channels;  ///< of the image that they read
-
-  Patches(int batch, int height, int width, int channels)
-      : grid(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
-        count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)),
-        by_channels(channels) {}
-
-  /// A patch's first position.
-  __device__ __forceinline__ Grid::Position first(int patch) const {
-    const auto at = grid.position(patch);
-    return {at.n, at.i * kPatchRows, at.j * kPatchColumns};
-  }
-};
-
-/// Row m of a patch's product, as a position of the patch: row after row.
-__device__ __forceinline__ Grid::Position position_in_patch(int m) {
-  return {0, m / kPatchColumns, m % kPatchColumns};
-}
-
-/// Vectors of a thread that are on their way to shared memory at a time, at most.
-inline constexpr int kVectorsAtOnce = 12;
+inline constexpr std::size_t kPatchBytes =
+    PatchWeights<kB, kChannels, Tile>::kBytes + Region<kChannels>::kBytes;
 
 /// Reads the weights of the columns from first_n on: where kB is across_k, w's rows of out-channels, else
 /// those in-channels' parts of them.
@@ -118,76 +67,6 @@ __device__ __forceinline__ void load_patch_weights(
   };
   const auto put = [&](int i, const Values<4>& values) { values.put(weights, Rows::row(i), column); };
   move_pieces<Rows::kCount, kVectorsAtOnce>(fetch, put);
-}
-
-/// Zeros, for the channels that load_region leaves as they are.
-template <int kChannels>
-__device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
-  for (int pixel = thread_of_block(); pixel < kRegionPixels; pixel += kProductThreads) {
-#pragma unroll
-    for (int channel = 0; channel < kChannels; channel += 4) Values<4>{}.put(region, pixel, channel);
-  }
-}
-
-/// The region from `from` on of images with at most 8 channels: a warp reads a row at once, float by float.
-template <class Tile>
-__device__ __forceinline__ void load_narrow_region(const Images& images, const Divisor& by_channels,
-                                                   const Grid::Position& from,
-                                                   typename Region<8>::Array& region) {
-  constexpr int kWarps = kProductThreads / 32;
-  constexpr int kRows = ceil_div(kRegionRows, kWarps);  // of a warp
-  constexpr int kFloats = 2;                            // of a row, by a thread, on their way at a time
-  const int floats = kRegionColumns * images.channels;
-  const int row_floats = images.width * images.channels;
-#pragma unroll 1
-  for (int first = thread_of_block() % 32; first < floats; first += 32 * kFloats) {
-    const auto row = [](int i) { return thread_of_block() / 32 + i % kRows * kWarps; };
-    const auto of_row = [&](int i) { return first + 32 * (i / kRows); };
-    Divisor::Result places[kFloats];  // column and channel
-#pragma unroll
-    for (int k = 0; k < kFloats; ++k) places[k] = by_channels.divide(of_row(k * kRows));
-    const auto in_region = [&](int i) { return row(i) < kRegionRows && of_row(i) < floats; };
-    const auto fetch = [&](int i) {
-      const int at_row = from.i + row(i);
-      const int at = from.j * images.channels + of_row(i);
-      const bool in_image = static_cast<unsigned>(at_row) < static_cast<unsigned>(images.height) &&
-                            static_cast<unsigned>(at) < static_cast<unsigned>(row_floats);
-      const Index row_begin = Index{from.n * images.height + at_row} * row_floats;
-      return Address<1>{images.values + row_begin, at, in_region(i) && in_image}.fetch();
-    };
-    const auto put = [&](int i, const Values<1>& value) {
-      if (!in_region(i)) return;
-      const auto place = places[i / kRows];
-      value.put(region, row(i) * kRegionColumns + place.quotient, place.remainder);
-    };
-    move_pieces<kRows * kFloats, kRows * kFloats>(fetch, put);
-  }
-}
-
-/// The same of images with as many channels as the region, or where these are 8, at most so many. kMost
-/// vectors of a thread are on their way at a time.
-template <int kChannels, class Tile, int kMost = kVectorsAtOnce>
-__device__ __forceinline__ void load_region(const Images& images, const Patches& patches,
-                                            const Grid::Position& from,
-                                            typename Region<kChannels>::Array& region) {
-  if constexpr (kChannels == 8) {
-    load_narrow_region<Tile>(images, patches.by_channels, from, region);
-  } else {
-    using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
-    const int channel = Rows::column();
-    const auto fetch = [&](int i) {
-      const int pixel = Rows::row(i);
-      Place at = images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
-      at.channel = channel;
-      auto vector = images.vector<4>(at);
-      vector.valid = vector.valid && pixel < kRegionPixels;
-      return vector.fetch();
-    };
-    const auto put = [&](int i, const Values<4>& values) {
-      if (Rows::row(i) < kRegionPixels) values.put(region, Rows::row(i), channel);
-    };
-    move_pieces<Rows::kCount, kMost>(fetch, put);
-  }
 }
 
 /// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
@@ -221,28 +100,36 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
   }
 }
 
-/// Computes the block's patches: load(first position of the region, region) reads, begin(thread, sums) sets
-/// what sums begin with, position(m) is row m's place in a patch, and store(first position of the patch,
-/// thread, sums) writes them, as mma has them. The region begins `margin` rows and columns before the patch.
-template <Lying kB, int kChannels, class Tile, class Load, class Begin, class Position, class Store>
+/// Computes the block's patches, whose regions the reader brings: begin(thread, sums) sets what sums begin
+/// with, position(m) is row m's place in a patch, and store(first position of the patch, thread, sums) writes
+/// them, as mma has them. The region begins `margin` rows and columns before the patch.
+template <Lying kB, int kChannels, class Tile, class Reader, class Begin, class Position, class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
-                                               Ptr<const float> w, const Load& load, const Begin& begin,
+                                               Ptr<const float> w, Reader reader, const Begin& begin,
                                                const Position& position, const Store& store) {
   using Weights = PatchWeights<kB, kChannels, Tile>;
   auto&& weights = dynamic_shared<typename Weights::Array>();
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
-  if constexpr (kChannels == 8) clear_region<kChannels>(region);
+  const auto ask = [&](int patch) {
+    if (patch >= patches.count) return;
+    const auto first = patches.first(patch);
+    reader.ask({first.n, first.i - margin, first.j - margin});
+  };
+  int patch = static_cast<int>(blockIdx.x);
+  ask(patch);
+  if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
   load_patch_weights<kB, kChannels, Tile>(s, w, static_cast<int>(blockIdx.y) * Tile::kColumns, weights);
   __syncthreads();
   const typename Tile::Thread thread;
 #pragma unroll 1
-  for (int patch = static_cast<int>(blockIdx.x); patch < patches.count;
-       patch += static_cast<int>(gridDim.x)) {
-    const auto first = patches.first(patch);
-    load(Grid::Position{first.n, first.i - margin, first.j - margin}, region);
+  while (patch < patches.count) {
+    reader.take(region);
     typename Tile::Sums sums;
     begin(thread, sums);
     __syncthreads();
+    const auto first = patches.first(patch);
+    patch += static_cast<int>(gridDim.x);
+    ask(patch);
     multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
     store(first, thread, sums);
     __syncthreads();
@@ -265,12 +152,12 @@ __device__ __forceinline__ void store_patch(const Grid::Position& first, const t
 /// How far before a patch of dx the region of dy begins.
 __host__ __device__ constexpr int dgrad_margin(int pad) { return kPatchKernel - 1 - pad; }
 
-/// A patch of dx; load as above reads dy.
-template <int kChannels, class Tile, class Load>
+/// The block's patches of dx; the reader brings regions of dy.
+template <int kChannels, class Tile, class Reader>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
-                                              Ptr<const float> w, Ptr<float> dx, const Load& load) {
+                                              Ptr<const float> w, Ptr<float> dx, const Reader& reader) {
   for_each_patch<Lying::along_k, kChannels, Tile>(
-      s, patches, dgrad_margin(s.pad), w, load,
+      s, patches, dgrad_margin(s.pad), w, reader,
       [](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, 0, 0, {}, sums);
       },
@@ -285,17 +172,22 @@ __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patche
 
 template <class Tile>
 using GradientPatch = Shared<bf16, kPatchRows * kPatchColumns, Tile::kColumns + Tile::kPad>;
+
+/// Where the dynamic shared memory of a block of wgrad has its gradients and what its reader of regions uses,
+/// behind the region; and its size, without what a reader of gradients uses, which comes behind.
 template <int kChannels, class Tile>
-constexpr std::size_t wgrad_patch_bytes() {
-  return Region<kChannels>::kBytes +
-         kPatchRows * kPatchColumns * (Tile::kColumns + Tile::kPad) * sizeof(bf16);
-}
+struct WgradPatchMemory {
+  static constexpr std::size_t kGradients = Region<kChannels>::kBytes;
+  static constexpr std::size_t kReader =
+      kGradients + kPatchRows * kPatchColumns * (Tile::kColumns + Tile::kPad) * sizeof(bf16);
+  static constexpr std::size_t kBytes = kReader + RegionReader<kChannels, Tile>::kBytes;
+};
 
 /// A thread's part of a patch of gradients: four neighbouring columns, of which it also adds up dbias.
 template <class Tile>
 struct GradientTurn {
   static constexpr int kLanes = Tile::kColumns / 4;
-  static constexpr int kStep = kProductThreads / kLanes;
+  static constexpr int kStep = Tile::kThreads / kLanes;
 
   float bias_sums[4] = {};
 
@@ -356,32 +248,44 @@ __device__ __forceinline__ void store_bias_sums(const GradientTurn<Tile>& turn, 
   to[first_n + column] = sum;
 }
 
-/// The block's share of dw and dbias of its columns, to partial [blocks][rows][O]; load(first position of the
-/// patch, gradients, turn) reads gradients of y, zeros where there are none, and adds up dbias.
-template <int kChannels, class Tile, class Load>
-__device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches, const Images& x,
-                                              Ptr<float> partial, const Load& load) {
+/// The block's share of dw and dbias of its columns, to partial [blocks][rows][O]. `dy` reads gradients of y:
+/// ask(first position of the patch), and take(gradients, turn), which puts them into place, zeros where there
+/// are none, and adds up dbias.
+template <int kChannels, class Tile, class GradientReader>
+__device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches,
+                                              const Images& images, Ptr<float> partial, GradientReader dy) {
+  using Memory = WgradPatchMemory<kChannels, Tile>;
+  using Reader = RegionReader<kChannels, Tile>;
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
-  auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Region<kChannels>::kBytes);
-  if constexpr (kChannels == 8) clear_region<kChannels>(region);
+  auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Memory::kGradients);
+  const Reader x(images, patches, Memory::kReader);
+  const auto ask = [&](int patch) {
+    if (patch >= patches.count) return;
+    const auto first = patches.first(patch);
+    x.ask({first.n, first.i - s.pad, first.j - s.pad});
+    dy.ask(first);
+  };
+  int patch = static_cast<int>(blockIdx.x);
+  ask(patch);
+  if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
   __syncthreads();
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};
   GradientTurn<Tile> turn;
 #pragma unroll 1
-  for (int patch = static_cast<int>(blockIdx.x); patch < patches.count;
-       patch += static_cast<int>(gridDim.x)) {
-    const auto first = patches.first(patch);
-    // Beside the sums there are registers for fewer.
-    load_region<kChannels, Tile, kVectorsAtOnce / 2>(x, patches, {first.n, first.i - s.pad, first.j - s.pad}, region);
-    load(first, gradients, turn);
+  while (patch < patches.count) {
+    x.take(region);
+    dy.take(gradients, turn);
+    patch += static_cast<int>(gridDim.x);
+    ask(patch);
     __syncthreads();
     multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
     __syncthreads();
   }
   gather_fours<Tile>(thread.lane, sums);
-  add_parts<Tile>(thread, sums);
+  add_parts<Tile, Reader::kSlots, Reader::kVector>(thread, sums,
+                                                   dynamic_shared<typename Reader::Slots>(Memory::kReader));
   const Index first_row = Index{static_cast<int>(blockIdx.x)} * wgrad_rows(s);
   store_sums<4, Tile>(thread, sums, first_n, s.out_channels, partial, [&](int row) {
     const int tap = row / kChannels;
@@ -435,10 +339,10 @@ Status with_dgrad_patch_tile(const Conv2dShape& s, const Body& body) {
 template <class Body>
 Status with_wgrad_patch_tile(const Conv2dShape& s, const Body& body) {
   const bool few = s.out_channels <= kFewChannels;
-  if (s.in_channels == 64) return body.template operator()<64, MmaTile<576, 32, 16, 144, 32>>();
+  if (s.in_channels == 64) return body.template operator()<64, MmaTile<576, 32, 32, 144, 32, 1, 256>>();
   if (s.in_channels == 32) {
-    return few ? body.template operator()<32, MmaTile<288, 32, 16, 144, 16>>()
-               : body.template operator()<32, MmaTile<288, 64, 16, 144, 32>>();
+    return few ? body.template operator()<32, MmaTile<288, 32, 64, 144, 16, 1, 256>>()
+               : body.template operator()<32, MmaTile<288, 64, 32, 144, 32, 1, 256>>();
   }
   return few ? body.template operator()<8, MmaTile<80, 32, 32, 80, 16>>()
              : body.template operator()<8, MmaTile<80, 64, 16, 80, 16>>();

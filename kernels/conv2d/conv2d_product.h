@@ -55,11 +55,12 @@ __device__ __forceinline__ void start_copy(const Of& of, int k, Slice&& slice) {
 
 template <int kRows_, int kColumns_, int kDepth_>
 struct FmaTile {
+  static constexpr int kThreads = kProductThreads;
   static constexpr int kRows = kRows_;
   static constexpr int kColumns = kColumns_;
   static constexpr int kDepth = kDepth_;  // of a slice
   static constexpr int kPartThreads = kRows * kColumns / 64;
-  static constexpr int kParts = kProductThreads / kPartThreads;
+  static constexpr int kParts = kThreads / kPartThreads;
   static constexpr int kSumRows = 8;
   static constexpr int kSumFours = 2;
   static constexpr bool kTakesMore = false;  // registers

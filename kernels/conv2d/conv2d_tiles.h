@@ -172,7 +172,7 @@ __device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, c
   alignas(16) __shared__ typename Tile::template A<Lying::along_k> a_slices;
   alignas(16) __shared__ typename Tile::template B<kB> b_slices;
   alignas(16) __shared__ Shared<Place, Tile::kRows> origins;
-  for (int m = thread_of_block(); m < Tile::kRows; m += kProductThreads) origins[m] = origin(m);
+  for (int m = thread_of_block(); m < Tile::kRows; m += Tile::kThreads) origins[m] = origin(m);
   __syncthreads();
 
   using Rows = Turn<Tile, kVector, Tile::kRows, Tile::kDepth>;

@@ -45,8 +45,8 @@ struct Corners {
   }
 };
 
-// Pools sums as mma has them, rows r to r + 3 of which are windows': values become as those of one row are, and
-// of what is returned eight bits for each four of them are where their windows are largest.
+// Pools sums as mma has them, rows r to r + 3 of which are windows': values become as those of one row are,
+// and of what is returned eight bits for each four of them are where their windows are largest.
 template <class Tile>
 __device__ __forceinline__ unsigned pool(const typename Tile::Sums& sums, int r, bool swapped,
                                          float (&values)[Tile::kSumFours][4]) {
@@ -74,8 +74,8 @@ __device__ __forceinline__ unsigned pool(const typename Tile::Sums& sums, int r,
   return winners;
 }
 
-// Writes a patch's windows to y and argmax, which may be null: of each, four neighbouring channels and a byte.
-// window(row) is that of a row of the tile, negative where there is none.
+// Writes a patch's windows to y and argmax, which may be null: of each, four neighbouring channels and a
+// byte. window(row) is that of a row of the tile, negative where there is none.
 template <class Tile, class Window>
 __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
                                            const typename Tile::Sums& sums, int first_n, int out_channels,
@@ -90,7 +90,8 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; ++f) exchange_halves(thread.lane, values[f]);
     const unsigned others = __shfl_xor_sync(~0U, winners, 1);
-    winners = odd ? (others >> 4 & kHalves) | (winners & ~kHalves) : (winners & kHalves) | (others & kHalves) << 4;
+    winners =
+        odd ? (others >> 4 & kHalves) | (winners & ~kHalves) : (winners & kHalves) | (others & kHalves) << 4;
     const int to = window(thread.row(r));
     if (to < 0) continue;
 #pragma unroll
@@ -98,7 +99,8 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
       const int o = first_n + thread.column(f);
       if (o >= out_channels) continue;
       store_vector(y + (Index{to} * out_channels + o), values[f]);
-      if (argmax) argmax[Index{to} * (out_channels / 4) + o / 4] = static_cast<std::uint8_t>(winners >> 8 * f);
+      if (argmax)
+        argmax[Index{to} * (out_channels / 4) + o / 4] = static_cast<std::uint8_t>(winners >> 8 * f);
     }
   }
 }
@@ -113,10 +115,10 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y, Global<std::uint8_t> argmax) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
+  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::across_k, kChannels, Tile>);
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Lying::across_k, kChannels, Tile>(
-      s, patches, s.pad, w,
-      [&](const Grid::Position& from, auto& region) { load_region<kChannels, Tile>(images, patches, from, region); },
+      s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
       },
@@ -139,35 +141,45 @@ constexpr int kRegionWindows = kRegionWindowRows * kRegionWindowColumns;
 // Of a thread, at most, that are on their way to shared memory at a time.
 constexpr int kWindowsAtOnce = 8;
 
-// The region's gradients from row and column `from` on, each window's expanded to its four positions.
+// Brings regions of gradients, each window's expanded to its four positions. Reads in take().
 template <int kChannels, class Tile>
-__device__ __forceinline__ void load_gradient_region(const PooledValues& gradient, const Grid::Position& from,
-                                                     typename Region<kChannels>::Array& region) {
-  constexpr int kLanes = kChannels / 4;
-  constexpr int kStep = kProductThreads / kLanes;
-  const int o = thread_of_block() % kLanes * 4;
-  const auto window = [](int i) { return thread_of_block() / kLanes + i * kStep; };
-  const auto window_at = [&](int i) {
-    return Grid::Position{from.n, (from.i >> 1) + window(i) / kRegionWindowColumns,
-                          (from.j >> 1) + window(i) % kRegionWindowColumns};
-  };
-  const auto fetch = [&](int i) {
-    const auto at = window_at(i);
-    return window(i) < kRegionWindows ? gradient.read_at<4>(at.n, at.i, at.j, o) : WindowValues<4>();
-  };
-  const auto put = [&](int i, const WindowValues<4>& values) {
-    const auto at = window_at(i);
-    const RoundedWindow rounded(values);
+class LateGradientRegionReader {
+ public:
+  __device__ __forceinline__ explicit LateGradientRegionReader(const PooledValues& gradient)
+      : gradient_(gradient) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
+  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+    constexpr int kLanes = kChannels / 4;
+    constexpr int kStep = Tile::kThreads / kLanes;
+    const int o = thread_of_block() % kLanes * 4;
+    const auto window = [](int i) { return thread_of_block() / kLanes + i * kStep; };
+    const auto window_at = [&](int i) {
+      return Grid::Position{from_.n, (from_.i >> 1) + window(i) / kRegionWindowColumns,
+                            (from_.j >> 1) + window(i) % kRegionWindowColumns};
+    };
+    const auto fetch = [&](int i) {
+      const auto at = window_at(i);
+      return window(i) < kRegionWindows ? gradient_.read_at<4>(at.n, at.i, at.j, o) : WindowValues<4>();
+    };
+    const auto put = [&](int i, const WindowValues<4>& values) {
+      const auto at = window_at(i);
+      const RoundedWindow rounded(values);
 #pragma unroll
-    for (int corner = 0; corner < 4; ++corner) {
-      const int row = 2 * at.i + corner / 2 - from.i;
-      const int column = 2 * at.j + corner % 2 - from.j;
-      if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
-      store(&region[row * kRegionColumns + column][o], rounded.at(corner));
-    }
-  };
-  move_pieces<ceil_div(kRegionWindows, kStep), kWindowsAtOnce>(fetch, put);
-}
+      for (int corner = 0; corner < 4; ++corner) {
+        const int row = 2 * at.i + corner / 2 - from_.i;
+        const int column = 2 * at.j + corner % 2 - from_.j;
+        if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
+        store(&region[row * kRegionColumns + column][o], rounded.at(corner));
+      }
+    };
+    move_pieces<ceil_div(kRegionWindows, kStep), kWindowsAtOnce>(fetch, put);
+  }
+
+ private:
+  PooledValues gradient_;
+  Grid::Position from_;
+};
 
 /// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
 /// layer, batch 32: 1.3 G products; 54 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
@@ -177,10 +189,67 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
                          Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
   const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
-  dgrad_patches<kChannels, Tile>(s, patches, w, dx, [&](const Grid::Position& from, auto& region) {
-    load_gradient_region<kChannels, Tile>(gradient, from, region);
-  });
+  dgrad_patches<kChannels, Tile>(s, patches, w, dx, LateGradientRegionReader<kChannels, Tile>(gradient));
 }
+
+// Reads a patch's gradients from ask() on, like RegionReader; take() expands each window's to its four
+// positions.
+template <class Tile>
+class GradientReader {
+  using Turn = GradientTurn<Tile>;
+  static constexpr int kWindows = kPatchWindows / Turn::kStep;  // of a thread
+  using Slots = Arrivals<Tile, 4, 2 * kWindows>;
+
+ public:
+  static constexpr std::size_t kBytes = 2 * kWindows * Tile::kThreads * 4 * sizeof(float);
+
+  // Uses kBytes of dynamic shared memory from `offset` on.
+  __device__ __forceinline__ GradientReader(const PooledValues& gradient, std::size_t offset)
+      : gradient_(gradient), offset_(offset) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& first) {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + Turn::column();
+#pragma unroll
+    for (int i = 0; i < kWindows; ++i) {
+      const int p = first.i / 2 + Turn::row(i) / kPatchWindowColumns;
+      const int q = first.j / 2 + Turn::row(i) % kPatchWindowColumns;
+      const bool valid = p < gradient_.height && q < gradient_.width && o < gradient_.channels;
+      const int window = (first.n * gradient_.height + p) * gradient_.width + q;
+      const Index at = Index{window} * gradient_.channels + o;
+      Address<4>{gradient_.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);
+      Address<4>{gradient_.y, at, valid}.copy(slots[2 * i + 1], thread_of_block(), 0);
+      winners_[i] = 0;
+      if (valid) winners_[i] = gradient_.argmax[at / 4];
+    }
+    cp_async_commit();
+  }
+  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, Turn& turn) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    cp_async_wait<0>();
+#pragma unroll
+    for (int i = 0; i < kWindows; ++i) {
+      WindowValues<4> window;
+      load_vector<4>(window.gradients, &slots[2 * i][thread_of_block()][0]);
+      load_vector<4>(window.values, &slots[2 * i + 1][thread_of_block()][0]);
+      window.winners = winners_[i];
+      const RoundedWindow rounded(window);
+      turn.add(rounded.gradients());
+      const int row = Turn::row(i) / kPatchWindowColumns * 2;
+      const int column = Turn::row(i) % kPatchWindowColumns * 2;
+#pragma unroll
+      for (int corner = 0; corner < 4; ++corner) {
+        store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][turn.column()],
+              rounded.at(corner));
+      }
+    }
+  }
+
+ private:
+  PooledValues gradient_;
+  std::size_t offset_;
+  unsigned winners_[kWindows];
+};
 
 /// wgrad: each window's gradient is read once and expanded to its four positions. The study's first and
 /// second layer, batch 32: 0.72 and 1.3 G products; 27 and 31 MB of sectors moved, of which partial sums
@@ -189,32 +258,12 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
 /// twice as many. Where there are 32 columns, half a warp writes two windows, some of them to the same banks
 /// (1.15 ways in all).
 template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, 1)
+__global__ void __launch_bounds__(Tile::kThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
                          Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
   const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
-  const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + GradientTurn<Tile>::column();
-  wgrad_patches<kChannels, Tile>(
-      s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial,
-      [&](const Grid::Position& first, GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) {
-        const auto fetch = [&](int i) {
-          const int p = first.i / 2 + turn.row(i) / kPatchWindowColumns;
-          const int q = first.j / 2 + turn.row(i) % kPatchWindowColumns;
-          return o < s.out_channels ? gradient.read_at<4>(first.n, p, q, o) : WindowValues<4>();
-        };
-        const auto put = [&](int i, const WindowValues<4>& window) {
-          const RoundedWindow rounded(window);
-          turn.add(rounded.gradients());
-          const int row = turn.row(i) / kPatchWindowColumns * 2;
-          const int column = turn.row(i) % kPatchWindowColumns * 2;
-#pragma unroll
-          for (int corner = 0; corner < 4; ++corner) {
-            store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][turn.column()],
-                  rounded.at(corner));
-          }
-        };
-        move_pieces<kPatchWindows / turn.kStep, kWindowsAtOnce>(fetch, put);
-      });
+  const GradientReader<Tile> gradients(gradient, WgradPatchMemory<kChannels, Tile>::kBytes);
+  wgrad_patches<kChannels, Tile>(s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial, gradients);
 }
 
 // Bytes of dy, y and argmax in the regions of all patches.
@@ -252,13 +301,14 @@ Status conv_relu_pool_forward_by_patches(const Context& context, const ConvReluP
   const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
   return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
     const double written = sizes.y_bytes() + sizes.argmax_bytes();
-    return launch(context,
-                  {"conv_relu_pool_forward", patch_grid<kChannels, Tile>(patches, s.out_channels),
-                   kProductThreads, patch_bytes<Lying::across_k, kChannels, Tile>(),
-                   patches_forward_work<kChannels, Tile>(s, patches, written,
-                                                         sizes.y_bytes() + argmax_moved_by_patches(shape))},
-                  forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
-                  global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
+    return launch(
+        context,
+        {"conv_relu_pool_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
+         kPatchBytes<Lying::across_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
+         patches_forward_work<kChannels, Tile>(s, patches, written,
+                                               sizes.y_bytes() + argmax_moved_by_patches(shape))},
+        forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
+        global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
   });
 }
 
@@ -272,7 +322,7 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
   return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
     return launch(context,
                   {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels),
-                   kProductThreads, patch_bytes<Lying::along_k, kChannels, Tile>(),
+                   kProductThreads, kPatchBytes<Lying::along_k, kChannels, Tile>,
                    patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.gradient_bytes(),
                                                  gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
                   dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(y, sizes.y),
@@ -290,7 +340,8 @@ Status conv_relu_pool_wgrad_by_patches(const Context& context, const ConvReluPoo
     const dim3 grid(static_cast<unsigned>(wgrad_patch_blocks(s, patches)),
                     static_cast<unsigned>(ceil_div(s.out_channels, Tile::kColumns)));
     return launch(context,
-                  {"conv_relu_pool_wgrad", grid, kProductThreads, wgrad_patch_bytes<kChannels, Tile>(),
+                  {"conv_relu_pool_wgrad", grid, Tile::kThreads,
+                   WgradPatchMemory<kChannels, Tile>::kBytes + GradientReader<Tile>::kBytes,
                    patches_wgrad_work<Tile>(s, patches, sizes.gradient_bytes(), sizes.gradient_bytes())},
                   wgrad_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(dy, sizes.y),
                   global(y, sizes.y), global(argmax, sizes.argmax),

@@ -115,8 +115,8 @@ class RoundedWindow {
   }
 
  private:
-  // For select_bytes, the digits that take all four bytes of a register, for two registers, and what makes all
-  // of them take a zero.
+  // For select_bytes, the digits that take all four bytes of a register, for two registers, and what makes
+  // all of them take a zero.
   static constexpr unsigned kBytes = 0x32103210;
   static constexpr unsigned kZeros = 0x44444444;
 

@@ -125,8 +125,10 @@ class Staged {
 
 /// kAhead_: 2 where blocks are too few for others to compute while one waits for memory, and registers are
 /// left.
-template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_, int kAhead_ = 1>
+template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_, int kAhead_ = 1,
+          int kThreads_ = kProductThreads>
 struct MmaTile {
+  static constexpr int kThreads = kThreads_;  // of a block
   static constexpr int kRows = kRows_;
   static constexpr int kColumns = kColumns_;
   static constexpr int kDepth = kDepth_;  // of a slice
@@ -135,12 +137,12 @@ struct MmaTile {
   static constexpr int kAhead = kAhead_;
   static constexpr int kAcross = kColumns / kWarpColumns;
   static constexpr int kPartThreads = kRows / kWarpRows * kAcross * 32;
-  static constexpr int kParts = kProductThreads / kPartThreads;
+  static constexpr int kParts = kThreads / kPartThreads;
   static constexpr int kSumRows = kWarpRows / 16;
   static constexpr int kSumFours = kWarpColumns / 8;
   /// Of a thread's registers, those with vectors on their way and with sums.
   static constexpr int kRegisters =
-      kAhead * (kRows + kColumns) * kDepth / kProductThreads + kSumRows * kSumFours * 4;
+      kAhead * (kRows + kColumns) * kDepth / kThreads + kSumRows * kSumFours * 4;
   static constexpr bool kTakesMore = kRegisters >= 80;
   static_assert(kDepth % (16 * kParts) == 0 && kWarpRows % 16 == 0 && kWarpColumns % 16 == 0);
 

@@ -15,7 +15,7 @@
 /// end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
 namespace bauta::BAUTA_DEVICE {
 
-inline constexpr int kProductThreads = 128;  // of a block
+inline constexpr int kProductThreads = 128;  // of a block, if its tile does not say otherwise
 
 __device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
 
@@ -28,7 +28,7 @@ enum class Lying { along_k, across_k };
 template <class Tile, int kVector, int kRows, int kColumns>
 struct Turn {
   static constexpr int kLanes = kColumns / kVector;
-  static constexpr int kStep = kProductThreads / kLanes;
+  static constexpr int kStep = Tile::kThreads / kLanes;
   static constexpr int kCount = ceil_div(kRows, kStep);
 
   __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * kVector; }
@@ -153,28 +153,49 @@ __device__ __forceinline__ auto along_operand(Ptr<const float> matrix, int depth
   });
 }
 
-/// Adds the sums of a tile's parts to those of part 0, in order.
-template <class Tile>
-__device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-  if constexpr (Tile::kParts > 1) {
-    constexpr int kFours = Tile::kSumFours;
-    constexpr int kCount = Tile::kSumRows * kFours * 4;
-    __shared__ Shared<float, kCount, Tile::kPartThreads> shares;
+/// Adds the sums of a tile's parts to those of part 0, in order, kCount vectors of a thread at a time: as
+/// many as `shares` [kCount][kPartThreads or more][kVector] has room for.
+template <class Tile, int kCount, int kVector, class Shares>
+__device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, typename Tile::Sums& sums,
+                                          Shares&& shares) {
+  constexpr int kFours = Tile::kSumFours;
+  constexpr int kSums = Tile::kSumRows * kFours * 4;
+  constexpr int kAtOnce = kCount * kVector;
+  const auto sum = [&](int i) -> float& { return sums[i / 4 / kFours][i / 4 % kFours][i % 4]; };
 #pragma unroll 1
-    for (int part = 1; part < Tile::kParts; ++part) {
+  for (int part = 1; part < Tile::kParts; ++part) {
+#pragma unroll
+    for (int first = 0; first < kSums; first += kAtOnce) {
+      const int end = first + kAtOnce < kSums ? first + kAtOnce : kSums;
       if (thread.part == part) {
 #pragma unroll
-        for (int i = 0; i < kCount; ++i)
-          shares[i][thread.of_part] = sums[i / 4 / kFours][i / 4 % kFours][i % 4];
+        for (int i = first; i < end; i += kVector) {
+          float share[kVector];
+#pragma unroll
+          for (int v = 0; v < kVector; ++v) share[v] = sum(i + v);
+          store_vector<kVector>(&shares[(i - first) / kVector][thread.of_part][0], share);
+        }
       }
       __syncthreads();
       if (thread.part == 0) {
 #pragma unroll
-        for (int i = 0; i < kCount; ++i)
-          sums[i / 4 / kFours][i / 4 % kFours][i % 4] += shares[i][thread.of_part];
+        for (int i = first; i < end; i += kVector) {
+          float share[kVector];
+          load_vector<kVector>(share, &shares[(i - first) / kVector][thread.of_part][0]);
+#pragma unroll
+          for (int v = 0; v < kVector; ++v) sum(i + v) += share[v];
+        }
       }
       __syncthreads();
     }
+  }
+}
+template <class Tile>
+__device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+  if constexpr (Tile::kParts > 1) {
+    constexpr int kCount = Tile::kSumRows * Tile::kSumFours * 4;
+    __shared__ Shared<float, kCount, Tile::kPartThreads, 1> shares;
+    add_parts<Tile, kCount, 1>(thread, sums, shares);
   }
 }
 

@@ -1,0 +1,235 @@
+#pragma once
+
+#include "kernels/conv2d/conv2d_tiles.h"
+
+/// Patches of 8x16 positions of a convolution whose kernel is 3x3 and whose stride is 1, and the regions of
+/// an image that they read, 10x18 pixels, in shared memory.
+///
+/// A reader brings them there: ask(from) is told where the next region begins, take(region) puts it into
+/// place, in bf16. Between the two a block computes the patch before.
+///
+///   RegionReader      reads from ask() on, by cp.async. What has arrived waits in shared memory, not yet
+///   rounded,
+///                     where each thread has slots of its own: it takes no registers and no barrier.
+///   LateRegionReader  reads in take(), where shared memory has no room for that
+namespace bauta::BAUTA_DEVICE {
+
+inline constexpr int kPatchKernel = 3;
+inline constexpr int kPatchTaps = kPatchKernel * kPatchKernel;
+inline constexpr int kPatchRows = 8;
+inline constexpr int kPatchColumns = 16;
+inline constexpr int kRegionRows = kPatchRows + kPatchKernel - 1;
+inline constexpr int kRegionColumns = kPatchColumns + kPatchKernel - 1;
+inline constexpr int kRegionPixels = kRegionRows * kRegionColumns;
+
+/// A region of an image in shared memory: of each pixel kChannels, 32, 64, or 8, of which the image may have
+/// fewer, and zeros. From pixel to pixel it is an odd number of 16 bytes, so that the eight rows of an
+/// ldmatrix lie in different banks.
+template <int kChannels>
+struct Region {
+  static constexpr int kPitch = kChannels / 8 % 2 == 1 ? kChannels : kChannels + 8;
+  static constexpr std::size_t kBytes = kRegionPixels * kPitch * sizeof(bf16);
+  /// Of the product: taps and channels, in whole mma.
+  static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
+
+  using Array = Shared<bf16, kRegionPixels, kPitch>;
+
+  /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
+  struct Step {
+    int pixel, channel;
+  };
+  /// The lower or upper half of the 16 from k on. Behind the last tap, where it does not count, it is the
+  /// last.
+  __device__ __forceinline__ static Step step(int k, int half) {
+    const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
+    const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;
+    return {tap / kPatchKernel * kRegionColumns + tap % kPatchKernel, channel};
+  }
+};
+
+/// The patches of all samples, counted like the pixels of a grid.
+struct Patches {
+  Grid grid;
+  int count;
+  Divisor by_channels;  ///< of the image that they read
+
+  Patches(int batch, int height, int width, int channels)
+      : grid(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
+        count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)),
+        by_channels(channels) {}
+
+  /// A patch's first position.
+  __device__ __forceinline__ Grid::Position first(int patch) const {
+    const auto at = grid.position(patch);
+    return {at.n, at.i * kPatchRows, at.j * kPatchColumns};
+  }
+};
+
+/// Row m of a patch's product, as a position of the patch: row after row.
+__device__ __forceinline__ Grid::Position position_in_patch(int m) {
+  return {0, m / kPatchColumns, m % kPatchColumns};
+}
+
+/// Vectors of a thread that are on their way to shared memory at a time, at most.
+inline constexpr int kVectorsAtOnce = 12;
+
+/// What a thread has asked for, one vector each of kCount, until it takes it.
+template <class Tile, int kVector, int kCount>
+using Arrivals = Shared<float, kCount, Tile::kThreads, kVector>;
+
+template <int kVector, class Slots>
+__device__ __forceinline__ Values<kVector> arrived(Slots&& slots, int i) {
+  Values<kVector> result;
+  load_vector<kVector>(result.values, &slots[i][thread_of_block()][0]);
+  return result;
+}
+
+/// A thread's vectors of a region of 32 or 64 channels, as many as the image has.
+template <int kChannels, class Tile>
+struct RegionTurn {
+  using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
+  static constexpr int kCount = Rows::kCount;
+
+  __device__ __forceinline__ static Address<4> at(const Images& images, const Grid::Position& from, int i) {
+    const int pixel = Rows::row(i);
+    Place place = images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
+    place.channel = Rows::column();
+    auto vector = images.vector<4>(place);
+    vector.valid = vector.valid && pixel < kRegionPixels;
+    return vector;
+  }
+  __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region, int i,
+                                             const Values<4>& values) {
+    if (Rows::row(i) < kRegionPixels) values.put(region, Rows::row(i), Rows::column());
+  }
+};
+
+template <int kChannels, class Tile>
+class LateRegionReader {
+ public:
+  static constexpr std::size_t kBytes = 0;
+
+  __device__ __forceinline__ LateRegionReader(const Images& images, const Patches&, std::size_t)
+      : images_(images) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
+  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+    using Mine = RegionTurn<kChannels, Tile>;
+    move_pieces<Mine::kCount, kVectorsAtOnce>(
+        [&](int i) { return Mine::at(images_, from_, i).fetch(); },
+        [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
+  }
+
+ private:
+  Images images_;
+  Grid::Position from_;
+};
+
+template <int kChannels, class Tile>
+class RegionReader {
+  using Mine = RegionTurn<kChannels, Tile>;
+
+ public:
+  static constexpr int kSlots = Mine::kCount;
+  static constexpr int kVector = 4;
+  static constexpr std::size_t kBytes = kSlots * Tile::kThreads * kVector * sizeof(float);
+  using Slots = Arrivals<Tile, kVector, kSlots>;
+
+  /// Uses kBytes of dynamic shared memory from `offset` on.
+  __device__ __forceinline__ RegionReader(const Images& images, const Patches&, std::size_t offset)
+      : images_(images), offset_(offset) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& from) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+#pragma unroll
+    for (int i = 0; i < Mine::kCount; ++i) Mine::at(images_, from, i).copy(slots[i], thread_of_block(), 0);
+    cp_async_commit();
+  }
+  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    cp_async_wait<0>();
+#pragma unroll
+    for (int i = 0; i < Mine::kCount; ++i) Mine::put(region, i, arrived<4>(slots, i));
+  }
+
+ private:
+  Images images_;
+  std::size_t offset_;
+};
+
+/// Of at most 8 channels: a warp reads a row of the region at once, float by float.
+template <class Tile>
+class RegionReader<8, Tile> {
+  static constexpr int kWarps = Tile::kThreads / 32;
+  static constexpr int kRows = ceil_div(kRegionRows, kWarps);       // of a warp
+  static constexpr int kFloats = ceil_div(kRegionColumns * 8, 32);  // of a row, by a thread, at most
+
+ public:
+  static constexpr int kSlots = kFloats * kRows;
+  static constexpr int kVector = 1;
+  static constexpr std::size_t kBytes = kSlots * Tile::kThreads * kVector * sizeof(float);
+  using Slots = Arrivals<Tile, kVector, kSlots>;
+
+  __device__ __forceinline__ RegionReader(const Images& images, const Patches& patches, std::size_t offset)
+      : images_(images), by_channels_(patches.by_channels), offset_(offset) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& from) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    const int row_floats = images_.width * images_.channels;
+    const int begin = from.j * images_.channels;
+    for_each_float([&](int k, int of_row) {
+      const bool in_row = static_cast<unsigned>(begin + of_row) < static_cast<unsigned>(row_floats);
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        if (!has_row(r)) continue;
+        const int at_row = from.i + row(r);
+        const Index begin_row = Index{from.n * images_.height + at_row} * row_floats;
+        const bool valid = in_row && static_cast<unsigned>(at_row) < static_cast<unsigned>(images_.height);
+        Address<1>{images_.values, begin_row + begin + of_row, valid}.copy(slots[k * kRows + r],
+                                                                           thread_of_block(), 0);
+      }
+    });
+    cp_async_commit();
+  }
+  __device__ __forceinline__ void take(typename Region<8>::Array& region) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    cp_async_wait<0>();
+    for_each_float([&](int k, int of_row) {
+      const auto place = by_channels_.divide(of_row);  // column and channel
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        if (!has_row(r)) continue;
+        arrived<1>(slots, k * kRows + r)
+            .put(region, row(r) * kRegionColumns + place.quotient, place.remainder);
+      }
+    });
+  }
+
+ private:
+  __device__ __forceinline__ static int row(int r) { return thread_of_block() / 32 + r * kWarps; }
+  __device__ __forceinline__ static bool has_row(int r) {
+    return (r + 1) * kWarps <= kRegionRows || row(r) < kRegionRows;
+  }
+
+  template <class Body>
+  __device__ __forceinline__ void for_each_float(const Body& body) const {
+    const int floats = kRegionColumns * images_.channels;
+#pragma unroll 1
+    for (int k = 0, of_row = thread_of_block() % 32; of_row < floats; ++k, of_row += 32) body(k, of_row);
+  }
+
+  Images images_;
+  Divisor by_channels_;
+  std::size_t offset_;
+};
+
+/// Zeros, for the channels that a reader leaves as they are.
+template <int kChannels, class Tile>
+__device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
+  for (int pixel = thread_of_block(); pixel < kRegionPixels; pixel += Tile::kThreads) {
+#pragma unroll
+    for (int channel = 0; channel < kChannels; channel += 4) Values<4>{}.put(region, pixel, channel);
+  }
+}
+
+}  // namespace bauta::BAUTA_DEVICE
