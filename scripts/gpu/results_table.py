@@ -4,6 +4,7 @@
 def as_table(result):
     parts = [heading(result), summary(result), steps(result), epochs(result)]
     parts += map(kernels, of(result, "speed", "kernels"))
+    parts += [counters(way, step) for way, step in of(result, "counters", "steps", {}).items()]
     return "\n".join(line for part in parts if part for line in [*part, ""])
 
 
@@ -36,6 +37,7 @@ def summary(result):
              for rate in of(result, "torch", "rates") if "failed" in rate]
     if of(result, "torch", "ended", None):
         rows.append(("PyTorch", f"ended early: {result['torch']['ended']}"))
+    rows += [("ncu's counters", f"left out: {why}") for why in of(result, "counters", "left_out")]
     return table(("what", "found"), rows)
 
 
@@ -69,3 +71,27 @@ def kernels(measured):
         rows.append((k["kernel"], f"{k['microseconds']:.2f}", f"{2 * k['multiply_adds'] / seconds / 1e9:,.0f}", moved,
                      f"{k['roof_microseconds']:.2f}", f"{k['roof_microseconds'] / k['microseconds']:.0%}", k["bound_by"]))
     return lines + table(("kernel", "µs", "GFLOP/s", "GB/s moved", "roof, µs", "of the roof", "bound by"), rows)
+
+
+def counters(way, step):
+    """One step's launches, as simt and as ncu counts them."""
+    lines = [f"A step in {way}, batch {step['batch']}, launch by launch: estimates of simt, which counts on a CPU what the same "
+             "kernels ask for, and what ncu counts on this GPU, one launch at a time and with empty caches. Sectors: of loads and "
+             f"stores, between threads and the first-level cache. Roof: by simt's counts and the data sheet of {step['gpu']}.", ""]
+    rows = []
+    for k in step["launches"]:
+        ncu = k["ncu"] or {}
+        sectors = ncu["loads"] + ncu["stores"] if ncu else None
+        rows.append((k["kernel"], k["grid"], megabytes(k["sectors"]), megabytes(k["model"]), megabytes(sectors),
+                     megabytes(ncu.get("cache")), megabytes(ncu.get("memory")), megabytes(k["floor"]),
+                     known(ncu.get("microseconds"), ".2f"), known(k["roof_microseconds"], ".2f"), known(ncu.get("warps_active"), ".0f")))
+    return lines + table(("kernel", "grid", "simt: sectors, MB", "model, MB", "ncu: sectors, MB", "ncu: second-level cache, MB",
+                          "ncu: memory, MB", "floor, MB", "ncu: µs", "roof, µs", "ncu: warps active, %"), rows)
+
+
+def known(value, form):
+    return "-" if value is None else format(value, form)
+
+
+def megabytes(count):
+    return known(None if count is None else count / 1e6, ".3f")

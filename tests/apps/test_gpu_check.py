@@ -2,9 +2,11 @@
 import importlib.machinery
 import importlib.util
 import json
+import os
 import pathlib
 import tempfile
 import unittest
+from unittest import mock
 
 from bauta_cli import BAUTA, ROOT
 
@@ -17,6 +19,7 @@ def load_script():
 
 
 CHECK = load_script()
+NCU = (ROOT / "tests/fixtures/counters/ncu.csv").read_text()  # 7 launches of a step in bf16, the last two of it first
 ABOUT = {"date": "2026-01-01", "device": "cuda", "commit": "0", "left_out": {}}
 
 
@@ -50,7 +53,7 @@ class WhatIsAFailure(unittest.TestCase):
         self.assertEqual(CHECK.gtest_results("terminate called\n"), (0, []))
 
     def test_every_stage_but_pytorchs_can_fail(self):
-        found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "training", "speed", "sanitizer")}
+        found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "training", "speed", "counters", "sanitizer")}
         found["torch"] = {"rates": [{"setting": "eager", "batch": 32, "failed": "out of memory"}], "ended": None}
         self.assertEqual(CHECK.failures(found), [f"{name}: line of {name}" for name in CHECK.STAGES if name != "torch"])
         self.assertIn("\nFAILED: tests: line of tests\n", table(**found))
@@ -72,6 +75,101 @@ class Measuring(unittest.TestCase):
         machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=0)
         found = machine.run("sh", "-c", "echo one; sleep 30")
         self.assertEqual((found.code, found.output, found.errors), (124, "one\n", "the time was up after 1 s"))
+
+
+def estimates():
+    """What simt counts of the fixture's step, in its order: what goes on beside the rest comes before the optimiser."""
+    launches = (("gather_images", "30x32x1", "256x1x1", 5160960), ("conv_relu_pool_forward", "528x1x1", "128x1x1", 20685824),
+                ("linear_forward", "1x64x1", "128x1x1", 25313280), ("linear_dgrad", "1x64x1", "128x1x1", 206848),
+                ("conv_relu_pool_wgrad", "528x1x1", "128x1x1", 27082496), ("linear_wgrad", "1x64x1", "128x1x1", 238624),
+                ("adam", "2143x1x1", "256x1x1", 63062816))
+    return [{"kernel": kernel, "grid": grid, "block": block, "beside": kernel == "linear_wgrad", "requested": 1.0, "sectors": sectors,
+             "model": 5e6, "floor": 4e6, "roof_microseconds": 1.5} for kernel, grid, block, sectors in launches]
+
+
+class Counters(unittest.TestCase):
+    def ncus(self, joined):
+        return [launch["ncu"] and launch["ncu"]["kernel"].split("<")[0].split("::")[-1].split("(")[0] for launch in joined]
+
+    def test_launches_are_read_in_bytes_microseconds_and_per_cent(self):
+        launches = CHECK.read_launches(NCU)
+        self.assertEqual(len(launches), 7)
+        self.assertEqual({**launches[2], "kernel": "copy"},
+                         {"kernel": "copy", "grid": "30x32x1", "block": "256x1x1", "microseconds": 3.648, "memory": 965632,
+                          "loads": 32 * 41280, "stores": 32 * 120000, "cache": 32 * 255000, "warps_active": 68.15})
+
+    def test_each_launch_finds_its_counters_wherever_ncu_began(self):
+        launches = CHECK.read_launches(NCU)
+        expected = ["copy_images", "forward_patches_kernel", "mma_product", "mma_product", "wgrad_patches_kernel", "mma_product", "adam"]
+        for first in range(len(launches)):
+            ncu_saw = launches[first:] + launches[:first]
+            joined = CHECK.join(estimates(), ncu_saw + ncu_saw[:3])
+            self.assertEqual(self.ncus(joined), expected)
+            self.assertEqual([joined[i]["ncu"]["microseconds"] for i in (2, 3, 5)], [15.84, 4.48, 4.864])
+            self.assertEqual(CHECK.without_counters(joined), [])
+
+    def test_of_launches_that_look_alike_none_is_taken_for_another(self):
+        launches = CHECK.read_launches(NCU)
+        del launches[-3]  # linear_forward, which shares its grid with two others
+        joined = CHECK.join(estimates(), launches)
+        self.assertEqual(CHECK.without_counters(joined), [f"linear_{name} (1x64x1 blocks of 128x1x1)" for name in ("forward", "dgrad", "wgrad")])
+        self.assertEqual(len(CHECK.without_counters(CHECK.join(estimates(), []))), 7)
+
+    def test_a_table_that_is_none_is_refused(self):
+        lines = NCU.splitlines()
+        for broken, why in (("", "it counted nothing: no output"),
+                            ("==PROF== Connected\n==ERROR== ERR_NVGPUCTRPERM - no permission\n", "it counted nothing: ==ERROR== ERR_NVGPUCTRPERM - no permission"),
+                            ("\n".join(lines[:-1]), "lacks sm__warps_active"),
+                            (NCU.rstrip()[:-30], "a line of its table is not whole"),
+                            (NCU.replace('"17,024"', '"n/a"'), "could not convert string to float: 'n/a'"),
+                            (NCU.replace('"ns"', '"us"'), "gpu__time_duration.sum is in us, not ns")):
+            with self.assertRaises(ValueError) as error:
+                CHECK.read_launches(broken)
+            self.assertIn(why, str(error.exception))
+
+    def stage(self, ncu, precisions=("bf16",)):
+        """What the stage finds where bauta prints the estimates and ncu is this shell script; and what ncu was asked for."""
+        with tempfile.TemporaryDirectory() as folder:
+            build = pathlib.Path(folder)
+            (build / "apps").mkdir()
+            (build / "estimates").write_text(json.dumps({"batch": 32, "gpu": "h100", "launches": estimates()}))
+            (build / "table").write_text(NCU)
+            for name, script in (("apps/bauta", 'cat "${0%/*}/../estimates"'), ("ncu", f'cd "${{0%/*}}"; echo "$@" >asked\n{ncu}')):
+                (build / name).write_text(f"#!/bin/sh\n{script}\n")
+                (build / name).chmod(0o755)
+            machine = CHECK.Machine(build, "cuda", minutes=1)
+            machine.ways = {name: CHECK.WAYS[name] for name in (*precisions, "vendor")}
+            with mock.patch.dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"):
+                found = CHECK.count_launches(machine, build, CHECK.SCALES["cuda"])
+            return found, (build / "asked").read_text()
+
+    def test_ncu_is_asked_for_a_whole_step_of_each_of_our_ways(self):
+        found, asked = self.stage("cat table", ("fp32", "bf16"))
+        self.assertEqual((list(found["steps"]), found["left_out"], found["failures"]), (["fp32", "bf16"], [], []))
+        self.assertIn("--launch-skip 14 --launch-count 7 --kill yes", asked)
+        self.assertIn("bench train --device cuda --precision bf16 --batch 32", asked)
+        written = table(counters=found)
+        self.assertIn("A step in bf16, batch 32, launch by launch: estimates of simt", written)
+        self.assertIn("| gather_images | 30x32x1 | 5.161 | 5.000 | 5.161 | 8.160 | 0.966 | 4.000 | 3.65 | 1.50 | 68 |", written)
+
+    def test_a_launch_without_counters_is_a_failure_that_names_it(self):
+        found, _ = self.stage("grep -v 2143 table")
+        self.assertEqual(found["failures"], ["bf16: ncu has no counters of adam (2143x1x1 blocks of 256x1x1)"])
+        written = table(counters=found)
+        self.assertIn("\nFAILED: counters: bf16: ncu has no counters of adam (2143x1x1 blocks of 256x1x1)\n", written)
+        self.assertIn("| adam | 2143x1x1 | 63.063 | 5.000 | - | - | - | 4.000 | - | 1.50 | - |", written)
+
+    def test_an_ncu_that_cannot_count_is_reported_and_no_failure(self):
+        found, _ = self.stage("echo '==ERROR== ERR_NVGPUCTRPERM - no permission'; exit 1")
+        self.assertEqual(found, {"steps": {}, "left_out": ["bf16: ncu ended with 1: it counted nothing: ==ERROR== ERR_NVGPUCTRPERM - no permission"], "failures": []})
+        self.assertIn("| ncu's counters | left out: bf16: ncu ended with 1: it counted nothing", table(counters=found))
+
+    def test_without_ncu_or_a_gpu_nothing_is_counted(self):
+        with mock.patch.object(CHECK.shutil, "which", return_value=None):
+            for device, why in (("cuda", "no ncu"), ("simt", "no GPU")):
+                found = CHECK.count_launches(CHECK.Machine(pathlib.Path("build"), device, minutes=1), None, None)
+                self.assertEqual(found, {"skipped": why})
+        self.assertIn("| counters | not done: no ncu |", table(counters={"skipped": "no ncu"}))
 
 
 class WhatIsWritten(unittest.TestCase):
