@@ -49,11 +49,15 @@ Status TrainingStep::allocate() {
   const auto batch = static_cast<std::size_t>(graph_.max_batch());
   const std::size_t words = Inputs::words(batch, true);
   BAUTA_TRY(weights_.allocate(context, class_weights_.size()));
-  BAUTA_TRY(inputs_.allocate(context, words));
-  BAUTA_TRY(losses_.allocate(context, batch));
+  BAUTA_TRY(put_into(sends_, Stream::create(context)));
+  BAUTA_TRY(put_into(returns_, Stream::create(context)));
   for (Slot& slot : slots_) {
     BAUTA_TRY(slot.inputs.allocate(context, words));
     BAUTA_TRY(slot.losses.allocate(context, batch));
+    BAUTA_TRY(slot.device_inputs.allocate(context, words));
+    BAUTA_TRY(slot.device_losses.allocate(context, batch));
+    BAUTA_TRY(put_into(slot.sent, Event::create(context)));
+    BAUTA_TRY(put_into(slot.computed, Event::create(context)));
     BAUTA_TRY(put_into(slot.done, Event::create(context)));
   }
   return copy_to_device<float>(context, class_weights_, weights_.span());
@@ -62,13 +66,12 @@ Status TrainingStep::allocate() {
 Status TrainingStep::start(const DeviceBatch& batch, int step, float lr) {
   const Activity::Work work(communicator_->activity());
   const Context& context = graph_.context();
-  Slot& slot = slots_[static_cast<std::size_t>(started_ % kAhead)];
+  Slot& slot = this->slot(started_);
   BAUTA_TRY(send_inputs(slot, batch, step, lr));
-  const std::size_t samples = batch.labels.size();
-  Recording& recording = recordings_[{batch.images, batch.global_labels.size(), !batch.augment.empty()}];
-  BAUTA_TRY(recording.run(context, [&] { return compute(batch); }));
-  BAUTA_TRY(start_copy_to_host<float>(context, losses_.span().first(samples), slot.losses.span()));
-  BAUTA_TRY(slot.done.record(context));
+  Recording& recording =
+      recordings_[{started_ % kAhead, batch.images, batch.global_labels.size(), !batch.augment.empty()}];
+  BAUTA_TRY(recording.run(context, [&] { return compute(slot, batch); }));
+  BAUTA_TRY(return_losses(slot, batch.labels.size()));
   ++started_;
   return {};
 }
@@ -86,28 +89,41 @@ Status TrainingStep::send_inputs(Slot& slot, const DeviceBatch& batch, int step,
   std::ranges::copy(batch.places, inputs.places);
   std::ranges::copy(batch.augment, inputs.augment);
   const std::size_t words = Inputs::words(most, !batch.augment.empty());
-  return start_copy_to_device<std::uint32_t>(graph_.context(), slot.inputs.span().first(words),
-                                             inputs_.span());
+  const Context sending = sends_.of(graph_.context());
+  BAUTA_TRY(start_copy_to_device<std::uint32_t>(sending, slot.inputs.span().first(words),
+                                                slot.device_inputs.span()));
+  BAUTA_TRY(slot.sent.record(sending));
+  return slot.sent.hold(graph_.context());
 }
 
-Status TrainingStep::set_images(const DeviceBatch& batch) {
-  const Inputs inputs(inputs_.data(), static_cast<std::size_t>(graph_.max_batch()));
+Status TrainingStep::return_losses(Slot& slot, std::size_t samples) {
+  const Context returning = returns_.of(graph_.context());
+  BAUTA_TRY(slot.computed.record(graph_.context()));
+  BAUTA_TRY(slot.computed.hold(returning));
+  BAUTA_TRY(
+      start_copy_to_host<float>(returning, slot.device_losses.span().first(samples), slot.losses.span()));
+  return slot.done.record(returning);
+}
+
+Status TrainingStep::set_images(Slot& slot, const DeviceBatch& batch) {
+  const Inputs inputs(slot.device_inputs.data(), static_cast<std::size_t>(graph_.max_batch()));
   return graph_.set_images(static_cast<int>(batch.labels.size()), batch.images, batch.image_count,
                            inputs.places, batch.augment.empty() ? nullptr : inputs.augment);
 }
 
 // All of a step that the device does.
-Status TrainingStep::compute(const DeviceBatch& batch) {
+Status TrainingStep::compute(Slot& slot, const DeviceBatch& batch) {
   const Context& context = graph_.context();
-  const Inputs inputs(inputs_.data(), static_cast<std::size_t>(graph_.max_batch()));
+  const Inputs inputs(slot.device_inputs.data(), static_cast<std::size_t>(graph_.max_batch()));
   const int samples = static_cast<int>(batch.labels.size());
-  BAUTA_TRY(set_images(batch));
+  BAUTA_TRY(set_images(slot, batch));
   BAUTA_TRY(graph_.forward(samples));
   if (samples > 0) {
     const SoftmaxXentShape shape{samples, static_cast<int>(class_weights_.size())};
-    BAUTA_TRY(softmax_xent_loss(
-        context, shape, graph_.logits(), inputs.labels, weights_.data(), inputs.scale,
-        {.losses = losses_.data(), .dlogits = graph_.logits_gradient(), .not_finite = graph_.not_finite()}));
+    BAUTA_TRY(softmax_xent_loss(context, shape, graph_.logits(), inputs.labels, weights_.data(), inputs.scale,
+                                {.losses = slot.device_losses.data(),
+                                 .dlogits = graph_.logits_gradient(),
+                                 .not_finite = graph_.not_finite()}));
   }
   BAUTA_TRY(backward(batch.shards));
   BAUTA_TRY(communicator_->finish());
@@ -135,7 +151,7 @@ Status TrainingStep::wait_for(const Slot& slot) {
 
 Result<WeightedLoss> TrainingStep::finish() {
   const Activity::Work work(communicator_->activity());
-  Slot& slot = slots_[static_cast<std::size_t>(finished_ % kAhead)];
+  const Slot& slot = this->slot(finished_);
   BAUTA_TRY(wait_for(slot));
   ++finished_;
   const auto samples = static_cast<std::size_t>(slot.shards.batch());
@@ -155,7 +171,7 @@ Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float
 // The parameters are what they were: forward again finds the layer.
 Status TrainingStep::not_a_number(const DeviceBatch& batch, int step) {
   const int samples = static_cast<int>(batch.labels.size());
-  BAUTA_TRY(set_images(batch));
+  BAUTA_TRY(set_images(slot(started_ - 1), batch));
   BAUTA_TRY(graph_.forward(samples));
   return not_a_number("the loss is not a number at step " + std::to_string(step), samples);
 }

@@ -23,7 +23,8 @@ namespace bauta {
 ///
 /// Where a device computes beside the host, steps may be started before earlier ones are finished, up to
 /// kAhead of them: the device then never waits for the host. What a step reads besides images and parameters
-/// goes to the device in one block, so that all its work is the same each time and can be recorded.
+/// goes to the device in one block, so that all its work is the same each time and can be recorded. That
+/// block is copied while earlier steps are computed, and losses while later ones are: none waits for a copy.
 class TrainingStep {
  public:
   static constexpr int kAhead = 8;
@@ -58,17 +59,19 @@ class TrainingStep {
   const std::vector<float>& class_weights() const { return class_weights_; }
 
  private:
-  // What the host keeps of a step until it is finished.
+  // What is kept of a step until it is finished.
   struct Slot {
     TransferBuffer<std::uint32_t> inputs;
     TransferBuffer<float> losses;
-    Event done;
+    DeviceBuffer<std::uint32_t> device_inputs;
+    DeviceBuffer<float> device_losses;
+    Event sent, computed, done;
     Shards shards;
     double weight = 0;
   };
-  // What tells recordings apart: images, the global batch, whether they are varied. It is the same on all
-  // ranks, so that they record and replay a step's sums together, as NCCL asks.
-  using Key = std::tuple<const std::uint8_t*, std::size_t, bool>;
+  // What tells recordings apart: slot, images, the global batch, whether they are varied. It is the same on
+  // all ranks, so that they record and replay a step's sums together, as NCCL asks.
+  using Key = std::tuple<std::int64_t, const std::uint8_t*, std::size_t, bool>;
 
   TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights,
                Communicator& communicator)
@@ -78,9 +81,11 @@ class TrainingStep {
         class_weights_(std::move(class_weights)) {}
 
   Status allocate();
+  Slot& slot(std::int64_t number) { return slots_[static_cast<std::size_t>(number % kAhead)]; }
   Status send_inputs(Slot&, const DeviceBatch& batch, int step, float lr);
-  Status set_images(const DeviceBatch& batch);
-  Status compute(const DeviceBatch& batch);
+  Status set_images(Slot&, const DeviceBatch& batch);
+  Status compute(Slot&, const DeviceBatch& batch);
+  Status return_losses(Slot&, std::size_t samples);
   Status backward(const Shards& shards);
   Status wait_for(const Slot&);
   Status not_a_number(const DeviceBatch& batch, int step);
@@ -89,11 +94,9 @@ class TrainingStep {
   Graph graph_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<float> class_weights_;
-  // The device's.
   DeviceBuffer<float> weights_;
-  DeviceBuffer<std::uint32_t> inputs_;
-  DeviceBuffer<float> losses_;
 
+  Stream sends_, returns_;  // for what is copied to and from the device
   std::array<Slot, kAhead> slots_;
   std::int64_t started_ = 0;
   std::int64_t finished_ = 0;
