@@ -47,6 +47,10 @@ template <Lying kB, int kChannels, class Tile>
 inline constexpr std::size_t kPatchBytes =
     PatchWeights<kB, kChannels, Tile>::kBytes + Region<kChannels>::kBytes;
 
+/// Vectors of a thread that are on their way at a time, at most: before the first patch there are registers
+/// for many.
+inline constexpr int kWeightsAtOnce = 18;
+
 /// Reads the weights of the columns from first_n on: where kB is across_k, w's rows of out-channels, else
 /// those in-channels' parts of them.
 template <Lying kB, int kChannels, class Tile>
@@ -62,11 +66,12 @@ __device__ __forceinline__ void load_patch_weights(
     const int tap = row / kOfTap;
     const int c = row % kOfTap + (kB == Lying::across_k ? 0 : first_n);
     const int o = column + (kB == Lying::across_k ? first_n : 0);
-    const Index at = (Index{tap} * s.in_channels + c) * s.out_channels + o;
+    const bool as_in_w = kB == Lying::across_k && kChannels != 8;  // the rows are w's
+    const Index at = Index{as_in_w ? row : tap * s.in_channels + c} * s.out_channels + o;
     return Address<4>{w, at, tap < kPatchTaps && c < s.in_channels && o < s.out_channels}.fetch();
   };
   const auto put = [&](int i, const Values<4>& values) { values.put(weights, Rows::row(i), column); };
-  move_pieces<Rows::kCount, kVectorsAtOnce>(fetch, put);
+  move_pieces<Rows::kCount, kWeightsAtOnce>(fetch, put);
 }
 
 /// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
@@ -82,21 +87,28 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
     const auto at = position(thread.warp_row + 16 * r + thread.lane % 16);
     pixels[r] = at.i * kRegionColumns + at.j;
   }
+  // Row by row of taps: all of them in one stretch would be instructions that few patches have a use for.
+  constexpr int kDepth = Region<kChannels>::kDepth;
+  constexpr int kOfRow = kChannels == 8 ? kDepth : kPatchKernel * kChannels;
+#pragma unroll 1
+  for (int row = 0; row < kDepth / kOfRow; ++row) {
 #pragma unroll
-  for (int k = 0; k < Region<kChannels>::kDepth; k += 16) {
-    unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
-    const auto step = Region<kChannels>::step(k, thread.lane / 16);
+    for (int k = 0; k < kOfRow; k += 16) {
+      unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
+      const auto step = Region<kChannels>::step(k, thread.lane / 16);
+      const int pixel = row * kRegionColumns + step.pixel;
 #pragma unroll
-    for (int r = 0; r < Tile::kSumRows; ++r)
-      load_matrices(as[r], &region[pixels[r] + step.pixel][step.channel]);
-    const int line = kB == Lying::across_k ? 0 : (kPatchTaps - 1 - k / kChannels) * Tile::kColumns;
+      for (int r = 0; r < Tile::kSumRows; ++r) load_matrices(as[r], &region[pixels[r] + pixel][step.channel]);
+      const int tap = row * kPatchKernel + k / kChannels;
+      const int line = kB == Lying::across_k ? 0 : (kPatchTaps - 1 - tap) * Tile::kColumns;
 #pragma unroll
-    for (int f = 0; f < Tile::kSumFours; f += 2) {
-      load_lines<kB, true>(bs[f / 2], weights, line + thread.warp_column + 8 * f,
-                           kB == Lying::across_k ? k : k % kChannels, thread.lane);
+      for (int f = 0; f < Tile::kSumFours; f += 2) {
+        load_lines<kB, true>(bs[f / 2], weights, line + thread.warp_column + 8 * f,
+                             kB == Lying::across_k ? row * kOfRow + k : k % kChannels, thread.lane);
+      }
+#pragma unroll
+      for (int r = 0; r < Tile::kSumRows; ++r) multiply_row<Tile>(as[r], bs, sums[r]);
     }
-#pragma unroll
-    for (int r = 0; r < Tile::kSumRows; ++r) multiply_row<Tile>(as[r], bs, sums[r]);
   }
 }
 
