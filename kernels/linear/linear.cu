@@ -3,12 +3,13 @@
 #include "kernels/cuda/ptx.h"
 #include "kernels/linear/linear_backends.h"
 #include "kernels/linear/linear_bias.h"
+#include "kernels/linear/linear_few_outputs.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
 // All three passes are one product, c[m][n] = Σ_k a[m][k]·b[k][n], of matrices that lie in memory one way or
-// the other.
+// the other. Where the outputs are few, forward and wgrad have kernels of their own.
 struct Product {
   int m, n, k;
 };
@@ -253,6 +254,7 @@ Status run_product(const Context& context, const char* name, const Product& p, c
 
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
+  if (s.out_features <= kFewLinearOutputs) return launch_few_forward(context, s, x, w, bias, y);
   const Product p{s.batch, s.out_features, s.in_features};
   return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y, nullptr);
 }
@@ -266,6 +268,7 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 // whatever the shards: the batch is short, and a tile's sums stay in registers.
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
+  if (s.out_features <= kFewLinearOutputs) return launch_few_wgrad(context, s, x, dy, dw, dbias);
   const Product p{s.out_features, s.in_features, s.batch};
   return run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw, dbias);
 }

@@ -11,6 +11,10 @@ struct LinearShape {
   int out_features;  ///< O, columns of y
 };
 
+/// With up to so many outputs our forward and wgrad for a GPU multiply in fp32 in bf16, too: they wait for
+/// memory, and rounding would gain nothing.
+inline constexpr int kFewLinearOutputs = 8;
+
 /// y[n][o] = bias[o] + Σ_i x[n][i]·w[o][i]                                  (torch.nn.Linear)
 /// x [N,I], w [O,I], bias [O], y [N,O]: row-major, 64-byte aligned; y overlaps no input.
 /// 2·N·I·O flop; reads 4(NI + OI + O) bytes, writes 4NO.
