@@ -141,6 +141,8 @@ INSTANTIATE_TEST_SUITE_P(Vendors, LinearBf16Test, ::testing::ValuesIn(vendor_mac
 TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
   std::vector<LinearShape> cases = gpu_cases(GetParam().backend);
   cases.push_back({150, 72, 136});  // a batch of several tiles
+  cases.push_back({5, 1283, 33});   // blocks that share sums of single floats, unevenly
+  cases.push_back({600, 40, 36});   // or those of a batch
   for (const LinearShape& s : cases) {
     SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
     const Problem p(s);
