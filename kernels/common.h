@@ -33,7 +33,8 @@ enum class Precision {
   fp32,
   /// Each factor is rounded to bfloat16 (8 bits of mantissa, to nearest, ties to even) as it is read;
   /// products and their sums are fp32, on tensor cores. On a GPU from sm_80 on and under simt; nowhere else.
-  /// (A vendor's convolutions round what they give, too: kernels/vendor/vendor.h.)
+  /// (A vendor's convolutions round what they give, too: kernels/vendor/vendor.h. Linear layers of few
+  /// outputs round less: kernels/linear/linear.h.)
   bf16,
 };
 

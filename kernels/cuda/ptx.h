@@ -16,6 +16,24 @@ namespace bauta::BAUTA_DEVICE {
 #define BAUTA_PTX inline
 #endif
 
+/// The bits of a float.
+BAUTA_PTX unsigned bits_of(float value) {
+#if defined(__CUDACC__)
+  return __float_as_uint(value);
+#else
+  return std::bit_cast<unsigned>(value);
+#endif
+}
+
+/// The float with these bits.
+BAUTA_PTX float float_of(unsigned bits) {
+#if defined(__CUDACC__)
+  return __uint_as_float(bits);
+#else
+  return std::bit_cast<float>(bits);
+#endif
+}
+
 /// Two floats as a register of two bf16.
 BAUTA_PTX unsigned pack_bf16(float low, float high) {
 #if defined(__CUDACC__)
@@ -28,13 +46,8 @@ BAUTA_PTX unsigned pack_bf16(float low, float high) {
 
 /// A register of two bf16 as two floats.
 BAUTA_PTX void unpack_bf16(unsigned both, float& low, float& high) {
-#if defined(__CUDACC__)
-  low = __uint_as_float(both << 16);
-  high = __uint_as_float(both & 0xFFFF0000);
-#else
-  low = std::bit_cast<float>(both << 16);
-  high = std::bit_cast<float>(both & 0xFFFF0000);
-#endif
+  low = float_of(both << 16);
+  high = float_of(both & 0xFFFF0000);
 }
 
 /// The bytes that the four lower hexadecimal digits of `selector` name, the lowest first: 0 to 3 are those of
@@ -71,10 +84,10 @@ BAUTA_PTX unsigned to_tf32(float value) {
   return result;
 #else
   __trap();  // sm_75 has no tf32
-  return __float_as_uint(value);
+  return bits_of(value);
 #endif
 #else
-  return (std::bit_cast<unsigned>(value) + 0x1000U) & ~0x1FFFU;
+  return (bits_of(value) + 0x1000U) & ~0x1FFFU;
 #endif
 }
 
@@ -217,8 +230,7 @@ template <int kPack>
 float mma_element(const unsigned* registers, int rows_held, int row, int k) {
   const int half = k / (4 * kPack);
   const unsigned bits = registers[half * rows_held + row / 8];
-  if (kPack == 1)
-    return std::bit_cast<float>(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
+  if (kPack == 1) return float_of(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
   return to_float(bf16{static_cast<std::uint16_t>(bits >> (k % 2 * 16))});
 }
 

@@ -1,19 +1,22 @@
+#include <algorithm>
+
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/mma_product.h"
 #include "kernels/cuda/ptx.h"
 #include "kernels/linear/linear_backends.h"
 #include "kernels/linear/linear_bias.h"
+#include "kernels/linear/linear_few_outputs.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
 // All three passes are one product, c[m][n] = Σ_k a[m][k]·b[k][n], of matrices that lie in memory one way or
-// the other.
+// the other. Where the outputs are few, forward and wgrad have kernels of their own.
 struct Product {
   int m, n, k;
 };
 
-constexpr int kBiasThreads = 128;  // of a block that only adds up biases
+constexpr int kSumThreads = 128;  // of a block that only adds up
 
 // sums[line] = Σ_k matrix[k][line], for `count` lines from `first` on, by the block's threads.
 __device__ __forceinline__ void add_up_lines(Ptr<const float> matrix, int depth, int lines, int first,
@@ -131,10 +134,28 @@ __global__ void __launch_bounds__(kWarps * 32)
 // Tiles of the product on tensor cores, for vectors of so many. A small batch leaves few of them, so that its
 // are small, and two slices are on their way; of single floats these would take too many registers.
 template <int kVector>
-using MmaTileOfFew = MmaTile<32, 16, 128, 32, 16, kVector == 4 ? 2 : 1>;
+using MmaTileOfFew = MmaTile<32, 32, 128, 32, 16, kVector == 4 ? 2 : 1>;
 template <int>
 using MmaTileOfMany = MmaTile<128, 64, 32, 64, 32>;
 constexpr int kFewRows = 128;  // of c
+
+// Few tiles would leave multiprocessors without a block, and each block waiting for slice after slice. So
+// blocks share a tile's sums over k: as many as some hundred multiprocessors hold, two each, but with at
+// least two slices for a block, which are waited for together.
+constexpr int kMostSharingBlocks = 256;
+struct Split {
+  int blocks;  // that share a tile
+  int depth;   // of k, for each of them
+};
+Split split_of(const Product& p) {
+  using Tile = MmaTileOfFew<4>;
+  const int tiles = ceil_div(p.m, Tile::kRows) * ceil_div(p.n, Tile::kColumns);
+  const int slices = ceil_div(p.k, Tile::kDepth);
+  const int blocks = std::min(kMostSharingBlocks / tiles, slices / 2);
+  if (p.m > kFewRows || blocks < 2) return {1, p.k};
+  const int share = ceil_div(slices, blocks);
+  return {ceil_div(slices, share), share * Tile::kDepth};
+}
 
 // Blocks that a multiprocessor is to hold at once, which limits their registers.
 template <int kVector, class Tile>
@@ -152,16 +173,17 @@ __device__ __forceinline__ auto matrix_operand(Ptr<const float> matrix, int dept
   }
 }
 
-/// The same product in bf16, on tensor cores (mma_product.h): a block computes a tile of c, over all of k.
-/// Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from the second-level cache, in
-/// whole sectors; writes c once. The study's layer at batch 32, in tiles of 32x16: 25 MB for each of forward
-/// and dgrad, of which w is 8.4 MB, in 64 and 128 blocks that have 48 KB each on their way: bound by latency.
-/// Its wgrad, in 256 tiles of 128x64, reads 12.6 MB and writes 8.4: bound by memory. Batch 2048: 4.3 G
-/// products, 400 MB for each pass, 73 µs from the cache of an H100, where its tensor cores would take 9.
+/// The same product in bf16, on tensor cores (mma_product.h): a block computes a tile of c, over its share of
+/// k, the z-th: shares of c lie one behind the other. Reads a n/columns times and b m/rows times, by the
+/// tile's sizes, mostly from the second-level cache, in whole sectors; writes every share of c once. The
+/// study's layer at batch 32, in tiles of 32x32: 17 MB for each of forward and dgrad, of which w is 8.4 MB,
+/// and 1 MB of shares, in 256 blocks that have 64 KB each on their way and wait once: bound by memory and
+/// latency. Its wgrad, in 256 tiles of 128x64, reads 12.6 MB and writes 8.4: bound by memory. Batch 2048: 4.3
+/// G products, 400 MB for each pass, 73 µs from the cache of an H100, where its tensor cores would take 9.
 /// a_sums as above, not rounded.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kMmaBlocks<kVector, Tile>)
-    mma_product(Product p, Global<const float> a, Global<const float> b, Global<const float> bias,
+    mma_product(Product p, int depth, Global<const float> a, Global<const float> b, Global<const float> bias,
                 Global<float> c, Global<float> a_sums) {
   constexpr Lying kA = kAByRows ? Lying::along_k : Lying::across_k;
   constexpr Lying kB = kBByRows ? Lying::along_k : Lying::across_k;
@@ -173,21 +195,39 @@ __global__ void __launch_bounds__(kProductThreads, kMmaBlocks<kVector, Tile>)
   const auto of_b = matrix_operand<kBByRows, Tile, kVector, Tile::kColumns>(b, p.k, p.n, first_n);
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};
-  Tile::template multiply<kA, kB>(a_slices, b_slices, 0, p.k, of_a, of_b, thread, sums);
+  const int begin = static_cast<int>(blockIdx.z) * depth;
+  const int end = min(begin + depth, p.k);
+  Tile::template multiply<kA, kB>(a_slices, b_slices, begin, end, of_a, of_b, thread, sums);
   add_biases<kCVector, Tile>(thread, sums, first_n, p.n, bias);
-  store_sums<kCVector, Tile>(thread, sums, first_n, p.n, c,
+  const Ptr<float> share = c + Index{blockIdx.z} * p.m * p.n;
+  store_sums<kCVector, Tile>(thread, sums, first_n, p.n, share,
                              [&](int m) { return first_m + m < p.m ? Index{first_m + m} * p.n : Index{-1}; });
   if constexpr (!kAByRows) {
-    if (a_sums && blockIdx.y == 0) add_up_lines(a, p.k, p.m, first_m, Tile::kRows, a_sums);
+    if (a_sums && blockIdx.y == 0 && blockIdx.z == 0) add_up_lines(a, p.k, p.m, first_m, Tile::kRows, a_sums);
   }
+}
+
+/// A thread adds up the shares of an element of c, in order, and its bias. Reads the shares once, eight of a
+/// thread on their way together, and bias once for every row; writes c once. Bound by latency.
+__global__ void __launch_bounds__(kSumThreads) add_up_shares(Product p, int count, Global<const float> shares,
+                                                             Global<const float> bias, Global<float> c) {
+  const int size = p.m * p.n;
+  const int i = static_cast<int>(blockIdx.x) * kSumThreads + thread_of_block();
+  if (i >= size) return;
+  float of_bias = 0;
+  if (bias) of_bias = bias[i % p.n];
+  float sum = 0;
+#pragma unroll 8
+  for (int share = 0; share < count; ++share) sum += shares[share * size + i];
+  c[i] = sum + of_bias;
 }
 
 /// One thread adds up a column of dy, beside a vendor's wgrad. Reads dy once, 128 bytes per warp and row, and
 /// writes O sums.
-__global__ void __launch_bounds__(kBiasThreads)
+__global__ void __launch_bounds__(kSumThreads)
     bias_gradient(LinearShape s, Global<const float> dy, Global<float> dbias) {
-  const int first = static_cast<int>(blockIdx.x) * kBiasThreads;
-  add_up_lines(dy, s.batch, s.out_features, first, kBiasThreads, dbias);
+  const int first = static_cast<int>(blockIdx.x) * kSumThreads;
+  add_up_lines(dy, s.batch, s.out_features, first, kSumThreads, dbias);
 }
 
 // Bytes in the sectors of a matrix [lines][depth], or [depth][lines], that is read row by row.
@@ -197,38 +237,55 @@ double matrix_bytes(int lines, int depth) {
 }
 
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
-Status run_mma_product(const Context& context, const char* name, const Product& p, const float* a,
-                       const float* b, const float* bias, float* c, float* a_sums) {
-  const dim3 grid = tiles_of<Tile>(p.m, p.n, 1);
+Status launch_mma_product(const Context& context, const char* name, const Product& p, const Split& split,
+                          const float* a, const float* b, const float* bias, float* c, float* a_sums) {
+  const dim3 grid = tiles_of<Tile>(p.m, p.n, split.blocks);
   const double a_size = double{1} * p.m * p.k;
   const double b_size = double{1} * p.n * p.k;
+  const Index c_size = Index{split.blocks} * p.m * p.n;
   const double sums = a_sums != nullptr ? p.m : 0;
-  const double rest = double{1} * p.m * p.n + (bias != nullptr ? p.n : 0) + sums;
+  const double rest = static_cast<double>(c_size) + (bias != nullptr ? p.n : 0) + sums;
   const double a_times = grid.y + (a_sums != nullptr ? 1 : 0);
   const Work work = {
       matrix_bytes<kAByRows>(p.m, p.k) * a_times + matrix_bytes<kBByRows>(p.n, p.k) * grid.x + 4 * rest,
       4 * (a_size + b_size + rest), a_size * p.n};
   return launch(context, {name, grid, kProductThreads, 0, work},
-                mma_product<kAByRows, kBByRows, kVector, kCVector, Tile>, p, global(a, Index{p.m} * p.k),
-                global(b, Index{p.n} * p.k), global(bias, p.n), global(c, Index{p.m} * p.n),
-                global(a_sums, p.m));
+                mma_product<kAByRows, kBByRows, kVector, kCVector, Tile>, p, split.depth,
+                global(a, Index{p.m} * p.k), global(b, Index{p.n} * p.k), global(bias, p.n),
+                global(c, c_size), global(a_sums, p.m));
+}
+
+Status launch_add_up_shares(const Context& context, const Product& p, int count, const float* shares,
+                            const float* bias, float* c) {
+  const Index size = Index{p.m} * p.n;
+  const double moved = 4.0 * static_cast<double>(size) * (count + 1);
+  const double biases = bias != nullptr ? 4.0 * p.n : 0;
+  const Work work = {moved + p.m * biases, moved + biases};
+  const auto blocks = static_cast<unsigned>(ceil_div(p.m * p.n, kSumThreads));
+  return launch(context, {"linear_sums", blocks, kSumThreads, 0, work}, add_up_shares, p, count,
+                global(shares, count * size), global(bias, p.n), global(c, size));
 }
 
 // With the tile that suits c, and whole vectors where the matrices have them.
 template <bool kAByRows, bool kBByRows>
 Status run_mma_product(const Context& context, const char* name, const Product& p, const float* a,
                        const float* b, const float* bias, float* c, float* a_sums) {
+  const Split split = split_of(p);
+  const bool shared = split.blocks > 1;
+  float* const to = shared ? reinterpret_cast<float*>(context.workspace.data()) : c;
+  const float* const bias_now = shared ? nullptr : bias;
   const bool vectors = (kAByRows ? p.k : p.m) % 4 == 0 && (kBByRows ? p.k : p.n) % 4 == 0;
   const auto run = [&]<template <int> class Tile, int kCVector>() {
-    const auto product = vectors ? run_mma_product<kAByRows, kBByRows, 4, kCVector, Tile<4>>
-                                 : run_mma_product<kAByRows, kBByRows, 1, kCVector, Tile<1>>;
-    return product(context, name, p, a, b, bias, c, a_sums);
+    const auto product = vectors ? launch_mma_product<kAByRows, kBByRows, 4, kCVector, Tile<4>>
+                                 : launch_mma_product<kAByRows, kBByRows, 1, kCVector, Tile<1>>;
+    return product(context, name, p, split, a, b, bias_now, to, a_sums);
   };
   const auto run_tile = [&]<template <int> class Tile>() {
     return p.n % 4 == 0 ? run.template operator()<Tile, 4>() : run.template operator()<Tile, 1>();
   };
-  return p.m <= kFewRows ? run_tile.template operator()<MmaTileOfFew>()
-                         : run_tile.template operator()<MmaTileOfMany>();
+  BAUTA_TRY(p.m <= kFewRows ? run_tile.template operator()<MmaTileOfFew>()
+                            : run_tile.template operator()<MmaTileOfMany>());
+  return shared ? launch_add_up_shares(context, p, split.blocks, to, bias, c) : Status{};
 }
 
 // In the context's precision; in fp32, kSplit warps share the sum over k.
@@ -253,6 +310,7 @@ Status run_product(const Context& context, const char* name, const Product& p, c
 
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
+  if (s.out_features <= kFewLinearOutputs) return launch_few_forward(context, s, x, w, bias, y);
   const Product p{s.batch, s.out_features, s.in_features};
   return run_product<true, true, kWarps>(context, "linear_forward", p, x, w, bias, y, nullptr);
 }
@@ -266,19 +324,29 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 // whatever the shards: the batch is short, and a tile's sums stay in registers.
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
+  if (s.out_features <= kFewLinearOutputs) return launch_few_wgrad(context, s, x, dy, dw, dbias);
   const Product p{s.out_features, s.in_features, s.batch};
   return run_product<false, false, 1>(context, "linear_wgrad", p, dy, x, nullptr, dw, dbias);
 }
 
-std::size_t workspace(const Context&, const LinearShape&, Pass) { return 0; }
+// Of the shares that blocks leave, the most that there may be: a smaller batch may have more, of fewer tiles.
+std::size_t workspace(const Context& context, const LinearShape& s, Pass pass) {
+  const bool few = s.out_features <= kFewLinearOutputs && pass != Pass::dgrad;
+  if (context.precision == Precision::fp32 || few) return 0;
+  const Product p = pass == Pass::forward ? Product{1, s.out_features, s.in_features}
+                    : pass == Pass::dgrad ? Product{1, s.in_features, s.out_features}
+                                          : Product{s.out_features, s.in_features, s.batch};
+  using Tile = MmaTileOfFew<4>;
+  return split_of(p).blocks > 1 ? sizeof(float) * kMostSharingBlocks * Tile::kRows * Tile::kColumns : 0;
+}
 
 }  // namespace
 
 Status launch_bias_gradient(const Context& context, const LinearShape& s, const float* dy, float* dbias) {
-  const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, kBiasThreads));
+  const auto blocks = static_cast<unsigned>(ceil_div(s.out_features, kSumThreads));
   const Work work = {32.0 * (s.batch + 1) * ceil_div(s.out_features, 8),
                      4.0 * (s.batch + 1) * s.out_features};
-  return launch(context, {"linear_bias_gradient", blocks, kBiasThreads, 0, work}, bias_gradient, s,
+  return launch(context, {"linear_bias_gradient", blocks, kSumThreads, 0, work}, bias_gradient, s,
                 global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
 }
 

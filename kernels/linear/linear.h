@@ -11,6 +11,10 @@ struct LinearShape {
   int out_features;  ///< O, columns of y
 };
 
+/// With up to so many outputs our forward and wgrad for a GPU multiply in fp32 in bf16, too: they wait for
+/// memory, and rounding would gain nothing.
+inline constexpr int kFewLinearOutputs = 8;
+
 /// y[n][o] = bias[o] + Σ_i x[n][i]·w[o][i]                                  (torch.nn.Linear)
 /// x [N,I], w [O,I], bias [O], y [N,O]: row-major, 64-byte aligned; y overlaps no input.
 /// 2·N·I·O flop; reads 4(NI + OI + O) bytes, writes 4NO.
@@ -25,8 +29,8 @@ Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const f
 Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 
-/// Bytes of workspace that a pass needs for this shape, and fails without: none, but where a vendor computes
-/// in bf16. Enough for a smaller batch, too.
+/// Bytes of workspace that a pass needs for this shape, and fails without: none in fp32; in bf16 for what is
+/// rounded for a vendor, or what blocks leave that share a sum. Enough for a smaller batch, too.
 std::size_t linear_workspace(const Context&, const LinearShape&, Pass);
 
 }  // namespace bauta

@@ -1,12 +1,18 @@
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/ptx.h"
 #include "kernels/relu/relu_backends.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-// The comparisons are false for NaN, which passes.
+// Where x <= 0, +0; a NaN of either sign passes, with its bits. So the bits are compared, from -0 to -inf: of
+// a comparison of floats ptxas makes a maximum, whose NaN is always the same one.
+__device__ __forceinline__ float rectified(float x) {
+  const unsigned bits = bits_of(x);
+  return float_of(bits >= 0x80000000 && bits <= 0xFF800000 ? 0 : bits);
+}
 
-__device__ __forceinline__ float rectified(float x) { return x <= 0 ? 0 : x; }
+// The comparison is false for NaN, where the gradient passes.
 __device__ __forceinline__ float passed(float dy, float y) { return y <= 0 ? 0 : dy; }
 
 /// A thread takes four elements. Reads and writes 4·size bytes, each once: bound by memory. y may be x.

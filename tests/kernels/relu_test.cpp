@@ -1,5 +1,7 @@
 #include "kernels/relu/relu.h"
 
+#include <bit>
+
 #include "kernels/relu/relu_cases.h"
 #include "tests/kernels/op_test.h"
 
@@ -49,9 +51,10 @@ TEST_P(ReluTest, HasTheReferencesBitsWhenAllAreOff) {
 }
 
 TEST_P(ReluTest, HasTheReferencesBitsAtSpecialValues) {
+  const float other_nan = std::bit_cast<float>(0x7FC01234);
+  const float special[] = {kNan, -0.0F, 0.0F, kInf, -kInf, 1e-45F, -1e-45F, -kNan, other_nan, -other_nan};
   Buffer<float> x(41);
-  const float special[] = {kNan, -0.0F, 0.0F, kInf, -kInf, 1e-45F, -1e-45F};
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = special[i % 7];
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = special[i % std::size(special)];
   expect_the_references_bits(GetParam(), x);
 }
 
