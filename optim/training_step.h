@@ -43,6 +43,8 @@ class TrainingStep {
   Result<WeightedLoss> finish();
   /// Steps that were started and not finished.
   int unfinished() const { return static_cast<int>(started_ - finished_); }
+  /// Steps on batches of one size until all that a GPU records is recorded; elsewhere it is 0.
+  int steps_to_record() const { return graph_.context().backend == Backend::cuda ? 2 * kAhead : 0; }
   /// Steps that are to be unfinished at a time: 1 where the host computes.
   int most_unfinished() const { return reads_host_memory(graph_.context()) ? 1 : kAhead; }
 

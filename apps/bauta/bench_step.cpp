@@ -66,7 +66,7 @@ Result<double> StepBench::round(int steps) {
 }
 
 Result<double> StepBench::warm_up() {
-  BAUTA_TRY(round(kWarmUpSteps).status());
+  BAUTA_TRY(round(kWarmUpSteps + step_.steps_to_record()).status());
   return round(kWarmUpSteps);
 }
 

@@ -9,7 +9,8 @@
 
 namespace bauta {
 
-/// Steps before the first that counts, and how large each is.
+/// Steps before the first that counts, beside those that a GPU loads and records its kernels in, and how
+/// large each is.
 inline constexpr int kWarmUpSteps = 5;
 inline constexpr float kBenchLr = 1e-5F;
 
@@ -36,8 +37,7 @@ class StepBench {
 
   /// Seconds per step, the mean over `steps` steps.
   Result<double> round(int steps);
-  /// The same of kWarmUpSteps, after as many that are not timed: a GPU's first load its kernels and record
-  /// them.
+  /// The same of kWarmUpSteps, after as many that are not timed, and those of a GPU that record.
   Result<double> warm_up();
 
  private:

@@ -148,7 +148,7 @@ class EpochBench {
 
   // In rounds, whose median counts where they stand for more than themselves.
   Status measure_training() {
-    BAUTA_TRY(train(samples(kWarmUpSteps * plan_.batch)).status());  // a GPU's first steps load and record
+    BAUTA_TRY(train(samples((kWarmUpSteps + step_->steps_to_record()) * plan_.batch)).status());
     const auto warm_up = train(samples(kWarmUpSteps * plan_.batch));
     if (!warm_up.ok()) return warm_up.status();
     const auto steps = steps_to_measure(*warm_up);

@@ -77,15 +77,16 @@ __device__ __forceinline__ void load_patch_weights(
 /// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
 /// along_k, taps of the region are met by those of the weights in reverse.
 template <Lying kB, int kChannels, class Tile, class Position>
-__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
+__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Flat& region,
                                                 typename PatchWeights<kB, kChannels, Tile>::Array& weights,
                                                 const Position& position, const typename Tile::Thread& thread,
                                                 typename Tile::Sums& sums) {
-  int pixels[Tile::kSumRows];
+  constexpr int kPitch = Region<kChannels>::kPitch;
+  Ptr<const bf16> from[Tile::kSumRows];  // of the lane
 #pragma unroll
   for (int r = 0; r < Tile::kSumRows; ++r) {
     const auto at = position(thread.warp_row + 16 * r + thread.lane % 16);
-    pixels[r] = at.i * kRegionColumns + at.j;
+    from[r] = &region[(at.i * kRegionColumns + at.j) * kPitch];
   }
   // Row by row of taps: all of them in one stretch would be instructions that few patches have a use for.
   constexpr int kDepth = Region<kChannels>::kDepth;
@@ -96,9 +97,9 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
     for (int k = 0; k < kOfRow; k += 16) {
       unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
       const auto step = Region<kChannels>::step(k, thread.lane / 16);
-      const int pixel = row * kRegionColumns + step.pixel;
+      const int offset = (row * kRegionColumns + step.pixel) * kPitch + step.channel;
 #pragma unroll
-      for (int r = 0; r < Tile::kSumRows; ++r) load_matrices(as[r], &region[pixels[r] + pixel][step.channel]);
+      for (int r = 0; r < Tile::kSumRows; ++r) load_matrices(as[r], from[r] + offset);
       const int tap = row * kPatchKernel + k / kChannels;
       const int line = kB == Lying::across_k ? 0 : (kPatchTaps - 1 - tap) * Tile::kColumns;
 #pragma unroll
@@ -122,6 +123,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
   using Weights = PatchWeights<kB, kChannels, Tile>;
   auto&& weights = dynamic_shared<typename Weights::Array>();
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
+  auto&& pixels = dynamic_shared<typename Region<kChannels>::Flat>(Weights::kBytes);
   const auto ask = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
@@ -142,7 +144,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
     const auto first = patches.first(patch);
     patch += static_cast<int>(gridDim.x);
     ask(patch);
-    multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
+    multiply_region<kB, kChannels, Tile>(pixels, weights, position, thread, sums);
     store(first, thread, sums);
     __syncthreads();
   }
@@ -220,25 +222,32 @@ struct GradientTurn {
 /// sums += the part's share of Σ over the patch's positions of x at position + tap · the position's gradient;
 /// a row of the patch is 16 k. The tile's rows are taps, and the region's channels of each.
 template <int kChannels, class Tile>
-__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array& region,
+__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Flat& region,
                                                GradientPatch<Tile>& gradients,
                                                const typename Tile::Thread& thread,
                                                typename Tile::Sums& sums) {
   constexpr int kShare = kPatchRows / Tile::kParts;
-  const int lane_pixel = thread.lane / 16 * 8 + thread.lane % 8;
-#pragma unroll 1
-  for (int i = thread.part * kShare; i < (thread.part + 1) * kShare; ++i) {
+  constexpr int kRow = kRegionColumns * Region<kChannels>::kPitch;
+  const int first = thread.part * kShare;
+  Ptr<const bf16> from[Tile::kSumRows];  // of the lane
+#pragma unroll
+  for (int r = 0; r < Tile::kSumRows; ++r) {
+    const auto step = Region<kChannels>::step(thread.warp_row + 16 * r, thread.lane / 8 % 2);
+    const int pixel = thread.lane / 16 * 8 + thread.lane % 8 + step.pixel;
+    from[r] = &region[first * kRow + pixel * Region<kChannels>::kPitch + step.channel];
+  }
+#pragma unroll 4
+  for (int i = 0; i < kShare; ++i) {
     unsigned bs[Tile::kSumFours / 2][4];
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; f += 2) {
-      load_lines<Lying::across_k, true>(bs[f / 2], gradients, thread.warp_column + 8 * f, i * kPatchColumns,
-                                        thread.lane);
+      load_lines<Lying::across_k, true>(bs[f / 2], gradients, thread.warp_column + 8 * f,
+                                        (first + i) * kPatchColumns, thread.lane);
     }
 #pragma unroll
     for (int r = 0; r < Tile::kSumRows; ++r) {
-      const auto step = Region<kChannels>::step(thread.warp_row + 16 * r, thread.lane / 8 % 2);
       unsigned as[4];
-      load_matrices<true>(as, &region[i * kRegionColumns + lane_pixel + step.pixel][step.channel]);
+      load_matrices<true>(as, from[r] + i * kRow);
       multiply_row<Tile>(as, bs, sums[r]);
     }
   }
@@ -269,6 +278,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   using Memory = WgradPatchMemory<kChannels, Tile>;
   using Reader = RegionReader<kChannels, Tile>;
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
+  auto&& pixels = dynamic_shared<typename Region<kChannels>::Flat>();
   auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Memory::kGradients);
   const Reader x(images, patches, Memory::kReader);
   const auto ask = [&](int patch) {
@@ -292,7 +302,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
     patch += static_cast<int>(gridDim.x);
     ask(patch);
     __syncthreads();
-    multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
+    multiply_patch<kChannels, Tile>(pixels, gradients, thread, sums);
     __syncthreads();
   }
   gather_fours<Tile>(thread.lane, sums);

@@ -33,6 +33,7 @@ struct Region {
   static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
 
   using Array = Shared<bf16, kRegionPixels, kPitch>;
+  using Flat = Shared<bf16, kRegionPixels * kPitch>;  ///< the same, pixel after pixel
 
   /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
   struct Step {
