@@ -77,7 +77,7 @@ __device__ __forceinline__ void load_patch_weights(
 /// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
 /// along_k, taps of the region are met by those of the weights in reverse.
 template <Lying kB, int kChannels, class Tile, class Position>
-__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Flat& region,
+__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
                                                 typename PatchWeights<kB, kChannels, Tile>::Array& weights,
                                                 const Position& position, const typename Tile::Thread& thread,
                                                 typename Tile::Sums& sums) {
@@ -123,7 +123,6 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
   using Weights = PatchWeights<kB, kChannels, Tile>;
   auto&& weights = dynamic_shared<typename Weights::Array>();
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
-  auto&& pixels = dynamic_shared<typename Region<kChannels>::Flat>(Weights::kBytes);
   const auto ask = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
@@ -144,7 +143,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
     const auto first = patches.first(patch);
     patch += static_cast<int>(gridDim.x);
     ask(patch);
-    multiply_region<kB, kChannels, Tile>(pixels, weights, position, thread, sums);
+    multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
     store(first, thread, sums);
     __syncthreads();
   }
@@ -222,7 +221,7 @@ struct GradientTurn {
 /// sums += the part's share of Σ over the patch's positions of x at position + tap · the position's gradient;
 /// a row of the patch is 16 k. The tile's rows are taps, and the region's channels of each.
 template <int kChannels, class Tile>
-__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Flat& region,
+__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array& region,
                                                GradientPatch<Tile>& gradients,
                                                const typename Tile::Thread& thread,
                                                typename Tile::Sums& sums) {
@@ -278,7 +277,6 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   using Memory = WgradPatchMemory<kChannels, Tile>;
   using Reader = RegionReader<kChannels, Tile>;
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
-  auto&& pixels = dynamic_shared<typename Region<kChannels>::Flat>();
   auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Memory::kGradients);
   const Reader x(images, patches, Memory::kReader);
   const auto ask = [&](int patch) {
@@ -302,7 +300,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
     patch += static_cast<int>(gridDim.x);
     ask(patch);
     __syncthreads();
-    multiply_patch<kChannels, Tile>(pixels, gradients, thread, sums);
+    multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
     __syncthreads();
   }
   gather_fours<Tile>(thread.lane, sums);

@@ -32,8 +32,7 @@ struct Region {
   /// Of the product: taps and channels, in whole mma.
   static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
 
-  using Array = Shared<bf16, kRegionPixels, kPitch>;
-  using Flat = Shared<bf16, kRegionPixels * kPitch>;  ///< the same, pixel after pixel
+  using Array = Shared<bf16, kRegionPixels * kPitch>;
 
   /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
   struct Step {
@@ -101,7 +100,8 @@ struct RegionTurn {
   }
   __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region, int i,
                                              const Values<4>& values) {
-    if (Rows::row(i) < kRegionPixels) values.put(region, Rows::row(i), Rows::column());
+    if (Rows::row(i) < kRegionPixels)
+      store_vector(&region[Rows::row(i) * Region<kChannels>::kPitch + Rows::column()], values.values);
   }
 };
 
@@ -200,8 +200,9 @@ class RegionReader<8, Tile> {
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
         if (!has_row(r)) continue;
-        arrived<1>(slots, k * kRows + r)
-            .put(region, row(r) * kRegionColumns + place.quotient, place.remainder);
+        const int pixel = row(r) * kRegionColumns + place.quotient;
+        store_vector(&region[pixel * Region<8>::kPitch + place.remainder],
+                     arrived<1>(slots, k * kRows + r).values);
       }
     });
   }
@@ -229,7 +230,8 @@ template <int kChannels, class Tile>
 __device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
   for (int pixel = thread_of_block(); pixel < kRegionPixels; pixel += Tile::kThreads) {
 #pragma unroll
-    for (int channel = 0; channel < kChannels; channel += 4) Values<4>{}.put(region, pixel, channel);
+    for (int channel = 0; channel < kChannels; channel += 4)
+      store_vector(&region[pixel * Region<kChannels>::kPitch + channel], Values<4>{}.values);
   }
 }
 

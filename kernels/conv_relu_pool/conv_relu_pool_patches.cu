@@ -136,12 +136,12 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
 // The windows that a region meets: one more than half of its rows, as it may begin with a window's second.
 constexpr int kRegionWindowRows = kRegionRows / 2 + 1;
 constexpr int kRegionWindowColumns = kRegionColumns / 2 + 1;
-constexpr int kRegionWindows = kRegionWindowRows * kRegionWindowColumns;
 
 // Of a thread, at most, that are on their way to shared memory at a time.
 constexpr int kWindowsAtOnce = 8;
 
-// Brings regions of gradients, each window's expanded to its four positions. Reads in take().
+// Brings regions of gradients, each window's expanded to its four positions. Reads in take(): the windows of
+// the first eight columns, row by row, and then of the two that are left.
 template <int kChannels, class Tile>
 class LateGradientRegionReader {
  public:
@@ -150,33 +150,55 @@ class LateGradientRegionReader {
 
   __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
-    constexpr int kLanes = kChannels / 4;
-    constexpr int kStep = Tile::kThreads / kLanes;
     const int o = thread_of_block() % kLanes * 4;
-    const auto window = [](int i) { return thread_of_block() / kLanes + i * kStep; };
-    const auto window_at = [&](int i) {
-      return Grid::Position{from_.n, (from_.i >> 1) + window(i) / kRegionWindowColumns,
-                            (from_.j >> 1) + window(i) % kRegionWindowColumns};
-    };
+    const int first_row = from_.i >> 1;
+    const int first_column = from_.j >> 1;
     const auto fetch = [&](int i) {
-      const auto at = window_at(i);
-      return window(i) < kRegionWindows ? gradient_.read_at<4>(at.n, at.i, at.j, o) : WindowValues<4>();
+      const Window at = window(i);
+      return at.row < kRegionWindowRows
+                 ? gradient_.read_at<4>(from_.n, first_row + at.row, first_column + at.column, o)
+                 : WindowValues<4>();
     };
     const auto put = [&](int i, const WindowValues<4>& values) {
-      const auto at = window_at(i);
+      const Window at = window(i);
       const RoundedWindow rounded(values);
+      const int top = 2 * (first_row + at.row) - from_.i;
+      const int left = 2 * (first_column + at.column) - from_.j;
+      const Ptr<bf16> to = &region[(top * kRegionColumns + left) * Region<kChannels>::kPitch + o];
 #pragma unroll
       for (int corner = 0; corner < 4; ++corner) {
-        const int row = 2 * at.i + corner / 2 - from_.i;
-        const int column = 2 * at.j + corner % 2 - from_.j;
-        if (row < 0 || row >= kRegionRows || column < 0 || column >= kRegionColumns) continue;
-        store(&region[row * kRegionColumns + column][o], rounded.at(corner));
+        const int row = corner / 2;
+        const int column = corner % 2;
+        if (top + row < 0 || top + row >= kRegionRows || left + column < 0 || left + column >= kRegionColumns)
+          continue;
+        store(to + (row * kRegionColumns + column) * Region<kChannels>::kPitch, rounded.at(corner));
       }
     };
-    move_pieces<ceil_div(kRegionWindows, kStep), kWindowsAtOnce>(fetch, put);
+    move_pieces<kOfFirst + kOfLeft, kWindowsAtOnce>(fetch, put);
   }
 
  private:
+  static constexpr int kLanes = kChannels / 4;
+  static constexpr int kAtOnce = Tile::kThreads / kLanes;  // windows
+  static constexpr int kColumns = 8;
+  static constexpr int kLeft = kRegionWindowColumns - kColumns;
+  static constexpr int kOfFirst = kRegionWindowRows * kColumns / kAtOnce;
+  static constexpr int kOfLeft = ceil_div(kRegionWindowRows * kLeft, kAtOnce);
+  static_assert(kRegionWindowRows * kColumns % kAtOnce == 0);
+
+  struct Window {
+    int row, column;
+  };
+  __device__ __forceinline__ static Window window(int i) {
+    const int of_block = thread_of_block() % Tile::kThreads / kLanes;
+    if (i < kOfFirst) {
+      const int first = i * kAtOnce + of_block;
+      return {first / kColumns, first % kColumns};
+    }
+    const int left = (i - kOfFirst) * kAtOnce + of_block;
+    return {left / kLeft, kColumns + left % kLeft};
+  }
+
   PooledValues gradient_;
   Grid::Position from_;
 };
@@ -216,11 +238,11 @@ class GradientReader {
       const int q = first.j / 2 + Turn::row(i) % kPatchWindowColumns;
       const bool valid = p < gradient_.height && q < gradient_.width && o < gradient_.channels;
       const int window = (first.n * gradient_.height + p) * gradient_.width + q;
-      const Index at = Index{window} * gradient_.channels + o;
+      const Index at = wide_product(window, gradient_.channels) + o;
       Address<4>{gradient_.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);
       Address<4>{gradient_.y, at, valid}.copy(slots[2 * i + 1], thread_of_block(), 0);
       winners_[i] = 0;
-      if (valid) winners_[i] = gradient_.argmax[at / 4];
+      if (valid) winners_[i] = gradient_.argmax[wide_product(window, gradient_.channels / 4) + o / 4];
     }
     cp_async_commit();
   }

@@ -50,11 +50,24 @@ BAUTA_PTX void unpack_bf16(unsigned both, float& low, float& high) {
   high = float_of(both & 0xFFFF0000);
 }
 
-/// The bytes that the four lower hexadecimal digits of `selector` name, the lowest first: 0 to 3 are those of
-/// `low`, 4 to 7 those of `high`.
+/// a·b, not cut off: one instruction, also in a loop before which the compiler would widen one of them.
+BAUTA_PTX Index wide_product(int a, int b) {
+#if defined(__CUDACC__)
+  Index result;
+  asm("mul.wide.s32 %0, %1, %2;" : "=l"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return Index{a} * b;
+#endif
+}
+
+/// The bytes that the four lower hexadecimal digits of `selector`, none above 7, name, the lowest first: 0 to
+/// 3 are those of `low`, 4 to 7 those of `high`.
 BAUTA_PTX unsigned select_bytes(unsigned low, unsigned high, unsigned selector) {
 #if defined(__CUDACC__)
-  return __byte_perm(low, high, selector);
+  unsigned result;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(selector));
+  return result;
 #else
   const std::uint64_t bytes = std::uint64_t{high} << 32 | low;
   unsigned result = 0;
