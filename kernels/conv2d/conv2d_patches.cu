@@ -6,14 +6,15 @@ namespace {
 
 /// forward. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and w once for
 /// every block; writes y once. Bound by shared memory, from where 24 cycles' worth of fragments feed 16 mma.
-template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+template <int kChannels, class Tile, int kGroups>
+__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
-  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::across_k, kChannels, Tile>);
+  const PatchReader<kChannels, Tile, kGroups> reader(images, patches,
+                                                     ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  for_each_patch<Lying::across_k, kChannels, Tile>(
+  for_each_patch<Lying::across_k, kChannels, Tile, kGroups>(
       s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
@@ -24,14 +25,19 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
       });
 }
 
+template <int kChannels, class Tile, int kGroups>
+using DgradMemory =
+    PatchMemory<Lying::along_k, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
+
 /// dgrad: as forward, with x and y changing places.
-template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+template <int kChannels, class Tile, int kGroups>
+__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> w,
                          Global<float> dx) {
   const Images images{dy, s.out_h, s.out_w, s.out_channels};
-  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::along_k, kChannels, Tile>);
-  dgrad_patches<kChannels, Tile>(s, patches, w, dx, reader);
+  const PatchReader<kChannels, Tile, kGroups> reader(images, patches,
+                                                     DgradMemory<kChannels, Tile, kGroups>::reader());
+  dgrad_patches<kChannels, Tile, kGroups>(s, patches, w, dx, reader);
 }
 
 // Reads a patch's gradients in take(): beside those of the region there is no room for them to wait.
@@ -82,13 +88,14 @@ Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, c
                                  const float* bias, float* y) {
   const Conv2dSizes sizes(s);
   const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
-  return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
-    return launch(context,
-                  {"conv2d_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
-                   kPatchBytes<Lying::across_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
-                   patches_forward_work<kChannels, Tile>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
-                  forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
-                  global(bias, s.out_channels), global(y, sizes.y));
+  return with_forward_patch_tile(s, [&]<int kChannels, class Tile, int kGroups>() {
+    return launch(
+        context,
+        {"conv2d_forward", patch_grid<kChannels, Tile, kGroups>(patches, s.out_channels),
+         dim3(kProductThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
+         patches_forward_work<kChannels, Tile, kGroups>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
+        forward_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(x, sizes.x), global(w, sizes.w),
+        global(bias, s.out_channels), global(y, sizes.y));
   });
 }
 
@@ -100,14 +107,14 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
   const double pixels = rows_in_regions(s.in_h, kPatchRows, margin, s.out_h) *
                         rows_in_regions(s.in_w, kPatchColumns, margin, s.out_w);
   const double dx_bytes = 4 * static_cast<double>(sizes.x);
-  return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
+  return with_dgrad_patch_tile<PatchReader>(s, [&]<int kChannels, class Tile, int kGroups>() {
     return launch(
         context,
-        {"conv2d_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels), kProductThreads,
-         kPatchBytes<Lying::along_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
-         patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.y_bytes(),
-                                       4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
-        dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(w, sizes.w),
+        {"conv2d_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
+         dim3(kProductThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
+         patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.y_bytes(),
+                                                4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
+        dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(w, sizes.w),
         global(dx, sizes.x));
   });
 }

@@ -12,17 +12,6 @@
 /// wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
 
-/// Blocks of forward and dgrad that a multiprocessor is to hold at once: as many as its shared memory has
-/// room for, if registers are limited so. Before sm_90 some would spill, and from sm_120 on there is less
-/// shared memory.
-#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
-template <int kChannels, class Tile>
-inline constexpr int kPatchBlocks = 1;
-#else
-template <int kChannels, class Tile>
-inline constexpr int kPatchBlocks = kChannels == 8 && !Tile::kTakesMore ? 4 : 3;
-#endif
-
 /// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
 /// columns of each tap.
 template <Lying kB, int kChannels, class Tile>
@@ -35,34 +24,64 @@ struct PatchWeights {
   using Array = Shared<bf16, kRows, kLength + Tile::kPad>;
 };
 
-/// Who reads the regions of forward and of conv2d's dgrad: wide ones late, as three blocks share the shared
-/// memory of a multiprocessor.
-template <int kChannels, class Tile>
-using PatchReader =
-    std::conditional_t<kChannels == 8, RegionReader<kChannels, Tile>, LateRegionReader<kChannels, Tile>>;
+/// A block of forward or dgrad has kGroups of 128 threads (threadIdx.y), which compute a patch each beside
+/// the same weights. Where a multiprocessor has an H100's shared memory, it has one block of three groups,
+/// whose regions are read while the patches before are computed. Elsewhere blocks have one group and read
+/// late, and there are as many as there is room for.
+inline constexpr int kMostGroups = 3;
+inline constexpr std::size_t kSharedOfMostGroups = 227 * 1024;  // bytes
 
-/// Bytes of dynamic shared memory of a block of forward (across_k) or dgrad, without those of its reader,
-/// which come behind.
-template <Lying kB, int kChannels, class Tile>
-inline constexpr std::size_t kPatchBytes =
-    PatchWeights<kB, kChannels, Tile>::kBytes + Region<kChannels>::kBytes;
+/// Blocks of forward and dgrad that a multiprocessor is to hold at once, which limits their registers. Before
+/// sm_90 some would spill, and from sm_120 on there is less shared memory.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 900 || __CUDA_ARCH__ >= 1200)
+template <int kChannels, class Tile, int kGroups>
+inline constexpr int kPatchBlocks = 1;
+#else
+template <int kChannels, class Tile, int kGroups>
+inline constexpr int kPatchBlocks = kGroups > 1                           ? 1
+                                    : kChannels == 8 && !Tile::kTakesMore ? 4
+                                                                          : 3;
+#endif
+
+/// Who reads the regions of forward and of conv2d's dgrad.
+template <int kChannels, class Tile, int kGroups>
+using PatchReader = std::conditional_t<kChannels == 8 || (kGroups > 1), RegionReader<kChannels, Tile>,
+                                       LateRegionReader<kChannels, Tile>>;
+
+/// Where the dynamic shared memory of a block of forward (across_k) or dgrad has the region of a group, and
+/// what the group's reader uses, behind the weights; and its size.
+template <Lying kB, int kChannels, class Tile, class Reader, int kGroups>
+struct PatchMemory {
+  static constexpr std::size_t kWeights = PatchWeights<kB, kChannels, Tile>::kBytes;
+  static constexpr std::size_t kOfGroup = Region<kChannels>::kBytes + Reader::kBytes;
+  static constexpr std::size_t kBytes = kWeights + kGroups * kOfGroup;
+
+  __device__ __forceinline__ static std::size_t region() { return kWeights + threadIdx.y * kOfGroup; }
+  __device__ __forceinline__ static std::size_t reader() { return region() + Region<kChannels>::kBytes; }
+};
+
+template <int kChannels, class Tile, int kGroups>
+using ForwardPatchMemory =
+    PatchMemory<Lying::across_k, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
 
 /// Vectors of a thread that are on their way at a time, at most: before the first patch there are registers
 /// for many.
 inline constexpr int kWeightsAtOnce = 18;
 
-/// Reads the weights of the columns from first_n on: where kB is across_k, w's rows of out-channels, else
-/// those in-channels' parts of them.
-template <Lying kB, int kChannels, class Tile>
+/// Reads the weights of the columns from first_n on, each group its share: where kB is across_k, w's rows of
+/// out-channels, else those in-channels' parts of them.
+template <Lying kB, int kChannels, class Tile, int kGroups>
 __device__ __forceinline__ void load_patch_weights(
     const Conv2dShape& s, Ptr<const float> w, int first_n,
     typename PatchWeights<kB, kChannels, Tile>::Array& weights) {
   using Weights = PatchWeights<kB, kChannels, Tile>;
   using Rows = Turn<Tile, 4, Weights::kRows, Weights::kLength>;
   constexpr int kOfTap = kB == Lying::across_k ? kChannels : Tile::kColumns;
+  constexpr int kShare = ceil_div(Rows::kCount, kGroups);
+  const int first = static_cast<int>(threadIdx.y) * kShare;
   const int column = Rows::column();
   const auto fetch = [&](int i) {
-    const int row = Rows::row(i);
+    const int row = Rows::row(first + i);
     const int tap = row / kOfTap;
     const int c = row % kOfTap + (kB == Lying::across_k ? 0 : first_n);
     const int o = column + (kB == Lying::across_k ? first_n : 0);
@@ -70,8 +89,11 @@ __device__ __forceinline__ void load_patch_weights(
     const Index at = Index{as_in_w ? row : tap * s.in_channels + c} * s.out_channels + o;
     return Address<4>{w, at, tap < kPatchTaps && c < s.in_channels && o < s.out_channels}.fetch();
   };
-  const auto put = [&](int i, const Values<4>& values) { values.put(weights, Rows::row(i), column); };
-  move_pieces<Rows::kCount, kWeightsAtOnce>(fetch, put);
+  const auto put = [&](int i, const Values<4>& values) {
+    if (Rows::kCount % kGroups == 0 || first + i < Rows::kCount)
+      values.put(weights, Rows::row(first + i), column);
+  };
+  move_pieces<kShare, kWeightsAtOnce>(fetch, put);
 }
 
 /// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
@@ -113,38 +135,50 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
   }
 }
 
-/// Computes the block's patches, whose regions the reader brings: begin(thread, sums) sets what sums begin
-/// with, position(m) is row m's place in a patch, and store(first position of the patch, thread, sums) writes
-/// them, as mma has them. The region begins `margin` rows and columns before the patch.
-template <Lying kB, int kChannels, class Tile, class Reader, class Begin, class Position, class Store>
+/// Computes the block's patches, whose regions the group's reader brings: begin(thread, sums) sets what sums
+/// begin with, position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
+/// writes them, as mma has them. The region begins `margin` rows and columns before the patch.
+template <Lying kB, int kChannels, class Tile, int kGroups, class Reader, class Begin, class Position,
+          class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
                                                Ptr<const float> w, Reader reader, const Begin& begin,
                                                const Position& position, const Store& store) {
-  using Weights = PatchWeights<kB, kChannels, Tile>;
-  auto&& weights = dynamic_shared<typename Weights::Array>();
-  auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Weights::kBytes);
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  if constexpr (kGroups > 1) {
+    __trap();  // none of these GPUs has an H100's shared memory
+    return;
+  }
+#endif
+  using Memory = PatchMemory<kB, kChannels, Tile, Reader, kGroups>;
+  auto&& weights = dynamic_shared<typename PatchWeights<kB, kChannels, Tile>::Array>();
+  auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Memory::region());
   const auto ask = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
     reader.ask({first.n, first.i - margin, first.j - margin});
   };
-  int patch = static_cast<int>(blockIdx.x);
+  const int blocks = static_cast<int>(gridDim.x);
+  int patch = static_cast<int>(blockIdx.x) + static_cast<int>(threadIdx.y) * blocks;
   ask(patch);
   if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
-  load_patch_weights<kB, kChannels, Tile>(s, w, static_cast<int>(blockIdx.y) * Tile::kColumns, weights);
+  load_patch_weights<kB, kChannels, Tile, kGroups>(s, w, static_cast<int>(blockIdx.y) * Tile::kColumns,
+                                                   weights);
   __syncthreads();
   const typename Tile::Thread thread;
 #pragma unroll 1
-  while (patch < patches.count) {
-    reader.take(region);
-    typename Tile::Sums sums;
-    begin(thread, sums);
+  for (int of_first = static_cast<int>(blockIdx.x); of_first < patches.count; of_first += kGroups * blocks) {
+    const int mine = patch;
+    const bool computes = kGroups == 1 || mine < patches.count;
+    if (computes) reader.take(region);
     __syncthreads();
-    const auto first = patches.first(patch);
-    patch += static_cast<int>(gridDim.x);
+    patch += kGroups * blocks;
     ask(patch);
-    multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
-    store(first, thread, sums);
+    if (computes) {
+      typename Tile::Sums sums;
+      begin(thread, sums);
+      multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
+      store(patches.first(mine), thread, sums);
+    }
     __syncthreads();
   }
 }
@@ -166,10 +200,10 @@ __device__ __forceinline__ void store_patch(const Grid::Position& first, const t
 __host__ __device__ constexpr int dgrad_margin(int pad) { return kPatchKernel - 1 - pad; }
 
 /// The block's patches of dx; the reader brings regions of dy.
-template <int kChannels, class Tile, class Reader>
+template <int kChannels, class Tile, int kGroups, class Reader>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Reader& reader) {
-  for_each_patch<Lying::along_k, kChannels, Tile>(
+  for_each_patch<Lying::along_k, kChannels, Tile, kGroups>(
       s, patches, dgrad_margin(s.pad), w, reader,
       [](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, 0, 0, {}, sums);
@@ -337,25 +371,45 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
   return forward_has_patches(precision, s);
 }
 
-/// Call body.operator()<kChannels, Tile>(). Beside 64 channels the weights of 32 columns fit, beside fewer
-/// those of 64. Of forward's tiles a thread has all of a window, of dgrad's it reads fewer fragments.
+/// Calls body.operator()<kChannels, Tile, kGroups>() with the groups that this device's shared memory has
+/// room for.
+template <Lying kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
+Status with_patch_groups(const Body& body) {
+  using MemoryOfMost = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMostGroups>, kMostGroups>;
+  if constexpr (kChannels > 8 && MemoryOfMost::kBytes <= kSharedOfMostGroups) {
+    std::size_t most = 0;
+    BAUTA_TRY(most_dynamic_shared(most));
+    if (most >= kSharedOfMostGroups) return body.template operator()<kChannels, Tile, kMostGroups>();
+  }
+  return body.template operator()<kChannels, Tile, 1>();
+}
+
+/// Call the same. Beside 64 channels the weights of 32 columns fit, beside fewer those of 64. Of forward's
+/// tiles a thread has all of a window, of dgrad's it reads fewer fragments.
 template <class Body>
 Status with_forward_patch_tile(const Conv2dShape& s, const Body& body) {
   using Wide = MmaTiles::Wide;
   using Few = MmaTiles::FewChannels;
   const bool few = s.out_channels <= kFewChannels;
-  if (s.in_channels == 64) return body.template operator()<64, Few>();
+  const auto run = [&]<int kChannels, class Tile>() {
+    return with_patch_groups<Lying::across_k, kChannels, Tile, PatchReader>(body);
+  };
+  if (s.in_channels == 64) return run.template operator()<64, Few>();
   if (s.in_channels == 32)
-    return few ? body.template operator()<32, Few>() : body.template operator()<32, Wide>();
-  return few ? body.template operator()<8, Few>() : body.template operator()<8, Wide>();
+    return few ? run.template operator()<32, Few>() : run.template operator()<32, Wide>();
+  return few ? run.template operator()<8, Few>() : run.template operator()<8, Wide>();
 }
-template <class Body>
+template <template <int, class, int> class Reader, class Body>
 Status with_dgrad_patch_tile(const Conv2dShape& s, const Body& body) {
   using Few = MmaTile<128, 32, 32, 32, 32>;
-  if (s.out_channels == 64) return body.template operator()<64, Few>();
-  return s.in_channels <= kFewChannels ? body.template operator()<32, Few>()
-                                       : body.template operator()<32, MmaTiles::Wide>();
+  const auto run = [&]<int kChannels, class Tile>() {
+    return with_patch_groups<Lying::along_k, kChannels, Tile, Reader>(body);
+  };
+  if (s.out_channels == 64) return run.template operator()<64, Few>();
+  return s.in_channels <= kFewChannels ? run.template operator()<32, Few>()
+                                       : run.template operator()<32, MmaTiles::Wide>();
 }
+/// Calls body.operator()<kChannels, Tile>().
 template <class Body>
 Status with_wgrad_patch_tile(const Conv2dShape& s, const Body& body) {
   const bool few = s.out_channels <= kFewChannels;
@@ -369,11 +423,11 @@ Status with_wgrad_patch_tile(const Conv2dShape& s, const Body& body) {
 }
 
 /// As many blocks as an H100 holds at once, if there are as many patches.
-template <int kChannels, class Tile>
+template <int kChannels, class Tile, int kGroups>
 dim3 patch_grid(const Patches& patches, int columns) {
-  return dim3(
-      static_cast<unsigned>(std::min(patches.count, kH100Multiprocessors * kPatchBlocks<kChannels, Tile>)),
-      static_cast<unsigned>(ceil_div(columns, Tile::kColumns)));
+  constexpr int kBlocks = kPatchBlocks<kChannels, Tile, kGroups>;
+  return dim3(static_cast<unsigned>(std::min(patches.count, kH100Multiprocessors * kBlocks)),
+              static_cast<unsigned>(ceil_div(columns, Tile::kColumns)));
 }
 /// The same of wgrad; of many channels, one for each multiprocessor: what a block leaves is as large as dw.
 inline int wgrad_patch_blocks(const Conv2dShape& s, const Patches& patches) {

@@ -92,11 +92,10 @@ struct RegionTurn {
 
   __device__ __forceinline__ static Address<4> at(const Images& images, const Grid::Position& from, int i) {
     const int pixel = Rows::row(i);
-    Place place = images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
-    place.channel = Rows::column();
-    auto vector = images.vector<4>(place);
-    vector.valid = vector.valid && pixel < kRegionPixels;
-    return vector;
+    const Place place =
+        images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
+    return {images.values, wide_product(place.pixel, images.channels) + Rows::column(),
+            inside(place, images.height, images.width) && pixel < kRegionPixels};
   }
   __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region, int i,
                                              const Values<4>& values) {

@@ -89,7 +89,7 @@ struct Images {
   /// Neighbouring channels of a pixel; outside of the image they are zero.
   template <int kVector>
   __device__ __forceinline__ Address<kVector> vector(const Place& at) const {
-    return {values, wide_product(at.pixel, channels) + at.channel, inside(at, height, width)};
+    return {values, Index{at.pixel} * channels + at.channel, inside(at, height, width)};
   }
 };
 

@@ -124,10 +124,10 @@ inline double rows_in_regions(int out, int patch, int margin, int in) {
 
 /// Of a pass that is computed by patches: `image_moved` are the bytes that their regions have of what it
 /// reads, `image` those that there are; `written` and `written_sectors` are as above.
-template <int kChannels, class Tile>
+template <int kChannels, class Tile, int kGroups>
 Work patches_work(const Conv2dShape& s, const Patches& patches, int columns, double image, double image_moved,
                   double written, double written_sectors) {
-  const dim3 grid = patch_grid<kChannels, Tile>(patches, columns);
+  const dim3 grid = patch_grid<kChannels, Tile, kGroups>(patches, columns);
   const double w = 4 * depth_of(s) * s.out_channels;
   return {image_moved * grid.y + w * grid.x + written_sectors, image + w + written, multiply_adds_of(s)};
 }
@@ -144,14 +144,14 @@ inline double region_bytes(const Conv2dShape& s) {
 }
 
 /// Of forward by patches; the biases are read by every warp for every patch.
-template <int kChannels, class Tile>
+template <int kChannels, class Tile, int kGroups>
 Work patches_forward_work(const Conv2dShape& s, const Patches& patches, double written,
                           double written_sectors) {
   const double biases = 4.0 * patches.count * Tile::kPartThreads / 32 * Tile::kWarpColumns *
                         ceil_div(s.out_channels, Tile::kColumns);
   const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
-  return patches_work<kChannels, Tile>(s, patches, s.out_channels, x + 4.0 * s.out_channels, region_bytes(s),
-                                       written, written_sectors + biases);
+  return patches_work<kChannels, Tile, kGroups>(s, patches, s.out_channels, x + 4.0 * s.out_channels,
+                                                region_bytes(s), written, written_sectors + biases);
 }
 
 /// Of wgrad by patches; `gradient` and `gradient_moved` are as above.

@@ -94,30 +94,32 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
         odd ? (others >> 4 & kHalves) | (winners & ~kHalves) : (winners & kHalves) | (others & kHalves) << 4;
     const int to = window(thread.row(r));
     if (to < 0) continue;
+    const int o = first_n + thread.column(0);
+    const Ptr<float> y_of_o = y + (wide_product(to, out_channels) + o);
+    const Ptr<std::uint8_t> argmax_of_o = argmax + (wide_product(to, out_channels / 4) + o / 4);
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; ++f) {
-      const int o = first_n + thread.column(f);
-      if (o >= out_channels) continue;
-      store_vector(y + (Index{to} * out_channels + o), values[f]);
-      if (argmax)
-        argmax[Index{to} * (out_channels / 4) + o / 4] = static_cast<std::uint8_t>(winners >> 8 * f);
+      if (o + 8 * f >= out_channels) continue;
+      store_vector(y_of_o + 8 * f, values[f]);
+      if (argmax) argmax_of_o[2 * f] = static_cast<std::uint8_t>(winners >> 8 * f);
     }
   }
 }
 
 /// forward. The study's first and second layer, batch 32: 0.72 (of 3 channels and 9 taps, 8 and 10 are
-/// multiplied) and 1.2 G products; 21 and 48 MB of sectors moved, of which x, read 1.4 times, is 8 and 13,
-/// and w, by each of 528 and 396 blocks, 2 and 29; argmax is written in halves of sectors and less. The first
-/// is bound by memory and latency, the second by shared memory, from where 24 cycles' worth of fragments feed
-/// 16 mma.
-template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+/// multiplied) and 1.2 G products; 21 and 29 MB of sectors moved, of which x, read 1.4 times, is 8 and 13,
+/// and w, by each of 528 and 132 blocks, 2 and 10; argmax is written in halves of sectors and less. The first
+/// is bound by memory and the issue of instructions, the second by the tensor cores and shared memory, from
+/// where 24 cycles' worth of fragments feed 16 mma.
+template <int kChannels, class Tile, int kGroups>
+__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y, Global<std::uint8_t> argmax) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
-  const PatchReader<kChannels, Tile> reader(images, patches, kPatchBytes<Lying::across_k, kChannels, Tile>);
+  const PatchReader<kChannels, Tile, kGroups> reader(images, patches,
+                                                     ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  for_each_patch<Lying::across_k, kChannels, Tile>(
+  for_each_patch<Lying::across_k, kChannels, Tile, kGroups>(
       s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
@@ -133,129 +135,205 @@ __global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>
       });
 }
 
-// The windows that a region meets: one more than half of its rows, as it may begin with a window's second.
-constexpr int kRegionWindowRows = kRegionRows / 2 + 1;
-constexpr int kRegionWindowColumns = kRegionColumns / 2 + 1;
+// A thread's windows of four channels that it has asked for, until it takes them: slots like Arrivals', and
+// registers for the winners, bytes, which cp.async does not copy.
+template <class Tile, int kCount>
+class WindowArrivals {
+  using Slots = Arrivals<Tile, 4, 2 * kCount>;
 
-// Of a thread, at most, that are on their way to shared memory at a time.
-constexpr int kWindowsAtOnce = 8;
+ public:
+  static constexpr std::size_t kBytes = 2 * kCount * Tile::kThreads * 4 * sizeof(float);
 
-// Brings regions of gradients, each window's expanded to its four positions. Reads in take(): the windows of
-// the first eight columns, row by row, and then of the two that are left.
+  // Uses kBytes of dynamic shared memory from `offset` on.
+  __device__ __forceinline__ explicit WindowArrivals(std::size_t offset) : offset_(offset) {}
+
+  // Those of sample n's window at row p and column q from channel o on, zeros where it does not exist.
+  __device__ __forceinline__ void ask(int i, const PooledValues& values, int n, int p, int q, int o,
+                                      bool exists) {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    const bool valid = exists && static_cast<unsigned>(p) < static_cast<unsigned>(values.height) &&
+                       static_cast<unsigned>(q) < static_cast<unsigned>(values.width);
+    const int window = (n * values.height + p) * values.width + q;
+    const Index at = wide_product(window, values.channels) + o;
+    Address<4>{values.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);
+    Address<4>{values.y, at, valid}.copy(slots[2 * i + 1], thread_of_block(), 0);
+    winners_[i] = 0;
+    if (valid) winners_[i] = values.argmax[wide_product(window, values.channels / 4) + o / 4];
+  }
+  __device__ __forceinline__ WindowValues<4> take(int i) const {
+    auto&& slots = dynamic_shared<Slots>(offset_);
+    WindowValues<4> result;
+    load_vector<4>(result.gradients, &slots[2 * i][thread_of_block()][0]);
+    load_vector<4>(result.values, &slots[2 * i + 1][thread_of_block()][0]);
+    result.winners = winners_[i];
+    return result;
+  }
+
+ private:
+  std::size_t offset_;
+  unsigned winners_[kCount];
+};
+
+// A thread's windows, and four channels of each, of those that a region meets: of the first eight columns,
+// row by row, and then of the two that are left.
+template <int kChannels, class Tile>
+class RegionWindowTurn {
+  // One more than half of a region's rows, as it may begin with a window's second.
+  static constexpr int kRows = kRegionRows / 2 + 1;
+  static constexpr int kColumns = 8;
+  static constexpr int kLeft = kRegionColumns / 2 + 1 - kColumns;
+  static constexpr int kLanes = kChannels / 4;
+  static constexpr int kAtOnce = Tile::kThreads / kLanes;
+  static constexpr int kOfFirst = kRows * kColumns / kAtOnce;
+  static constexpr int kOfLeft = ceil_div(kRows * kLeft, kAtOnce);
+  static_assert(kRows * kColumns % kAtOnce == 0);
+
+ public:
+  static constexpr int kCount = kOfFirst + kOfLeft;
+
+  // In the grid of windows; n is negative where there is none.
+  __device__ __forceinline__ static Grid::Position window(const Grid::Position& from, int i) {
+    const int of_block = thread_of_block() % Tile::kThreads / kLanes;
+    int row, column;
+    if (i < kOfFirst) {
+      row = (i * kAtOnce + of_block) / kColumns;
+      column = (i * kAtOnce + of_block) % kColumns;
+    } else {
+      row = ((i - kOfFirst) * kAtOnce + of_block) / kLeft;
+      column = kColumns + ((i - kOfFirst) * kAtOnce + of_block) % kLeft;
+    }
+    return {row < kRows ? from.n : -1, (from.i >> 1) + row, (from.j >> 1) + column};
+  }
+  __device__ __forceinline__ static int channel() { return thread_of_block() % kLanes * 4; }
+
+  // Expands the i-th window to its positions in the region.
+  __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region,
+                                             const Grid::Position& from, int i,
+                                             const WindowValues<4>& values) {
+    constexpr int kPitch = Region<kChannels>::kPitch;
+    const auto at = window(from, i);
+    const RoundedWindow rounded(values);
+    const int top = 2 * at.i - from.i;
+    const int left = 2 * at.j - from.j;
+    const Ptr<bf16> to = &region[(top * kRegionColumns + left) * kPitch + channel()];
+#pragma unroll
+    for (int corner = 0; corner < 4; ++corner) {
+      const int row = corner / 2;
+      const int column = corner % 2;
+      if (top + row < 0 || top + row >= kRegionRows || left + column < 0 || left + column >= kRegionColumns)
+        continue;
+      store(to + (row * kRegionColumns + column) * kPitch, rounded.at(corner));
+    }
+  }
+};
+
+// Brings regions of gradients, each window's expanded to its four positions, as RegionReader does.
+template <int kChannels, class Tile>
+class GradientRegionReader {
+  using Mine = RegionWindowTurn<kChannels, Tile>;
+
+ public:
+  static constexpr std::size_t kBytes = WindowArrivals<Tile, Mine::kCount>::kBytes;
+
+  __device__ __forceinline__ GradientRegionReader(const PooledValues& gradient, std::size_t offset)
+      : gradient_(gradient), windows_(offset) {}
+
+  __device__ __forceinline__ void ask(const Grid::Position& from) {
+    from_ = from;
+#pragma unroll
+    for (int i = 0; i < Mine::kCount; ++i) {
+      const auto at = Mine::window(from, i);
+      windows_.ask(i, gradient_, at.n, at.i, at.j, Mine::channel(), at.n >= 0);
+    }
+    cp_async_commit();
+  }
+  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+    cp_async_wait<0>();
+#pragma unroll
+    for (int i = 0; i < Mine::kCount; ++i) Mine::put(region, from_, i, windows_.take(i));
+  }
+
+ private:
+  PooledValues gradient_;
+  WindowArrivals<Tile, Mine::kCount> windows_;
+  Grid::Position from_;
+};
+
+// The same, as LateRegionReader does.
 template <int kChannels, class Tile>
 class LateGradientRegionReader {
+  using Mine = RegionWindowTurn<kChannels, Tile>;
+  static constexpr int kWindowsAtOnce = 8;
+
  public:
-  __device__ __forceinline__ explicit LateGradientRegionReader(const PooledValues& gradient)
+  static constexpr std::size_t kBytes = 0;
+
+  __device__ __forceinline__ LateGradientRegionReader(const PooledValues& gradient, std::size_t)
       : gradient_(gradient) {}
 
   __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
-    const int o = thread_of_block() % kLanes * 4;
-    const int first_row = from_.i >> 1;
-    const int first_column = from_.j >> 1;
     const auto fetch = [&](int i) {
-      const Window at = window(i);
-      return at.row < kRegionWindowRows
-                 ? gradient_.read_at<4>(from_.n, first_row + at.row, first_column + at.column, o)
-                 : WindowValues<4>();
+      const auto at = Mine::window(from_, i);
+      return at.n >= 0 ? gradient_.read_at<4>(at.n, at.i, at.j, Mine::channel()) : WindowValues<4>();
     };
-    const auto put = [&](int i, const WindowValues<4>& values) {
-      const Window at = window(i);
-      const RoundedWindow rounded(values);
-      const int top = 2 * (first_row + at.row) - from_.i;
-      const int left = 2 * (first_column + at.column) - from_.j;
-      const Ptr<bf16> to = &region[(top * kRegionColumns + left) * Region<kChannels>::kPitch + o];
-#pragma unroll
-      for (int corner = 0; corner < 4; ++corner) {
-        const int row = corner / 2;
-        const int column = corner % 2;
-        if (top + row < 0 || top + row >= kRegionRows || left + column < 0 || left + column >= kRegionColumns)
-          continue;
-        store(to + (row * kRegionColumns + column) * Region<kChannels>::kPitch, rounded.at(corner));
-      }
-    };
-    move_pieces<kOfFirst + kOfLeft, kWindowsAtOnce>(fetch, put);
+    const auto put = [&](int i, const WindowValues<4>& values) { Mine::put(region, from_, i, values); };
+    move_pieces<Mine::kCount, kWindowsAtOnce>(fetch, put);
   }
 
  private:
-  static constexpr int kLanes = kChannels / 4;
-  static constexpr int kAtOnce = Tile::kThreads / kLanes;  // windows
-  static constexpr int kColumns = 8;
-  static constexpr int kLeft = kRegionWindowColumns - kColumns;
-  static constexpr int kOfFirst = kRegionWindowRows * kColumns / kAtOnce;
-  static constexpr int kOfLeft = ceil_div(kRegionWindowRows * kLeft, kAtOnce);
-  static_assert(kRegionWindowRows * kColumns % kAtOnce == 0);
-
-  struct Window {
-    int row, column;
-  };
-  __device__ __forceinline__ static Window window(int i) {
-    const int of_block = thread_of_block() % Tile::kThreads / kLanes;
-    if (i < kOfFirst) {
-      const int first = i * kAtOnce + of_block;
-      return {first / kColumns, first % kColumns};
-    }
-    const int left = (i - kOfFirst) * kAtOnce + of_block;
-    return {left / kLeft, kColumns + left % kLeft};
-  }
-
   PooledValues gradient_;
   Grid::Position from_;
 };
 
+template <int kChannels, class Tile, int kGroups>
+using DgradReader = std::conditional_t<(kGroups > 1), GradientRegionReader<kChannels, Tile>,
+                                       LateGradientRegionReader<kChannels, Tile>>;
+template <int kChannels, class Tile, int kGroups>
+using DgradMemory =
+    PatchMemory<Lying::along_k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
+
 /// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
-/// layer, batch 32: 1.3 G products; 54 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
-/// 29, and dx 9. Bound by shared memory and the tensor cores, about alike.
-template <int kChannels, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kPatchBlocks<kChannels, Tile>)
+/// layer, batch 32: 1.3 G products; 35 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
+/// 10, and dx 9. Bound by shared memory and the tensor cores, about alike.
+template <int kChannels, class Tile, int kGroups>
+__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
                          Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
   const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
-  dgrad_patches<kChannels, Tile>(s, patches, w, dx, LateGradientRegionReader<kChannels, Tile>(gradient));
+  const DgradReader<kChannels, Tile, kGroups> reader(gradient,
+                                                     DgradMemory<kChannels, Tile, kGroups>::reader());
+  dgrad_patches<kChannels, Tile, kGroups>(s, patches, w, dx, reader);
 }
 
-// Reads a patch's gradients from ask() on, like RegionReader; take() expands each window's to its four
-// positions.
+// Brings a patch's gradients, each window's expanded to its four positions, and reads them from ask() on.
 template <class Tile>
 class GradientReader {
   using Turn = GradientTurn<Tile>;
   static constexpr int kWindows = kPatchWindows / Turn::kStep;  // of a thread
-  using Slots = Arrivals<Tile, 4, 2 * kWindows>;
 
  public:
-  static constexpr std::size_t kBytes = 2 * kWindows * Tile::kThreads * 4 * sizeof(float);
+  static constexpr std::size_t kBytes = WindowArrivals<Tile, kWindows>::kBytes;
 
   // Uses kBytes of dynamic shared memory from `offset` on.
   __device__ __forceinline__ GradientReader(const PooledValues& gradient, std::size_t offset)
-      : gradient_(gradient), offset_(offset) {}
+      : gradient_(gradient), windows_(offset) {}
 
   __device__ __forceinline__ void ask(const Grid::Position& first) {
-    auto&& slots = dynamic_shared<Slots>(offset_);
     const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + Turn::column();
 #pragma unroll
     for (int i = 0; i < kWindows; ++i) {
       const int p = first.i / 2 + Turn::row(i) / kPatchWindowColumns;
       const int q = first.j / 2 + Turn::row(i) % kPatchWindowColumns;
-      const bool valid = p < gradient_.height && q < gradient_.width && o < gradient_.channels;
-      const int window = (first.n * gradient_.height + p) * gradient_.width + q;
-      const Index at = wide_product(window, gradient_.channels) + o;
-      Address<4>{gradient_.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);
-      Address<4>{gradient_.y, at, valid}.copy(slots[2 * i + 1], thread_of_block(), 0);
-      winners_[i] = 0;
-      if (valid) winners_[i] = gradient_.argmax[wide_product(window, gradient_.channels / 4) + o / 4];
+      windows_.ask(i, gradient_, first.n, p, q, o, o < gradient_.channels);
     }
     cp_async_commit();
   }
   __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, Turn& turn) const {
-    auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
 #pragma unroll
     for (int i = 0; i < kWindows; ++i) {
-      WindowValues<4> window;
-      load_vector<4>(window.gradients, &slots[2 * i][thread_of_block()][0]);
-      load_vector<4>(window.values, &slots[2 * i + 1][thread_of_block()][0]);
-      window.winners = winners_[i];
-      const RoundedWindow rounded(window);
+      const RoundedWindow rounded(windows_.take(i));
       turn.add(rounded.gradients());
       const int row = Turn::row(i) / kPatchWindowColumns * 2;
       const int column = Turn::row(i) % kPatchWindowColumns * 2;
@@ -269,16 +347,14 @@ class GradientReader {
 
  private:
   PooledValues gradient_;
-  std::size_t offset_;
-  unsigned winners_[kWindows];
+  WindowArrivals<Tile, kWindows> windows_;
 };
 
 /// wgrad: each window's gradient is read once and expanded to its four positions. The study's first and
 /// second layer, batch 32: 0.72 and 1.3 G products; 27 and 31 MB of sectors moved, of which partial sums
-/// are 1.9 and 9.8. The first is bound by memory; the second by the tensor cores, and by the latency of what
-/// is read between two patches: it has one block on a multiprocessor, as with two the partial sums would be
-/// twice as many. Where there are 32 columns, half a warp writes two windows, some of them to the same banks
-/// (1.15 ways in all).
+/// are 1.9 and 9.8. The first is bound by memory; the second by the tensor cores: it has one block on a
+/// multiprocessor, as with two the partial sums would be twice as many. Where there are 32 columns, half a
+/// warp writes two windows, some of them to the same banks (1.15 ways in all).
 template <int kChannels, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
@@ -321,16 +397,16 @@ Status conv_relu_pool_forward_by_patches(const Context& context, const ConvReluP
   const Conv2dShape s = convolution(shape);
   const PooledSizes sizes(shape);
   const Patches patches(s.batch, s.out_h, s.out_w, s.in_channels);
-  return with_forward_patch_tile(s, [&]<int kChannels, class Tile>() {
-    const double written = sizes.y_bytes() + sizes.argmax_bytes();
-    return launch(
-        context,
-        {"conv_relu_pool_forward", patch_grid<kChannels, Tile>(patches, s.out_channels), kProductThreads,
-         kPatchBytes<Lying::across_k, kChannels, Tile> + PatchReader<kChannels, Tile>::kBytes,
-         patches_forward_work<kChannels, Tile>(s, patches, written,
-                                               sizes.y_bytes() + argmax_moved_by_patches(shape))},
-        forward_patches_kernel<kChannels, Tile>, s, patches, global(x, sizes.x), global(w, sizes.w),
-        global(bias, s.out_channels), global(y, sizes.y), global(argmax, sizes.argmax));
+  const double written = sizes.y_bytes() + sizes.argmax_bytes();
+  const double moved = sizes.y_bytes() + argmax_moved_by_patches(shape);
+  return with_forward_patch_tile(s, [&]<int kChannels, class Tile, int kGroups>() {
+    return launch(context,
+                  {"conv_relu_pool_forward", patch_grid<kChannels, Tile, kGroups>(patches, s.out_channels),
+                   dim3(kProductThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
+                   patches_forward_work<kChannels, Tile, kGroups>(s, patches, written, moved)},
+                  forward_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(x, sizes.x),
+                  global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y),
+                  global(argmax, sizes.argmax));
   });
 }
 
@@ -341,14 +417,15 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
   const PooledSizes sizes(shape);
   const Patches patches(s.batch, s.in_h, s.in_w, s.out_channels);
   const double dx_bytes = 4 * static_cast<double>(sizes.x);
-  return with_dgrad_patch_tile(s, [&]<int kChannels, class Tile>() {
-    return launch(context,
-                  {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile>(patches, s.in_channels),
-                   kProductThreads, kPatchBytes<Lying::along_k, kChannels, Tile>,
-                   patches_work<kChannels, Tile>(s, patches, s.in_channels, sizes.gradient_bytes(),
-                                                 gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
-                  dgrad_patches_kernel<kChannels, Tile>, s, patches, global(dy, sizes.y), global(y, sizes.y),
-                  global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
+  return with_dgrad_patch_tile<DgradReader>(s, [&]<int kChannels, class Tile, int kGroups>() {
+    return launch(
+        context,
+        {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
+         dim3(kProductThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
+         patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.gradient_bytes(),
+                                                gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
+        dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(y, sizes.y),
+        global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
   });
 }
 

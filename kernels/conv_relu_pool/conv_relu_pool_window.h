@@ -140,10 +140,10 @@ struct PooledValues {
   template <int kVector>
   __device__ __forceinline__ WindowValues<kVector> read(int window, int o) const {
     WindowValues<kVector> result;
-    const Index at = wide_product(window, channels) + o;
+    const Index at = Index{window} * channels + o;
     load_vector(result.gradients, dy + at);
     load_vector(result.values, y + at);
-    result.winners = argmax[wide_product(window, ceil_div(channels, 4)) + o / 4];
+    result.winners = argmax[Index{window} * ceil_div(channels, 4) + o / 4];
     if constexpr (kVector == 1) result.winners >>= 2 * (o % 4);
     return result;
   }

@@ -82,6 +82,18 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
   return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
 }
 
+/// Bytes of dynamic shared memory that a block may have on the present GPU.
+inline Status most_dynamic_shared(std::size_t& bytes) {
+  int device = 0;
+  int most = 0;
+  const char* fix = "an earlier call may have failed; compute-sanitizer finds it";
+  const Launch none = {"none", {}, {}};
+  BAUTA_TRY(check(cudaGetDevice(&device), none, fix));
+  BAUTA_TRY(check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), none, fix));
+  bytes = static_cast<std::size_t>(most);
+  return {};
+}
+
 /// This thread's last launch, for errors that only a later call tells of; its kernel is null before the
 /// first.
 inline thread_local Launch last_launch = {nullptr, {}, {}};

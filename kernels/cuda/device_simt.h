@@ -36,6 +36,12 @@ void store(const Pointer<T>& p, const Vector& value) {
   runtime::store(p, value);
 }
 
+/// Bytes of dynamic shared memory that a block may have.
+inline Status most_dynamic_shared(std::size_t& bytes) {
+  bytes = runtime::most_dynamic_shared;
+  return {};
+}
+
 struct Launch {
   const char* kernel;
   dim3 grid;

@@ -17,6 +17,7 @@ namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kProductThreads = 128;  // of a block, if its tile does not say otherwise
 
+/// Of a block with several groups of threads, which threadIdx.y tells apart: of the thread's group.
 __device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
 
 /// How a slice of a matrix lies in shared memory: as rows along k, one for each line (row or column) of the

@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint64_t kMostThreads = 1024;
 constexpr unsigned kMostBlocksYZ = 65535;
 constexpr std::uint64_t kMostBlocks = 0x7FFFFFFF;
-constexpr std::size_t kMostDynamicShared = 227 * 1024;
 
 Status check(const Shape& shape) {
   const auto refuse = [&](const std::string& what, const std::string& fix) {
@@ -27,9 +26,9 @@ Status check(const Shape& shape) {
                       std::to_string(shape.grid.z) + " blocks",
                   "1 to 2147483647 are possible, and no more than 65535 in y and in z");
   }
-  if (shape.dynamic_shared > kMostDynamicShared) {
+  if (shape.dynamic_shared > most_dynamic_shared) {
     return refuse(std::to_string(shape.dynamic_shared) + " bytes of dynamic shared memory",
-                  "232448 are possible at most");
+                  std::to_string(most_dynamic_shared) + " are possible at most");
   }
   return {};
 }

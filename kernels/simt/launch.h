@@ -7,6 +7,9 @@
 
 namespace bauta::simt::runtime {
 
+/// Bytes of dynamic shared memory that a block may have: an H100's. Tests set it to what others have.
+inline std::size_t most_dynamic_shared = 227 * 1024;
+
 /// Puts a kernel into the context's stream (stream.h), and fails when a GPU would refuse the launch. When its
 /// turn comes, `kernel` is called once for every thread of the shape's grid, blocks in parallel on the
 /// context's threads; that leaves counts and faults in the context's simt_log, if there is one, and fails

@@ -10,6 +10,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/buffer.h"
@@ -18,6 +19,9 @@
 #include "engine/core/vendor.h"
 #include "kernels/common.h"
 #include "tests/kernels/reference_vendor.h"
+#if defined(BAUTA_HAS_SIMT)
+#include "kernels/simt/launch.h"
+#endif
 
 /// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and
 /// each backend compares forward, dgrad and wgrad with the reference, and the reference with finite
@@ -32,6 +36,8 @@ struct Machine {
   Backend backend = Backend::cpu;
   Precision precision = Precision::fp32;
   VendorLibraries* vendor = nullptr;  ///< of all machines with the same name the same
+  /// Bytes of dynamic shared memory that blocks may have under simt, which else are an H100's.
+  std::optional<std::size_t> shared_memory = {};
 
   friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
 };
@@ -58,11 +64,13 @@ inline std::vector<Machine> gpu_machines() {
   return all;
 }
 
-/// What computes in bf16: simt, and a GPU where there is one whose tensor cores can.
+/// What computes in bf16: simt, with the shared memory of two GPUs that kernels tell apart, and a GPU where
+/// there is one whose tensor cores can.
 inline std::vector<Machine> bf16_machines() {
   std::vector<Machine> all;
 #if defined(BAUTA_HAS_SIMT)
   all.push_back({"simt_bf16", Isa::portable, 3, Backend::simt, Precision::bf16});
+  all.push_back({"simt_bf16_99KiB", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr, 99 * 1024});
 #endif
   if (const auto gpu = Gpu::open(); gpu.ok() && check_precision(gpu->info(), Precision::bf16).ok()) {
     all.push_back({"cuda_bf16", Isa::portable, 1, Backend::cuda, Precision::bf16});
@@ -108,6 +116,21 @@ inline std::vector<Machine> all_machines() {
   return all;
 }
 
+#if defined(BAUTA_HAS_SIMT)
+/// Has simt's blocks have so many bytes of dynamic shared memory at most, while it lives.
+class SharedMemoryLimit {
+ public:
+  explicit SharedMemoryLimit(std::size_t bytes)
+      : before_(std::exchange(simt::runtime::most_dynamic_shared, bytes)) {}
+  SharedMemoryLimit(const SharedMemoryLimit&) = delete;
+  SharedMemoryLimit& operator=(const SharedMemoryLimit&) = delete;
+  ~SharedMemoryLimit() { simt::runtime::most_dynamic_shared = before_; }
+
+ private:
+  std::size_t before_;
+};
+#endif
+
 /// A Context with the pool, workspace and GPU that it refers to.
 class Runner {
  public:
@@ -122,6 +145,9 @@ class Runner {
       gpu_ = std::move(*Gpu::open());
       context_.stream = gpu_->stream();
     }
+#if defined(BAUTA_HAS_SIMT)
+    if (machine.shared_memory) shared_memory_.emplace(*machine.shared_memory);
+#endif
     context_.workspace = workspace_.span();
     // What a kernel finds in its workspace is whatever the op before it left there.
     if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
@@ -132,6 +158,9 @@ class Runner {
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
   std::optional<Gpu> gpu_;
+#if defined(BAUTA_HAS_SIMT)
+  std::optional<SharedMemoryLimit> shared_memory_;
+#endif
   Context context_;
 };
 
