@@ -8,7 +8,7 @@ namespace {
 /// there are few), mostly from the first-level cache, and w once for every tile of positions; writes y once.
 /// Bound by fma and the issue of instructions. x of fewer than 8 channels is not read in whole sectors.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+__global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
     forward_kernel(Conv2dShape s, Grid positions, Divisor by_channels, Global<const float> x,
                    Global<const float> w, Global<const float> bias, Global<float> y) {
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
@@ -44,15 +44,16 @@ struct Gradient {
 /// A tile of dx, of one phase: the same product with x and y changing places. Where w's in-channels are no
 /// multiple of 4, dx is written by single floats, not in whole sectors.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
-    dgrad_kernel(Conv2dShape s, Divisor by_channels, Global<const float> dy, Global<const float> w,
-                 Global<float> dx) {
-  dgrad_tile<kVector, kOutVector, Tile>(s, by_channels, Images{dy, s.out_h, s.out_w, s.out_channels}, w, dx);
+__global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
+    dgrad_kernel(Conv2dShape s, PhaseGrids grids, Divisor by_channels, Global<const float> dy,
+                 Global<const float> w, Global<float> dx) {
+  dgrad_tile<kVector, kOutVector, Tile>(s, grids, by_channels, Images{dy, s.out_h, s.out_w, s.out_channels},
+                                        w, dx);
 }
 
 /// A block's share of a tile of dw and dbias, over a range of positions; see add_partial_sums.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+__global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid positions, Split split, Global<const float> x, Global<const float> dy,
                  Global<float> partial) {
   const Gradient gradient{dy, s, positions};
@@ -66,11 +67,11 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
   const Conv2dSizes sizes(s);
   if (forward_has_patches(context.precision, s)) return conv2d_forward_by_patches(context, s, x, w, bias, y);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<kOutVector>(
+    return with_gather_tile<Pass::forward, kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
           const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
           const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
-          return launch(context, {"conv2d_forward", grid, kProductThreads, 0, work},
+          return launch(context, {"conv2d_forward", grid, Tile::kThreads, 0, work},
                         forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w),
                         Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w),
                         global(bias, s.out_channels), global(y, sizes.y));
@@ -83,11 +84,11 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
   const Conv2dSizes sizes(s);
   if (dgrad_has_patches(context.precision, s)) return conv2d_dgrad_by_patches(context, s, dy, w, dx);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<kOutVector>(
+    return with_gather_tile<Pass::dgrad, kOutVector>(
         context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
           const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
-          return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), kProductThreads, 0, work},
-                        dgrad_kernel<kVector, kOutVector, Tile>, s, Divisor(s.out_channels),
+          return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), Tile::kThreads, 0, work},
+                        dgrad_kernel<kVector, kOutVector, Tile>, s, PhaseGrids(s), Divisor(s.out_channels),
                         global(dy, sizes.y), global(w, sizes.w), global(dx, sizes.x));
         });
   });
@@ -103,7 +104,7 @@ Status wgrad_by_tiles(const Context& context, const Conv2dShape& s, const float*
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       const Work work =
           wgrad_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes() * wgrad_row_tiles<Tile>(s));
-      return launch(context, {"conv2d_wgrad", grid, kProductThreads, 0, work},
+      return launch(context, {"conv2d_wgrad", grid, Tile::kThreads, 0, work},
                     wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), split,
                     global(x, sizes.x), global(dy, sizes.y),
                     global(partial, partial_sums(context.precision, s)));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/conv2d_product.h"
@@ -18,16 +19,18 @@
 ///   wgrad    tap and c, or one  o   output position       x at position + tap     dy
 namespace bauta::BAUTA_DEVICE {
 
-/// Blocks that a multiprocessor is to hold at once, which limits their registers: kMost where vectors are
-/// moved, or one less with tiles that take more. The other kernels would spill, as would some before sm_90.
+/// Blocks that a multiprocessor is to hold at once, which limits their registers: kMost of 128 threads where
+/// vectors are moved, or one less with tiles that take more. The other kernels would spill, as would some
+/// before sm_90.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 template <class Tile, int kVector, int kMost>
 inline constexpr int kConvBlocks = 1;
 #else
 template <class Tile, int kVector, int kMost>
-inline constexpr int kConvBlocks = kVector != 4       ? 1
-                                   : Tile::kTakesMore ? kMost - 1
-                                                      : kMost;
+inline constexpr int kConvBlocks = kVector != 4
+                                       ? 1
+                                       : ceil_div((Tile::kTakesMore ? kMost - 1 : kMost) * kProductThreads,
+                                                  Tile::kThreads);
 #endif
 
 // --- Images
@@ -207,16 +210,37 @@ __device__ __forceinline__ void forward_tile(const Conv2dShape& s, const Divisor
 /// Pixels of x whose rows and columns have the same remainders by the stride are read by the same taps: a
 /// phase. blockIdx.z counts those that there are.
 struct Phase {
-  int row, column;    ///< remainders
-  int height, width;  ///< pixels of the phase
+  int row, column;  ///< remainders
+  int pixels;       ///< of a sample's
 
   __device__ __forceinline__ explicit Phase(const Conv2dShape& s) {
     const int across = min(s.stride, s.in_w);
     row = static_cast<int>(blockIdx.z) / across;
     column = static_cast<int>(blockIdx.z) % across;
-    height = ceil_div(s.in_h - row, s.stride);
-    width = ceil_div(s.in_w - column, s.stride);
+    pixels = ceil_div(s.in_h - row, s.stride) * ceil_div(s.in_w - column, s.stride);
   }
+};
+
+/// The pixels of the phases, counted over all samples. Phases differ in height and width by one at most.
+class PhaseGrids {
+ public:
+  explicit PhaseGrids(const Conv2dShape& s)
+      : tall_(ceil_div(s.in_h, s.stride)),
+        wide_(ceil_div(s.in_w, s.stride)),
+        tall_wide_(tall_, wide_),
+        tall_narrow_(tall_, std::max(wide_ - 1, 1)),
+        low_wide_(std::max(tall_ - 1, 1), wide_),
+        low_narrow_(std::max(tall_ - 1, 1), std::max(wide_ - 1, 1)) {}
+
+  __device__ __forceinline__ const Grid& of(const Phase& phase, const Conv2dShape& s) const {
+    const bool tall = ceil_div(s.in_h - phase.row, s.stride) == tall_;
+    const bool wide = ceil_div(s.in_w - phase.column, s.stride) == wide_;
+    return tall ? (wide ? tall_wide_ : tall_narrow_) : (wide ? low_wide_ : low_narrow_);
+  }
+
+ private:
+  int tall_, wide_;
+  Grid tall_wide_, tall_narrow_, low_wide_, low_narrow_;
 };
 
 /// Taps first, first + stride ... of a kernel.
@@ -226,22 +250,23 @@ __host__ __device__ constexpr int taps_from(int first, const Conv2dShape& s) {
 
 /// A tile of dx, of one phase. The gradient dy is read by kDyVector elements at once.
 template <int kVector, int kDyVector, class Tile>
-__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const Divisor& by_channels, const Images& dy,
-                                           Ptr<const float> w, Ptr<float> dx) {
+__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseGrids& grids,
+                                           const Divisor& by_channels, const Images& dy, Ptr<const float> w,
+                                           Ptr<float> dx) {
   const Phase phase(s);
-  const int pixels = phase.height * phase.width;
+  const Grid grid = grids.of(phase, s);
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  if (first_m >= s.batch * pixels) return;  // phases differ in size by a row and a column
+  if (first_m >= s.batch * phase.pixels) return;  // phases differ in size by a row and a column
   const int first_row = (phase.row + s.pad) % s.stride;
   const int first_column = (phase.column + s.pad) % s.stride;
   const Taps taps{
       first_row,      first_column, s.stride, -1, taps_from(first_row, s), taps_from(first_column, s),
       s.out_channels, by_channels};
   const auto pixel = [&](int m) {  // row m's in x
-    const int n = m / pixels;
-    return Grid::Position{n, m % pixels / phase.width * s.stride + phase.row,
-                          m % pixels % phase.width * s.stride + phase.column};
+    const auto of_phase = grid.position(m);
+    return Grid::Position{of_phase.n, of_phase.i * s.stride + phase.row,
+                          of_phase.j * s.stride + phase.column};
   };
   const auto origin = [&](int m) {
     const auto at = pixel(first_m + m);
@@ -321,9 +346,12 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
 }
 
 /// The tiles of the passes, by precision and the sizes of a sample alone: the bits of its results do not
-/// depend on its batch.
+/// depend on its batch. A small batch has hardly more blocks than there are multiprocessors, where positions
+/// are few or, in dgrad, the stride leaves few to a phase: two warps for each of a multiprocessor's four
+/// schedulers wait for less than one.
 struct FmaTiles {
   using Wide = FmaTile<128, 64, 16>;
+  using WideDgrad = Wide;
   using FewChannels = FmaTile<256, 32, 16>;
   using FewPositions = FmaTile<64, 32, 32>;
   using Wgrad = FmaTile<64, 64, 16>;
@@ -331,8 +359,9 @@ struct FmaTiles {
 };
 struct MmaTiles {
   using Wide = MmaTile<128, 64, 32, 64, 32>;
+  using WideDgrad = MmaTile<128, 64, 32, 32, 32, 1, 256>;
   using FewChannels = MmaTile<128, 32, 32, 64, 16>;
-  using FewPositions = MmaTile<64, 32, 64, 64, 16, 2>;
+  using FewPositions = MmaTile<64, 32, 64, 64, 16, 2, 256>;
   using Wgrad = MmaTile<64, 64, 32, 32, 32>;
   using WgradFewChannels = MmaTile<32, 32, 64, 32, 32>;
 };
@@ -349,12 +378,13 @@ auto with_tiles(Precision precision, const Body& body) {
 
 /// Calls body.operator()<Tile>() with the tile that suits forward or dgrad. Single floats take more registers
 /// on their way than the wide tile leaves.
-template <int kOutVector, class Body>
+template <Pass kPass, int kOutVector, class Body>
 Status with_gather_tile(Precision precision, Index positions, int channels, const Body& body) {
   return with_tiles(precision, [&]<class Tiles>() {
     if (positions < kFewPositions) return body.template operator()<typename Tiles::FewPositions>();
     if constexpr (kOutVector == 4) {
-      if (channels > kFewChannels) return body.template operator()<typename Tiles::Wide>();
+      using Wide = std::conditional_t<kPass == Pass::dgrad, typename Tiles::WideDgrad, typename Tiles::Wide>;
+      if (channels > kFewChannels) return body.template operator()<Wide>();
     }
     return body.template operator()<typename Tiles::FewChannels>();
   });

@@ -20,7 +20,7 @@ __device__ __forceinline__ Grid::Position position_of(const Grid& windows, int i
 /// latency. Not in whole sectors: the first layer's x (1.5x: three pixels of three channels are 36 bytes) and
 /// argmax (2x, conv3's 8x: it is 1/16 of y). In bf16 conv3 moves as much; the others are computed by patches.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+__global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
     forward_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> x,
                    Global<const float> w, Global<const float> bias, Global<float> y,
                    Global<std::uint8_t> argmax) {
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// sectors (1.5x), as in forward. In bf16 conv3 moves 21 MB, in
 /// 440 blocks; the others are computed by patches.
 template <int kVector, int kOutVector, class Tile>
-__global__ void __launch_bounds__(kProductThreads, kConvBlocks<Tile, kOutVector, 4>)
+__global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
   const PooledGradient gradient{{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2}, s, windows};
@@ -169,12 +169,12 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
     return conv_relu_pool_forward_by_patches(context, shape, x, w, bias, y, argmax);
   const PooledSizes sizes(shape);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<kOutVector>(
+    return with_gather_tile<Pass::forward, kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
           const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
           return launch(
               context,
-              {"conv_relu_pool_forward", grid, kProductThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
+              {"conv_relu_pool_forward", grid, Tile::kThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
               forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
               Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w), global(bias, s.out_channels),
               global(y, sizes.y), global(argmax, sizes.argmax));
@@ -219,8 +219,7 @@ Status wgrad_by_tiles(const Context& context, const ConvReluPoolShape& shape, co
       const Split split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       return launch(
-          context,
-          {"conv_relu_pool_wgrad", grid, kProductThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
+          context, {"conv_relu_pool_wgrad", grid, Tile::kThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
           wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), split,
           global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
           global(partial, partial_sums(context.precision, s)));
