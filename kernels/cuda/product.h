@@ -3,15 +3,15 @@
 #include "kernels/cuda/vectors.h"
 
 /// What the kernels share that compute a product of matrices, c[m][n] = Σ_k a[m][k]·b[k][n], by tiles of c.
-/// A block of 128 threads computes a tile. Slices of a and b, some k deep, pass through shared memory, two in
-/// flight. What the tile's type says: the rows and columns of c, the depth of a slice, how slices lie in
-/// shared memory (A, B), and who has which sums (Thread, Sums):
+/// A block computes a tile. Slices of a and b, some k deep, pass through shared memory, two in flight. What
+/// the tile's type says: the rows and columns of c, the depth of a slice, the threads of a block, how slices
+/// lie in shared memory (A, B), and who has which sums (Thread, Sums):
 ///
 ///   FmaTile (conv2d_product.h)  fp32: slices are copied as they are (cp.async), products are fma
 ///   MmaTile (mma_product.h)     bf16: slices are rounded on their way, products are the tensor cores'
 ///
 /// Of c, a thread has fours of neighbouring columns: sums[r][f] is at row(r), from column(f) on. Where there
-/// are few sums for 128 threads, the block's parts take their share of every slice, and are added up at the
+/// are few sums for the threads, the block's parts take their share of every slice, and are added up at the
 /// end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
 namespace bauta::BAUTA_DEVICE {
 
