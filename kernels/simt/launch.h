@@ -4,11 +4,9 @@
 
 #include "kernels/common.h"
 #include "kernels/simt/block.h"
+#include "kernels/simt/limits.h"
 
 namespace bauta::simt::runtime {
-
-/// Bytes of dynamic shared memory that a block may have: an H100's. Tests set it to what others have.
-inline std::size_t most_dynamic_shared = 227 * 1024;
 
 /// Puts a kernel into the context's stream (stream.h), and fails when a GPU would refuse the launch. When its
 /// turn comes, `kernel` is called once for every thread of the shape's grid, blocks in parallel on the

@@ -18,10 +18,8 @@
 #include "engine/core/rng.h"
 #include "engine/core/vendor.h"
 #include "kernels/common.h"
+#include "kernels/simt/limits.h"
 #include "tests/kernels/reference_vendor.h"
-#if defined(BAUTA_HAS_SIMT)
-#include "kernels/simt/launch.h"
-#endif
 
 /// What every op's test stands on. An op's test file lists its cases (NAME_cases.h), and for each of them and
 /// each backend compares forward, dgrad and wgrad with the reference, and the reference with finite
@@ -116,7 +114,6 @@ inline std::vector<Machine> all_machines() {
   return all;
 }
 
-#if defined(BAUTA_HAS_SIMT)
 /// Has simt's blocks have so many bytes of dynamic shared memory at most, while it lives.
 class SharedMemoryLimit {
  public:
@@ -129,7 +126,6 @@ class SharedMemoryLimit {
  private:
   std::size_t before_;
 };
-#endif
 
 /// A Context with the pool, workspace and GPU that it refers to.
 class Runner {
@@ -145,9 +141,7 @@ class Runner {
       gpu_ = std::move(*Gpu::open());
       context_.stream = gpu_->stream();
     }
-#if defined(BAUTA_HAS_SIMT)
     if (machine.shared_memory) shared_memory_.emplace(*machine.shared_memory);
-#endif
     context_.workspace = workspace_.span();
     // What a kernel finds in its workspace is whatever the op before it left there.
     if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
@@ -158,9 +152,7 @@ class Runner {
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
   std::optional<Gpu> gpu_;
-#if defined(BAUTA_HAS_SIMT)
   std::optional<SharedMemoryLimit> shared_memory_;
-#endif
   Context context_;
 };
 
