@@ -58,8 +58,7 @@ class LateGradientReader {
       return vector.fetch();
     };
     const auto put = [&](int i, const Values<4>& vector) {
-      const uint2 rounded = make_uint2(pack_bf16(vector.values[0], vector.values[1]),
-                                       pack_bf16(vector.values[2], vector.values[3]));
+      const uint2 rounded = pack_four(vector.values);
       turn.add(rounded);
       store(&gradients[turn.row(i)][turn.column()], rounded);
     };

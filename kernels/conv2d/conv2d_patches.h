@@ -245,8 +245,7 @@ struct GradientTurn {
   /// Counts gradients that dbias is made of, rounded as they are for dw.
   __device__ __forceinline__ void add(const uint2& gradients) {
     float values[4];
-    unpack_bf16(gradients.x, values[0], values[1]);
-    unpack_bf16(gradients.y, values[2], values[3]);
+    unpack_four(gradients, values);
 #pragma unroll
     for (int i = 0; i < 4; ++i) bias_sums[i] += values[i];
   }

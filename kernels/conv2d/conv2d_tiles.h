@@ -210,14 +210,15 @@ __device__ __forceinline__ void forward_tile(const Conv2dShape& s, const Divisor
 /// Pixels of x whose rows and columns have the same remainders by the stride are read by the same taps: a
 /// phase. blockIdx.z counts those that there are.
 struct Phase {
-  int row, column;  ///< remainders
-  int pixels;       ///< of a sample's
+  int row, column;    ///< remainders
+  int height, width;  ///< pixels of the phase
 
   __device__ __forceinline__ explicit Phase(const Conv2dShape& s) {
     const int across = min(s.stride, s.in_w);
     row = static_cast<int>(blockIdx.z) / across;
     column = static_cast<int>(blockIdx.z) % across;
-    pixels = ceil_div(s.in_h - row, s.stride) * ceil_div(s.in_w - column, s.stride);
+    height = ceil_div(s.in_h - row, s.stride);
+    width = ceil_div(s.in_w - column, s.stride);
   }
 };
 
@@ -232,9 +233,9 @@ class PhaseGrids {
         low_wide_(std::max(tall_ - 1, 1), wide_),
         low_narrow_(std::max(tall_ - 1, 1), std::max(wide_ - 1, 1)) {}
 
-  __device__ __forceinline__ const Grid& of(const Phase& phase, const Conv2dShape& s) const {
-    const bool tall = ceil_div(s.in_h - phase.row, s.stride) == tall_;
-    const bool wide = ceil_div(s.in_w - phase.column, s.stride) == wide_;
+  __device__ __forceinline__ const Grid& of(const Phase& phase) const {
+    const bool tall = phase.height == tall_;
+    const bool wide = phase.width == wide_;
     return tall ? (wide ? tall_wide_ : tall_narrow_) : (wide ? low_wide_ : low_narrow_);
   }
 
@@ -254,10 +255,10 @@ __device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseGrid
                                            const Divisor& by_channels, const Images& dy, Ptr<const float> w,
                                            Ptr<float> dx) {
   const Phase phase(s);
-  const Grid grid = grids.of(phase, s);
+  const Grid grid = grids.of(phase);
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  if (first_m >= s.batch * phase.pixels) return;  // phases differ in size by a row and a column
+  if (first_m >= s.batch * phase.height * phase.width) return;  // phases differ in size by a row and a column
   const int first_row = (phase.row + s.pad) % s.stride;
   const int first_column = (phase.column + s.pad) % s.stride;
   const Taps taps{

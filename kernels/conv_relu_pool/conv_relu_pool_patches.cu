@@ -151,8 +151,7 @@ class WindowArrivals {
   __device__ __forceinline__ void ask(int i, const PooledValues& values, int n, int p, int q, int o,
                                       bool exists) {
     auto&& slots = dynamic_shared<Slots>(offset_);
-    const bool valid = exists && static_cast<unsigned>(p) < static_cast<unsigned>(values.height) &&
-                       static_cast<unsigned>(q) < static_cast<unsigned>(values.width);
+    const bool valid = exists && values.inside(p, q);
     const int window = (n * values.height + p) * values.width + q;
     const Index at = wide_product(window, values.channels) + o;
     Address<4>{values.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);

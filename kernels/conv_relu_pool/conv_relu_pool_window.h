@@ -97,11 +97,9 @@ struct WindowValues {
 class RoundedWindow {
  public:
   __device__ __forceinline__ explicit RoundedWindow(const WindowValues<4>& window)
-      : not_left_(digits(window.winners)), not_above_(digits(window.winners >> 1)) {
-    const auto passed = window.passed();
-    gradients_ = make_uint2(pack_bf16(passed.values[0], passed.values[1]),
-                            pack_bf16(passed.values[2], passed.values[3]));
-  }
+      : gradients_(pack_four(window.passed().values)),
+        not_left_(digits(window.winners)),
+        not_above_(digits(window.winners >> 1)) {}
 
   /// All of them, wherever the winners are.
   __device__ __forceinline__ uint2 gradients() const { return gradients_; }
@@ -136,6 +134,11 @@ struct PooledValues {
   int channels;       ///< O
   int height, width;  ///< P, Q
 
+  __device__ __forceinline__ bool inside(int p, int q) const {
+    return static_cast<unsigned>(p) < static_cast<unsigned>(height) &&
+           static_cast<unsigned>(q) < static_cast<unsigned>(width);
+  }
+
   /// Those of a window, counted over all samples, from channel o on.
   template <int kVector>
   __device__ __forceinline__ WindowValues<kVector> read(int window, int o) const {
@@ -151,9 +154,7 @@ struct PooledValues {
   /// Those of sample n's window at row p and column q; zeros outside of the pooled ones.
   template <int kVector>
   __device__ __forceinline__ WindowValues<kVector> read_at(int n, int p, int q, int o) const {
-    const bool inside = static_cast<unsigned>(p) < static_cast<unsigned>(height) &&
-                        static_cast<unsigned>(q) < static_cast<unsigned>(width);
-    return inside ? read<kVector>((n * height + p) * width + q, o) : WindowValues<kVector>{};
+    return inside(p, q) ? read<kVector>((n * height + p) * width + q, o) : WindowValues<kVector>{};
   }
 };
 

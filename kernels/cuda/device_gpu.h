@@ -86,10 +86,13 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
 inline Status most_dynamic_shared(std::size_t& bytes) {
   int device = 0;
   int most = 0;
-  const char* fix = "an earlier call may have failed; compute-sanitizer finds it";
-  const Launch none = {"none", {}, {}};
-  BAUTA_TRY(check(cudaGetDevice(&device), none, fix));
-  BAUTA_TRY(check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), none, fix));
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess)
+    error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error != cudaSuccess) {
+    return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), "cudaDeviceGetAttribute",
+                         "an earlier call may have failed; compute-sanitizer finds it");
+  }
   bytes = static_cast<std::size_t>(most);
   return {};
 }

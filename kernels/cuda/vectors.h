@@ -16,13 +16,20 @@ __device__ __forceinline__ void load_vector(float (&to)[kVector], Ptr<const floa
   }
 }
 
+/// Four floats rounded to bf16, and back.
+__device__ __forceinline__ uint2 pack_four(const float (&values)[4]) {
+  return make_uint2(pack_bf16(values[0], values[1]), pack_bf16(values[2], values[3]));
+}
+__device__ __forceinline__ void unpack_four(const uint2& four, float (&values)[4]) {
+  unpack_bf16(four.x, values[0], values[1]);
+  unpack_bf16(four.y, values[2], values[3]);
+}
+
 /// Widens bf16.
 template <int kVector>
 __device__ __forceinline__ void load_vector(float (&to)[kVector], Ptr<const bf16> from) {
   if constexpr (kVector == 4) {
-    const uint2 v = load<uint2>(from);
-    unpack_bf16(v.x, to[0], to[1]);
-    unpack_bf16(v.y, to[2], to[3]);
+    unpack_four(load<uint2>(from), to);
   } else {
     const bf16 value = from[0];
     to[0] = to_float(value);
@@ -42,7 +49,7 @@ __device__ __forceinline__ void store_vector(Ptr<float> to, const float (&values
 template <int kVector>
 __device__ __forceinline__ void store_vector(Ptr<bf16> to, const float (&values)[kVector]) {
   if constexpr (kVector == 4) {
-    store(to, make_uint2(pack_bf16(values[0], values[1]), pack_bf16(values[2], values[3])));
+    store(to, pack_four(values));
   } else {
     to[0] = to_bf16(values[0]);
   }
