@@ -137,9 +137,11 @@ Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const i
 Result<Predictions> predict(Graph& graph, ImageFeed& feed, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress, Communicator& communicator) {
+  const Activity::Work work(communicator.activity());
   Predictions result;
   std::vector<float> losses;
   const auto tell = [&](int done) {
+    const Activity::Work telling(communicator.activity(), Activity::Kind::unwatched);
     if (progress) progress(std::min(done * communicator.size(), static_cast<int>(samples.size())));
   };
   BAUTA_TRY(predict_part(graph, feed, part_of(samples, communicator), class_weights, communicator.activity(),

@@ -120,6 +120,13 @@ class Trainer {
   Status train_epoch() {
     epoch_began_ = seconds_now() - state_.seconds;
     BAUTA_TRY(load());
+    BAUTA_TRY(train_batches());
+    loader_.reset();
+    return {};
+  }
+
+  Status train_batches() {
+    const Activity::Work work(communicator_.activity());
     while (!state_.ended_early) {
       const auto batch = feed_.next(*loader_, communicator_.activity());
       if (!batch.ok()) return batch.status();
@@ -134,9 +141,8 @@ class Trainer {
       if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
       state_.ended_early = ends_run;
       if (!last && (due || stopped_)) BAUTA_TRY(save_checkpoint());
-      if (stopped_) return {};
+      if (stopped_) break;
     }
-    loader_.reset();
     return {};
   }
 
@@ -170,11 +176,17 @@ class Trainer {
       const float lr = learning_rate(++state_.step);
       ++state_.batch;
       state_.epoch_loss += *loss;
-      if (folder_) BAUTA_TRY(folder_->step(state_.step, state_.epoch + 1, loss->mean(), lr));
-      observer_.on_step(
-          {state_.step, state_.epoch + 1, state_.batch, loss->mean(), lr, started_images_.front()});
+      BAUTA_TRY(
+          tell({state_.step, state_.epoch + 1, state_.batch, loss->mean(), lr, started_images_.front()}));
       started_images_.pop_front();
     }
+    return {};
+  }
+
+  Status tell(const StepReport& report) {
+    const Activity::Work telling(communicator_.activity(), Activity::Kind::unwatched);
+    if (folder_) BAUTA_TRY(folder_->step(report.step, report.epoch, report.loss, report.lr));
+    observer_.on_step(report);
     return {};
   }
 
@@ -273,6 +285,7 @@ class Trainer {
 
   Status save_checkpoint() {
     if (!folder_) return {};
+    const Activity::Work saving(communicator_.activity(), Activity::Kind::unwatched);
     BAUTA_TRY(folder_->flush());
     state_.seconds = state_.batch == 0 ? 0 : seconds_now() - epoch_began_;
     state_.metrics_bytes = folder_->metrics_bytes();

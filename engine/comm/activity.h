@@ -6,12 +6,12 @@
 namespace bauta {
 
 /// What the thread that computes as a rank is at: it says so itself, and a watch in another thread looks on
-/// (see Watch). It tells of work that takes as long each time, and is silent about what may take as long as a
-/// disk does.
+/// (see Watch). All of an epoch is work, of pieces that take as long each time; what may take as long as a
+/// disk or a terminal does is said to be unwatched.
 class Activity {
  public:
   enum class Kind : std::uint8_t {
-    none,           ///< nothing that is watched
+    unwatched,      ///< reads or writes files, speaks to the person, or has not begun
     computes,       ///< or gives its GPU work to do
     waits_for_gpu,  ///< which may itself wait for those of other ranks
   };
@@ -42,7 +42,7 @@ class Activity {
   void set_waits_for_others(bool waits) { waits_for_others_ = waits; }
 
  private:
-  std::atomic<Kind> kind_{Kind::none};
+  std::atomic<Kind> kind_{Kind::unwatched};
   std::atomic<std::uint64_t> done_{0};
   std::atomic<bool> waits_for_others_{false};
 };

@@ -274,7 +274,7 @@ void Watch::look_at_own_work(Clock::time_point now) {
   const auto took = now - work_began_;
   const bool went_on = done != work_done_;
   if (went_on) longest_work_ = std::max(longest_work_, took);
-  if (went_on || kind == Activity::Kind::none || activity_->waits_for_others()) {
+  if (went_on || kind == Activity::Kind::unwatched || activity_->waits_for_others()) {
     work_done_ = done;
     work_began_ = now;
     return;

@@ -65,7 +65,10 @@ Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader, Activity& act
     BAUTA_TRY(slots_[slot_].used.record(context_));
     BAUTA_TRY(copied_.wait());
   }
-  const auto loaded = loader.next();
+  const auto loaded = [&] {
+    const Activity::Work reading(activity, Activity::Kind::unwatched);
+    return loader.next();
+  }();
   if (!loaded) return std::optional<DeviceBatch>();
   DeviceBatch batch{*loaded, resident_.data(), dataset_->size(), loaded->samples};
   if (at_ == At::device) return std::optional(batch);

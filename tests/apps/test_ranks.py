@@ -172,17 +172,36 @@ def ptrace(request, pid):
         raise unittest.SkipTest(f"a thread cannot be stopped here: {os.strerror(ctypes.get_errno())}")
 
 
+def convolutions():
+    """Where the program's convolutions lie: pairs of addresses, before it is loaded."""
+    symbols = subprocess.run(["nm", "--demangle", "--print-size", "--defined-only", BAUTA],
+                             check=True, capture_output=True, text=True).stdout
+    found = re.findall(r"^(\w+) (\w+) [TtW] .*conv_relu_pool::", symbols, flags=re.M)
+    return [(int(begin, 16), int(begin, 16) + int(size, 16)) for begin, size in found]
+
+
+def address_of(pid):
+    """Where in the program the first thread of a stopped process is; None in a system call, such as one that waits."""
+    with open(f"/proc/{pid}/task/{pid}/syscall") as file:
+        words = file.read().split()
+    with open(f"/proc/{pid}/maps") as file:
+        loaded = next(int(line.split("-")[0], 16) for line in file if line.rstrip().endswith(BAUTA))
+    return int(words[2], 16) - loaded if words[0] == "-1" else None
+
+
 def hang(pid):
-    """Stops the first thread of a process where it computes, while the others go on, until the process ends."""
+    """Stops the first thread of a process in a convolution, while the others go on, until the process ends."""
     seize, interrupt, go_on = 0x4206, 0x4207, 7
+    places = convolutions()
     ptrace(seize, pid)
     while True:
         ptrace(interrupt, pid)
         os.waitpid(pid, 0)
-        with open(f"/proc/{pid}/task/{pid}/syscall") as file:
-            if file.read().startswith("-1 "):  # in no system call, such as one that waits
-                break
+        at = address_of(pid)
+        if at is not None and any(begin <= at < end for begin, end in places):
+            break
         ptrace(go_on, pid)
+        time.sleep(0.001)
     until = time.monotonic() + 100
     while os.waitpid(pid, os.WNOHANG) == (0, 0):  # its parent learns of the end only after its tracer
         assert time.monotonic() < until, "a rank hangs and nobody notices"

@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "engine/core/rng.h"
 #include "engine/io/file.h"
@@ -383,6 +384,34 @@ TEST_F(TrainerTest, ALossThatIsNoNumberOnceAloneEndsTheRunToo) {
   EXPECT_EQ(result.status().message(),
             "the loss was not a number, and is one when computed again (step 2): test the device's memory, "
             "then go on from the last checkpoint by --resume");
+}
+
+// One process that looks at what its watch would see while it sums.
+class Watched final : public Communicator {
+ public:
+  Watched() : Communicator(0, {"here"}) {}
+  void start_sum(std::span<float>, const Context&) override { kinds.insert(activity().kind()); }
+  void start_sum(std::span<double>) override { kinds.insert(activity().kind()); }
+  Status finish() override { return {}; }
+  Status broadcast(std::span<std::byte>) override { return {}; }
+  Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
+
+  std::set<Activity::Kind> kinds;
+};
+
+TEST_F(TrainerTest, AllOfAnEpochIsWatchedButForWhatIsWrittenAndSaid) {
+  struct Listener final : Observer {
+    void on_step(const StepReport&) override { kinds.insert(communicator.activity().kind()); }
+    void on_validation(int, int) override { kinds.insert(communicator.activity().kind()); }
+    void on_epoch(const EpochReport&) override { kinds.insert(communicator.activity().kind()); }
+    Watched communicator;
+    std::set<Activity::Kind> kinds;
+  } listener;
+  const Runner runner({"", available_isas().back(), 2, backend_});
+  ASSERT_TRUE(
+      train(runner.context(), network(), data_, options("run"), listener, listener.communicator).ok());
+  EXPECT_EQ(listener.communicator.kinds, std::set{Activity::Kind::computes});
+  EXPECT_EQ(listener.kinds, std::set{Activity::Kind::unwatched});
 }
 
 // Where a device computes, steps are started before those before them are finished.
