@@ -8,6 +8,9 @@
 namespace bauta {
 namespace {
 
+// Bytes of so many floats, and of what keeps the next array aligned.
+std::size_t aligned_bytes(std::size_t floats) { return (floats * sizeof(float) + 63) / 64 * 64; }
+
 bool is_conv_relu_pool(std::span<const Layer> layers) {
   return layers.size() >= 3 && layers[0].kind == LayerKind::conv2d && layers[1].kind == LayerKind::relu &&
          layers[2].kind == LayerKind::maxpool && layers[2].kernel == 2 && layers[2].stride == 2;
@@ -53,28 +56,56 @@ Status put_in_order(const Context& before, Event& mark, const Context& after) {
 }  // namespace
 
 Result<Graph> Graph::create(const Context& context, const Model& model, int max_batch, GraphMode mode) {
+  Graph graph;
+  BAUTA_TRY(graph.prepare(context, model, mode));
+  if (max_batch < 1) {
+    return Status::usage("a batch of " + std::to_string(max_batch) + " samples", "--batch", "use at least 1");
+  }
+  const auto values = static_cast<std::size_t>(parameters_size(graph.parameters_));
+  const std::size_t gradients = mode == GraphMode::training ? values + 1 : 0;
+  const std::size_t parameter_bytes = aligned_bytes(values) + aligned_bytes(gradients);
+  const auto free = free_memory(context);
+  if (!free.ok()) return free.status();
+  const auto bytes_needed = [&](int batch) { return parameter_bytes + graph.plan(batch).bytes; };
+  BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
+  BAUTA_TRY(graph.arena_.allocate(context, bytes_needed(max_batch)));
+  std::byte* const arena = graph.arena_.data();
+  graph.values_ = {reinterpret_cast<float*>(arena), values};
+  graph.gradients_ = {reinterpret_cast<float*>(arena + aligned_bytes(values)), gradients};
+  graph.memory_ = graph.arena_.span().subspan(parameter_bytes);
+  BAUTA_TRY(graph.settle(max_batch));
+  return graph;
+}
+
+Result<Graph> Graph::inference() const {
+  Graph graph;
+  BAUTA_TRY(graph.prepare(context_, model_, GraphMode::inference));
+  graph.values_ = values_;
+  graph.memory_ = memory_;
+  const int most = std::max(max_batch_, kLargestBorrowedBatch);
+  const auto bytes_needed = [&](int batch) { return graph.plan(batch).bytes; };
+  BAUTA_TRY(graph.settle(largest_batch(memory_.size(), most, bytes_needed)));
+  return graph;
+}
+
+Status Graph::prepare(const Context& context, const Model& model, GraphMode mode) {
   const auto sizes = model.output_sizes();
   if (!sizes.ok()) return sizes.status();
   auto parameters = parameters_of(model);
   if (!parameters.ok()) return parameters.status();
-  if (max_batch < 1) {
-    return Status::usage("a batch of " + std::to_string(max_batch) + " samples", "--batch", "use at least 1");
-  }
-  Graph graph;
-  graph.model_ = model;
-  graph.context_ = context;
-  graph.mode_ = mode;
-  graph.max_batch_ = max_batch;
-  graph.parameters_ = std::move(*parameters);
-  graph.add_nodes(*sizes);
-  const auto free = free_memory(context);
-  if (!free.ok()) return free.status();
-  const auto bytes_needed = [&](int batch) { return graph.plan(batch).arena_bytes; };
-  BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
-  graph.places_ = graph.plan(max_batch);
-  BAUTA_TRY(graph.arena_.allocate(context, graph.places_.arena_bytes));
-  BAUTA_TRY(graph.open_contexts());
-  return graph;
+  model_ = model;
+  context_ = context;
+  mode_ = mode;
+  parameters_ = std::move(*parameters);
+  add_nodes(*sizes);
+  return {};
+}
+
+// Places the arrays of batches of up to `max_batch` samples in memory_.
+Status Graph::settle(int max_batch) {
+  max_batch_ = max_batch;
+  places_ = plan(max_batch);
+  return open_contexts();
 }
 
 // A vendor's libraries have one scratch for all they do.
@@ -83,13 +114,13 @@ bool Graph::has_wgrads_beside() const {
 }
 
 Status Graph::open_contexts() {
-  context_.workspace = arena_.span().subspan(places_.workspace, places_.workspace_bytes);
+  context_.workspace = memory_.subspan(places_.workspace, places_.workspace_bytes);
   if (!has_wgrads_beside()) return {};
   BAUTA_TRY(put_into(wgrads_, Stream::create(context_, Precedence::after_others)));
   BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
   BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
   wgrad_context_ = wgrads_.of(context_);
-  wgrad_context_.workspace = arena_.span().subspan(places_.wgrad_workspace, places_.wgrad_workspace_bytes);
+  wgrad_context_.workspace = memory_.subspan(places_.wgrad_workspace, places_.wgrad_workspace_bytes);
   return {};
 }
 
@@ -162,18 +193,14 @@ void Graph::add_workspaces(ArenaPlan& plan, int batch, Places& places) const {
   places.wgrad_workspace = plan.add(places.wgrad_workspace_bytes, -1, end);
 }
 
-// What nodes save for their backward, and the parameters.
-void Graph::add_other_arrays(ArenaPlan& plan, int batch, Places& places) const {
+// What nodes save for their backward.
+void Graph::add_saved(ArenaPlan& plan, int batch, Places& places) const {
   const bool training = mode_ == GraphMode::training;
   const Timeline time{nodes_.size(), has_wgrads_beside()};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
     places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
   }
-  const auto add_for_ever = [&](std::size_t bytes) { return plan.add(bytes, -1, time.end()); };
-  const std::size_t parameter_bytes = parameters_floats() * sizeof(float);
-  places.values = add_for_ever(parameter_bytes);
-  places.gradients = add_for_ever(training ? parameter_bytes + sizeof(float) : 0);
 }
 
 Graph::Places Graph::plan(int batch) const {
@@ -181,15 +208,15 @@ Graph::Places Graph::plan(int batch) const {
   Places places;  // the arrays' numbers, until the plan has their offsets
   add_activations(plan, batch, places);
   add_workspaces(plan, batch, places);
-  add_other_arrays(plan, batch, places);
+  add_saved(plan, batch, places);
   plan.plan();
   const auto place = [&](std::size_t& array) { array = plan.offset(array); };
   std::ranges::for_each(places.activations, place);
   std::ranges::for_each(places.activation_gradients, place);
   std::ranges::for_each(places.saved, place);
-  for (std::size_t* array : {&places.workspace, &places.wgrad_workspace, &places.values, &places.gradients})
-    place(*array);
-  places.arena_bytes = plan.size();
+  place(places.workspace);
+  place(places.wgrad_workspace);
+  places.bytes = plan.size();
   return places;
 }
 

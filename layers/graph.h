@@ -38,10 +38,16 @@ class Graph {
   /// says which batch would fit.
   static Result<Graph> create(const Context&, const Model&, int max_batch, GraphMode);
 
+  /// A graph for inference with this one's parameters, that takes no memory: it computes where this one,
+  /// which is for training and outlives it, keeps what lies between forward and backward. So its batches,
+  /// which come between two steps, may be larger: as large as fits there, up to kLargestBorrowedBatch.
+  Result<Graph> inference() const;
+  static constexpr int kLargestBorrowedBatch = 256;  ///< or this one's max_batch(), where that is more
+
   const Model& model() const { return model_; }
   const Context& context() const { return context_; }
   int max_batch() const { return max_batch_; }
-  /// Bytes of the one block: parameters, activations, the gradients of both, workspace.
+  /// Bytes of the one block: parameters, activations, the gradients of both, workspace. 0: borrowed.
   std::size_t arena_bytes() const { return arena_.size(); }
 
   /// Where the batch goes before forward: [N, height, width, channels] of Model::input().
@@ -64,11 +70,11 @@ class Graph {
   Status backward(const Shards&, const GradientsReady& ready = {});
 
   /// All parameters in one array, in memory's order; see Parameter::offset. The gradients lie alike.
-  std::span<float> parameter_values() { return {at<float>(places_.values), parameters_floats()}; }
-  std::span<const float> parameter_values() const { return {at<float>(places_.values), parameters_floats()}; }
-  std::span<float> parameter_gradients() { return {at<float>(places_.gradients), parameters_floats()}; }
+  std::span<float> parameter_values() { return values_; }
+  std::span<const float> parameter_values() const { return values_; }
+  std::span<float> parameter_gradients() { return gradients_.first(values_.size()); }
   /// The same with one number more, which adds up with them when ranks add theirs: not_finite().
-  std::span<float> gradients_to_share() { return {at<float>(places_.gradients), parameters_floats() + 1}; }
+  std::span<float> gradients_to_share() { return gradients_; }
   /// 0 until a loss writes that it was not finite (softmax_xent.h); nobody clears it.
   float* not_finite() { return &gradients_to_share().back(); }
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -78,7 +84,8 @@ class Graph {
   Result<std::string> first_non_finite(int batch) const;
 
  private:
-  // Offsets of the arrays in the arena, in bytes. Activation i is node i's x and node i - 1's y.
+  // Offsets in memory_ of the arrays that samples need, in bytes. Activation i is node i's x and node i - 1's
+  // y.
   struct Places {
     std::vector<std::size_t> activations;
     std::vector<std::size_t> activation_gradients;
@@ -87,12 +94,12 @@ class Graph {
     std::size_t workspace_bytes = 0;
     std::size_t wgrad_workspace = 0;  // of wgrads that go on beside the chain
     std::size_t wgrad_workspace_bytes = 0;
-    std::size_t values = 0;
-    std::size_t gradients = 0;
-    std::size_t arena_bytes = 0;
+    std::size_t bytes = 0;
   };
 
   Graph() = default;
+  Status prepare(const Context&, const Model&, GraphMode);
+  Status settle(int max_batch);
   void add_nodes(const std::vector<Size3>& sizes);
   // Whether wgrads go on beside the chain of dgrads, and whether a node's does: the first node's, which has
   // no dgrad, ends the chain, so that it need not queue behind the others.
@@ -102,16 +109,15 @@ class Graph {
   Places plan(int batch) const;
   void add_activations(ArenaPlan&, int batch, Places& places) const;
   void add_workspaces(ArenaPlan&, int batch, Places& places) const;
-  void add_other_arrays(ArenaPlan&, int batch, Places& places) const;
+  void add_saved(ArenaPlan&, int batch, Places& places) const;
   NodeArrays arrays(std::size_t node);
-  std::size_t parameters_floats() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
   Result<bool> is_finite(const float* values, Index count) const;
 
   float* activation(std::size_t i) const { return at<float>(places_.activations[i]); }
   float* gradient(std::size_t i) const { return at<float>(places_.activation_gradients[i]); }
   template <class T>
   T* at(std::size_t offset) const {
-    return reinterpret_cast<T*>(arena_.data() + offset);
+    return reinterpret_cast<T*>(memory_.data() + offset);
   }
 
   Model model_;
@@ -123,7 +129,10 @@ class Graph {
   std::vector<std::string> node_names_;
   std::vector<Parameter> parameters_;
   Places places_;
-  DeviceBuffer<std::byte> arena_;
+  DeviceBuffer<std::byte> arena_;  // parameters, then what samples need; none: these are another graph's
+  std::span<float> values_;
+  std::span<float> gradients_;   // and not_finite(); none: inference
+  std::span<std::byte> memory_;  // of what samples need
   Stream wgrads_;
   Event gradient_written_;
   Event wgrads_done_;

@@ -246,7 +246,7 @@ class Trainer {
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
     const auto predictions = predict(
-        step_.graph(), feed_, split_.val, step_.class_weights(),
+        step_.inference(), feed_, split_.val, step_.class_weights(),
         [&](int done) { observer_.on_validation(done, images); }, communicator_);
     if (!predictions.ok()) return predictions.status();
     if (!std::isfinite(predictions->loss.sum)) return explain_validation(*predictions);
@@ -475,7 +475,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   if (!step.ok()) return step.status();
   const std::string config = run_config(named, data, options, context.precision);
   BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
-  auto feed = ImageFeed::create(context, data, part, options.stream, communicator);
+  auto feed = ImageFeed::create(context, data, step->inference().max_batch(), options.stream, communicator);
   if (!feed.ok()) return feed.status();
 
   // All is checked and in place: only now is anything written.

@@ -39,7 +39,10 @@ struct Inputs {
 
 Result<TrainingStep> TrainingStep::create(Graph graph, std::unique_ptr<Optimizer> optimizer,
                                           std::vector<float> class_weights, Communicator& communicator) {
-  TrainingStep step(std::move(graph), std::move(optimizer), std::move(class_weights), communicator);
+  auto inference = graph.inference();
+  if (!inference.ok()) return inference.status();
+  TrainingStep step(std::move(graph), std::move(*inference), std::move(optimizer), std::move(class_weights),
+                    communicator);
   BAUTA_TRY(step.allocate());
   return step;
 }

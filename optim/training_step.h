@@ -57,6 +57,8 @@ class TrainingStep {
   Status not_a_number(const std::string& what, int samples);
 
   Graph& graph() { return graph_; }
+  /// graph().inference(): to be used while no step is unfinished.
+  Graph& inference() { return inference_; }
   Optimizer& optimizer() { return *optimizer_; }
   const std::vector<float>& class_weights() const { return class_weights_; }
 
@@ -75,10 +77,11 @@ class TrainingStep {
   // all ranks, so that they record and replay a step's sums together, as NCCL asks.
   using Key = std::tuple<std::int64_t, const std::uint8_t*, std::size_t, bool>;
 
-  TrainingStep(Graph graph, std::unique_ptr<Optimizer> optimizer, std::vector<float> class_weights,
-               Communicator& communicator)
+  TrainingStep(Graph graph, Graph inference, std::unique_ptr<Optimizer> optimizer,
+               std::vector<float> class_weights, Communicator& communicator)
       : communicator_(&communicator),
         graph_(std::move(graph)),
+        inference_(std::move(inference)),
         optimizer_(std::move(optimizer)),
         class_weights_(std::move(class_weights)) {}
 
@@ -94,6 +97,7 @@ class TrainingStep {
 
   Communicator* communicator_;
   Graph graph_;
+  Graph inference_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<float> class_weights_;
   DeviceBuffer<float> weights_;

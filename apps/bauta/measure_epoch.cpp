@@ -93,7 +93,7 @@ class EpochBench {
     auto step = make_bench_step(context_, model_, (plan_.batch + ranks - 1) / ranks, sums_);
     if (!step.ok()) return step.status();
     step_.emplace(std::move(*step));
-    auto feed = ImageFeed::create(context_, data_, step_->graph().max_batch());
+    auto feed = ImageFeed::create(context_, data_, step_->inference().max_batch());
     if (!feed.ok()) return feed.status();
     feed_.emplace(std::move(*feed));
     result_.ranks = ranks;
@@ -182,10 +182,10 @@ class EpochBench {
     BAUTA_TRY(meet(sums_));
     const double begin = seconds_now();
     Progress bar("validation", result_.val_images);
-    BAUTA_TRY(
-        predict(
-            step_->graph(), *feed_, order, step_->class_weights(), [&](int done) { bar.update(done); }, sums_)
-            .status());
+    BAUTA_TRY(predict(
+                  step_->inference(), *feed_, order, step_->class_weights(),
+                  [&](int done) { bar.update(done); }, sums_)
+                  .status());
     result_.val_image = (seconds_now() - begin) / result_.val_images;
     return {};
   }

@@ -91,14 +91,20 @@ Result<std::size_t> free_memory(const Context& context) {
   return bytes;
 }
 
-Status check_memory(std::size_t free, int batch, const std::function<std::size_t(int batch)>& needed) {
-  if (needed(batch) <= free) return {};
+int largest_batch(std::size_t free, int most, const std::function<std::size_t(int batch)>& needed) {
+  if (needed(most) <= free) return most;
   int fits = 0;
-  int too_large = batch;
+  int too_large = most;
   while (too_large - fits > 1) {
     const int middle = fits + (too_large - fits) / 2;
     (needed(middle) <= free ? fits : too_large) = middle;
   }
+  return fits;
+}
+
+Status check_memory(std::size_t free, int batch, const std::function<std::size_t(int batch)>& needed) {
+  const int fits = largest_batch(free, batch, needed);
+  if (fits == batch) return {};
   return Status::error("a batch of " + std::to_string(batch) + " needs " + gibibytes(needed(batch)) +
                            " of the GPU's memory, of which " + gibibytes(free) + " are free",
                        "--batch",

@@ -58,6 +58,10 @@ Status check_precision(const GpuInfo&, Precision);
 /// number.
 Result<std::size_t> free_memory(const Context&);
 
+/// The largest batch, of at most `most` samples, that needs no more than the bytes that are free; 0 if none.
+/// `needed(batch)` does not fall as the batch grows.
+int largest_batch(std::size_t free, int most, const std::function<std::size_t(int batch)>& needed);
+
 /// Fails where the bytes that `batch` samples need are not free, and says which batch would fit.
 /// `needed(batch)` does not fall as the batch grows.
 Status check_memory(std::size_t free, int batch, const std::function<std::size_t(int batch)>& needed);

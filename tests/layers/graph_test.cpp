@@ -119,6 +119,33 @@ TEST_P(GraphTest, InferenceGivesTheLogitsOfTrainingInLessMemory) {
   EXPECT_LT(inference.arena_bytes(), training.arena_bytes());
 }
 
+TEST_P(BackwardTest, InferenceBetweenTwoPassesTakesLargerBatchesAndNoMemory) {
+  constexpr int kBatch = 5;
+  const Runner runner(GetParam());
+  Graph training = make_graph(runner.context(), mixed_model(), kBatch, GraphMode::training);
+  fill(input_of(training, kBatch), 5);
+  const double loss = loss_of(training, kBatch);
+  run_backward(training, kBatch);
+  const std::vector<float> gradients(training.parameter_gradients().begin(),
+                                     training.parameter_gradients().end());
+
+  auto inference = training.inference();
+  ASSERT_TRUE(inference.ok()) << inference.status().message();
+  const int batch = inference->max_batch();
+  EXPECT_GE(batch, 2 * kBatch);
+  EXPECT_EQ(inference->arena_bytes(), 0);
+  fill(input_of(*inference, batch), 5);
+  ASSERT_TRUE(inference->forward(batch).ok());
+  const std::vector<float> logits(inference->logits(), inference->logits() + 3 * batch);
+  EXPECT_TRUE(std::ranges::equal(training.parameter_gradients(), gradients));
+
+  fill(input_of(training, kBatch), 5);  // the first of the same numbers
+  EXPECT_EQ(loss_of(training, kBatch), loss);
+  for (std::size_t i = 0; i < kBatch * 3; ++i) EXPECT_NEAR(logits[i], training.logits()[i], 2e-6);
+  run_backward(training, kBatch);
+  EXPECT_TRUE(std::ranges::equal(training.parameter_gradients(), gradients));
+}
+
 // On a GPU that is the convolution's whole gradient, the largest array of all.
 TEST(Graph, TakesNoWorkspaceForTheGradientOfItsInput) {
   const ConvReluPoolShape first_block = {2, 100, 100, 3, 32, 3, 1, 1, 47, 47};
