@@ -8,9 +8,6 @@
 namespace bauta {
 namespace {
 
-// Bytes of so many floats, and of what keeps the next array aligned.
-std::size_t aligned_bytes(std::size_t floats) { return (floats * sizeof(float) + 63) / 64 * 64; }
-
 bool is_conv_relu_pool(std::span<const Layer> layers) {
   return layers.size() >= 3 && layers[0].kind == LayerKind::conv2d && layers[1].kind == LayerKind::relu &&
          layers[2].kind == LayerKind::maxpool && layers[2].kernel == 2 && layers[2].stride == 2;
@@ -61,20 +58,29 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   if (max_batch < 1) {
     return Status::usage("a batch of " + std::to_string(max_batch) + " samples", "--batch", "use at least 1");
   }
-  const auto values = static_cast<std::size_t>(parameters_size(graph.parameters_));
-  const std::size_t gradients = mode == GraphMode::training ? values + 1 : 0;
-  const std::size_t parameter_bytes = aligned_bytes(values) + aligned_bytes(gradients);
   const auto free = free_memory(context);
   if (!free.ok()) return free.status();
-  const auto bytes_needed = [&](int batch) { return parameter_bytes + graph.plan(batch).bytes; };
+  const auto bytes_needed = [&](int batch) { return graph.parameter_bytes() + graph.plan(batch).bytes; };
   BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
   BAUTA_TRY(graph.arena_.allocate(context, bytes_needed(max_batch)));
-  std::byte* const arena = graph.arena_.data();
-  graph.values_ = {reinterpret_cast<float*>(arena), values};
-  graph.gradients_ = {reinterpret_cast<float*>(arena + aligned_bytes(values)), gradients};
-  graph.memory_ = graph.arena_.span().subspan(parameter_bytes);
+  std::byte* arena = graph.arena_.data();
+  graph.values_ = {reinterpret_cast<float*>(arena), graph.value_floats()};
+  arena += aligned(graph.values_.size_bytes());
+  graph.gradients_ = {reinterpret_cast<float*>(arena), graph.gradient_floats()};
+  graph.memory_ = graph.arena_.span().subspan(graph.parameter_bytes());
   BAUTA_TRY(graph.settle(max_batch));
   return graph;
+}
+
+Result<std::size_t> Graph::memory_needed(const Context& context, const Model& model, int max_batch,
+                                         GraphMode mode) {
+  Graph graph;
+  BAUTA_TRY(graph.prepare(context, model, mode));
+  return graph.parameter_bytes() + graph.plan(max_batch).bytes;
+}
+
+std::size_t Graph::parameter_bytes() const {
+  return aligned(value_floats() * sizeof(float)) + aligned(gradient_floats() * sizeof(float));
 }
 
 Result<Graph> Graph::inference() const {
@@ -110,7 +116,10 @@ Status Graph::settle(int max_batch) {
 
 // A vendor's libraries have one scratch for all they do.
 bool Graph::has_wgrads_beside() const {
-  return mode_ == GraphMode::training && !reads_host_memory(context_) && context_.vendor == nullptr;
+  if (mode_ == GraphMode::inference || reads_host_memory(context_) || context_.vendor != nullptr)
+    return false;
+  return std::any_of(nodes_.begin() + 1, nodes_.end(),
+                     [](const auto& node) { return node->parameter() >= 0; });
 }
 
 Status Graph::open_contexts() {

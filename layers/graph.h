@@ -38,6 +38,9 @@ class Graph {
   /// says which batch would fit.
   static Result<Graph> create(const Context&, const Model&, int max_batch, GraphMode);
 
+  /// Bytes of the device's memory that create() takes.
+  static Result<std::size_t> memory_needed(const Context&, const Model&, int max_batch, GraphMode);
+
   /// A graph for inference with this one's parameters, that takes no memory: it computes where this one,
   /// which is for training and outlives it, keeps what lies between forward and backward. So its batches,
   /// which come between two steps, may be larger: as large as fits there, up to kLargestBorrowedBatch.
@@ -73,7 +76,8 @@ class Graph {
   std::span<float> parameter_values() { return values_; }
   std::span<const float> parameter_values() const { return values_; }
   std::span<float> parameter_gradients() { return gradients_.first(values_.size()); }
-  /// The same with one number more, which adds up with them when ranks add theirs: not_finite().
+  /// The same with one number more, which adds up with them when ranks add theirs: not_finite(). In training
+  /// alone.
   std::span<float> gradients_to_share() { return gradients_; }
   /// 0 until a loss writes that it was not finite (softmax_xent.h); nobody clears it.
   float* not_finite() { return &gradients_to_share().back(); }
@@ -84,8 +88,8 @@ class Graph {
   Result<std::string> first_non_finite(int batch) const;
 
  private:
-  // Offsets in memory_ of the arrays that samples need, in bytes. Activation i is node i's x and node i - 1's
-  // y.
+  // Offsets in memory_ of the arrays that samples need, in bytes. An activation is a node's x and the y of
+  // the one before.
   struct Places {
     std::vector<std::size_t> activations;
     std::vector<std::size_t> activation_gradients;
@@ -100,6 +104,9 @@ class Graph {
   Graph() = default;
   Status prepare(const Context&, const Model&, GraphMode);
   Status settle(int max_batch);
+  std::size_t value_floats() const { return static_cast<std::size_t>(parameters_size(parameters_)); }
+  std::size_t gradient_floats() const { return mode_ == GraphMode::training ? value_floats() + 1 : 0; }
+  std::size_t parameter_bytes() const;
   void add_nodes(const std::vector<Size3>& sizes);
   // Whether wgrads go on beside the chain of dgrads, and whether a node's does: the first node's, which has
   // no dgrad, ends the chain, so that it need not queue behind the others.

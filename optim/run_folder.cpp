@@ -84,6 +84,7 @@ Result<RunFolder> RunFolder::reopen(const std::string& path, const std::string& 
                                     std::uint64_t metrics_bytes, std::uint64_t events_bytes) {
   BAUTA_TRY(check(path, /*resume=*/true));
   BAUTA_TRY(check_length(metrics_path(path), metrics_bytes));
+  BAUTA_TRY(check_length(events_path(path), events_bytes));
   BAUTA_TRY(begin_folder(path, config_json));
   File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
   if (!metrics) return file_error("open", metrics_path(path));

@@ -12,6 +12,7 @@
 #include "engine/data/order.h"
 #include "engine/data/split.h"
 #include "engine/io/file.h"
+#include "engine/io/json.h"
 #include "layers/weights.h"
 #include "optim/checkpoint.h"
 #include "optim/predict.h"
@@ -263,15 +264,15 @@ class Trainer {
     return {};
   }
 
-  // Validation's loss was no number: a sample that has a part in it, by itself, shows the layer where that
-  // begins.
+  // Validation's loss was no number: a sample that has a part in it, by itself and on each rank, shows the
+  // layer where that begins.
   Status explain_validation(const Predictions& predictions) {
     const auto& p = predictions.probabilities;
     const auto bad = std::find_if(p.begin(), p.end(), [](float x) { return std::isnan(x); });
     const auto sample =
         static_cast<std::size_t>(bad == p.end() ? 0 : bad - p.begin()) / data_.classes().size();
     BAUTA_TRY(predict(step_.graph(), feed_, std::span(split_.val).subspan(sample, 1), step_.class_weights(),
-                      {}, communicator_)
+                      {}, alone())
                   .status());
     return step_.not_a_number(
         "the loss of validation is not a number after step " + std::to_string(state_.step), 1);
@@ -399,6 +400,7 @@ Status share(Communicator& communicator, TrainingState& state, TrainingStep& ste
 Status check_options(const TrainOptions& o) {
   if (o.out.empty()) return Status::usage("a run needs a folder to write", "--out", "name one");
   if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
+  if (!is_utf8(o.init)) return Status::usage("the file's name is not UTF-8", "--init " + o.init, "rename it");
   if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
   if (!(o.val >= 0 && o.val < 1))
     return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");

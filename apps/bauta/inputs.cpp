@@ -13,6 +13,7 @@
 namespace bauta {
 namespace {
 
+constexpr std::size_t kLittleMemory = std::size_t{256} << 20;
 constexpr double kSilentSeconds = 2;  // before the opening of a data set shows its progress
 
 }  // namespace
@@ -63,8 +64,15 @@ Status check_finite(const Predictions& predictions, const std::string& path) {
   return Status::error("these weights give NaN", path, "use a checkpoint from before they did");
 }
 
+// A description of a few bytes may claim large arrays: of these one sample's are believed, and of more
+// samples what is little.
 Result<Graph> trained_graph(const Context& context, const WeightFile& weights, int max_batch) {
-  auto graph = Graph::create(context, weights.model, max_batch, GraphMode::inference);
+  const auto needed = [&](int batch) {
+    const auto bytes = Graph::memory_needed(context, weights.model, batch, GraphMode::inference);
+    return bytes.ok() ? *bytes : 0;  // creating it tells what is wrong
+  };
+  const int batch = std::max(1, largest_batch(kLittleMemory, max_batch, needed));
+  auto graph = Graph::create(context, weights.model, batch, GraphMode::inference);
   if (!graph.ok()) return graph.status();
   std::vector<float> values(graph->parameter_values().size());
   BAUTA_TRY(load_parameters(weights.file, "", graph->parameters(), values));

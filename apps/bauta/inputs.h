@@ -36,7 +36,8 @@ Status check_finite(const Predictions&, const std::string& path);
 /// What a weight file without metadata is taken for, in one line.
 std::string bare_weights_note(const std::string& path, const Model&);
 
-/// The network of a weight file with its weights, ready for forward on up to `max_batch` images.
+/// The network of a weight file with its weights, ready for forward on up to `max_batch` images at a time; on
+/// fewer, and at least one, where they would need much memory.
 Result<Graph> trained_graph(const Context&, const WeightFile&, int max_batch);
 
 }  // namespace bauta

@@ -74,7 +74,8 @@ int fail(const Status& status) {
 
 // At once, from whichever thread: the other ranks of a run notice that this one is gone.
 void end_without_memory() {
-  std::fputs("bauta: error: there is not enough memory: use a smaller --batch\n", stderr);
+  std::fputs("bauta: error: there is not enough memory: use a smaller --batch, or a machine with more\n",
+             stderr);
   std::_Exit(1);
 }
 

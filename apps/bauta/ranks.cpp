@@ -20,7 +20,6 @@ namespace bauta {
 namespace {
 
 void send_output_to(const FileDescriptor& out, const FileDescriptor& error) {
-  std::fflush(nullptr);
   ::dup2(out.get(), STDOUT_FILENO);
   ::dup2(error.get(), STDERR_FILENO);
 }
@@ -47,7 +46,8 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   auto watch = Watch::join(*ranks->communicator_, std::move(options));
   if (!watch.ok()) return watch.status();
   ranks->watch_ = std::move(*watch);
-  if (!ranks->communicator_->leads()) BAUTA_TRY(ranks->hold_output());
+  if (ranks->communicator_->leads()) return ranks;
+  if (const Status held = ranks->hold_output(); !held.ok()) return ranks->fail(held);
   return ranks;
 }
 
@@ -82,10 +82,13 @@ Status Ranks::connect_devices(const Context& context) {
 }
 
 Status Ranks::hold_output() {
+  std::fflush(nullptr);
   stdout_ = copy_of(STDOUT_FILENO);
   stderr_ = copy_of(STDERR_FILENO);
   held_output_ = FileDescriptor(::memfd_create("output", MFD_CLOEXEC));
-  if (held_output_.get() < 0) return file_error("create", "the memory for a rank's output");
+  if (stdout_.get() < 0 || stderr_.get() < 0 || held_output_.get() < 0) {
+    return file_error("create", "the memory for a rank's output");
+  }
   send_output_to(held_output_, held_output_);
   return {};
 }
@@ -97,6 +100,7 @@ Status Ranks::keep_log(const std::string& run) {
   const std::string path = run + "/rank-" + std::to_string(communicator_->rank()) + ".log";
   const FileDescriptor log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (log.get() < 0) return file_error("create", path);
+  std::fflush(nullptr);
   send_output_to(log, log);
   std::array<char, 4096> block;
   ::lseek(held_output_.get(), 0, SEEK_SET);

@@ -4,16 +4,8 @@
 #include <numeric>
 
 namespace bauta {
-namespace {
-
-constexpr std::size_t kAlignment = 64;
-
-std::size_t align(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-}  // namespace
-
 std::size_t ArenaPlan::add(std::size_t bytes, int first, int last) {
-  arrays_.push_back({align(bytes), first, last});
+  arrays_.push_back({aligned(bytes), first, last});
   return arrays_.size() - 1;
 }
 

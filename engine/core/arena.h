@@ -5,6 +5,9 @@
 
 namespace bauta {
 
+/// The bytes of an array and of the gap behind it, so that the next one begins at a multiple of 64.
+constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 /// Lays out arrays in one block of memory, sharing space between arrays that are never alive together.
 /// Time is counted in steps of the caller's making.
 class ArenaPlan {

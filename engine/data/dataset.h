@@ -49,7 +49,6 @@ class Dataset {
   /// The path of sample i as its source lists it: the manifest's words, or relative to the data set's folder.
   const std::string& name(int i) const { return parts_.names[static_cast<std::size_t>(i)]; }
 
-  bool has_groups() const { return !parts_.groups.empty(); }
   /// The group of every sample, numbered from 0 in order of first appearance, -1 where it has none; empty
   /// when no sample has one.
   std::span<const std::int32_t> groups() const { return parts_.groups; }

@@ -54,6 +54,10 @@ Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOp
       BAUTA_TRY(staged_.allocate(context_, bytes));
     }
     options.memory = staged_.span();
+    // Loaders begin with the same slot, however many batches came before: on all ranks steps read the same
+    // slots then, and are recorded together.
+    BAUTA_TRY(slots_[slot_].used.record(context_));
+    slot_ = 0;
   }
   return std::make_unique<Loader>(*dataset_, std::move(order), options);
 }

@@ -9,6 +9,7 @@
 
 #include "engine/data/class_names.h"
 #include "engine/data/csv.h"
+#include "engine/io/json.h"
 
 namespace bauta {
 namespace {
@@ -235,6 +236,9 @@ Status check_classes(const std::vector<std::string>& classes, const std::vector<
         "give the images of each class a folder of their own, or write a manifest path,label");
   }
   for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (!is_utf8(classes[c])) {
+      return Status::error("the name of class " + classes[c] + " is not UTF-8", path, "rename it");
+    }
     if (std::ranges::count(classes, classes[c]) > 1) {
       return Status::error("two classes are called " + classes[c], path,
                            "give every class a name of its own");

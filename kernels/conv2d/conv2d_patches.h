@@ -30,6 +30,12 @@ struct PatchWeights {
 /// late, and there are as many as there is room for.
 inline constexpr int kMostGroups = 3;
 inline constexpr std::size_t kSharedOfMostGroups = 227 * 1024;  // bytes
+// Kernels for older GPUs have one group: so has a build for these alone, which an H100 runs from its PTX.
+#if defined(__CUDA_ARCH_LIST__)
+inline constexpr bool kBuiltForMostGroups = std::ranges::max({__CUDA_ARCH_LIST__}) >= 900;
+#else
+inline constexpr bool kBuiltForMostGroups = true;
+#endif
 
 /// Blocks of forward and dgrad that a multiprocessor is to hold at once, which limits their registers. Before
 /// sm_90 some would spill, and from sm_120 on there is less shared memory.
@@ -375,7 +381,7 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
 template <Lying kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
 Status with_patch_groups(const Body& body) {
   using MemoryOfMost = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMostGroups>, kMostGroups>;
-  if constexpr (kChannels > 8 && MemoryOfMost::kBytes <= kSharedOfMostGroups) {
+  if constexpr (kBuiltForMostGroups && kChannels > 8 && MemoryOfMost::kBytes <= kSharedOfMostGroups) {
     std::size_t most = 0;
     BAUTA_TRY(most_dynamic_shared(most));
     if (most >= kSharedOfMostGroups) return body.template operator()<kChannels, Tile, kMostGroups>();

@@ -12,9 +12,9 @@ constexpr int kThreads = 256;  // of a block, which works on one image
 __device__ __forceinline__ float scaled(unsigned byte) { return static_cast<float>(byte) / 255.0F; }
 
 __device__ __forceinline__ int index_in_image() {
-  return static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+  return static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x);
 }
-__device__ __forceinline__ int image_of_batch() { return static_cast<int>(blockIdx.y); }
+__device__ __forceinline__ int image_of_batch() { return static_cast<int>(blockIdx.x); }
 
 /// A thread takes four neighbouring bytes, read at once, or one where images are no whole number of fours.
 /// Reads the images' bytes and writes 4 for each, once: bound by memory. `size` is an image's.
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int c = 0; c < 3; ++c) levels[threadIdx.x * 3 + c] = scaled(static_cast<unsigned>(rgb[c]));
   }
   __syncthreads();
-  const int first = static_cast<int>(blockIdx.x) * kThreads * 3;
+  const int first = static_cast<int>(blockIdx.y) * kThreads * 3;
 #pragma unroll
   for (int k = 0; k < 3; ++k) {
     const int i = k * kThreads + static_cast<int>(threadIdx.x);
@@ -75,8 +75,9 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// Blocks of so many threads for each image. There may be more images than 65,535, a grid's most rows.
 dim3 grid_of(const GatherImagesShape& s, int threads) {
-  return dim3(static_cast<unsigned>(ceil_div(threads, kThreads)), static_cast<unsigned>(s.batch));
+  return dim3(static_cast<unsigned>(s.batch), static_cast<unsigned>(ceil_div(threads, kThreads)));
 }
 
 template <int kVector>

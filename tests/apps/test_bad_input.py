@@ -1,4 +1,5 @@
 """Bad input: one clear line that names the file, a non-zero exit, and nothing lost."""
+import json
 import os
 import resource
 import shutil
@@ -59,8 +60,8 @@ class Images(CliTest):
 
 
 class DataSets(CliTest):
-    def assert_refused(self, path, *saying):
-        self.fails("train", "--data", path, "--out", self.work / "run", saying=[path, *saying])
+    def assert_refused(self, path, *saying, **kwargs):
+        self.fails("train", "--data", path, "--out", self.work / "run", saying=[path, *saying], **kwargs)
         self.assertFalse((self.work / "run").exists())
 
     def test_one_class(self):
@@ -79,6 +80,11 @@ class DataSets(CliTest):
         for path in self.images(copy / "AFDB_face_dataset")[1:]:
             empty(path)
         self.assert_refused(copy, "without_mask")
+
+    def test_a_class_whose_name_is_not_utf_8(self):
+        copy = self.copy_of_faces()
+        os.rename(copy / "AFDB_face_dataset", os.fsencode(copy) + b"/gr\xf6\xdfe")
+        self.assert_refused(copy, "is not UTF-8", "rename it", errors="replace")
 
     def test_a_path_that_is_not_there(self):
         self.assert_refused(self.work / "nothing")
@@ -161,6 +167,16 @@ class Weights(CliTest):
         write_safetensors(path, {**self.tensors, "fc9.bias": ("F32", [1], bytes(4))}, self.metadata)
         self.assert_refused(path.read_bytes(), "fc9.bias")
 
+    def test_a_file_that_claims_large_arrays_gets_those_of_one_image_at_a_time(self):
+        layers = [{"kind": "maxpool", "kernel": 15, "stride": 1 << 14}, {"kind": "linear", "name": "head", "out": 2}]
+        graph = {"input": [4096, 4096, 3], "layers": layers}
+        path = self.work / "large.safetensors"
+        tensors = {"head.weight": ("F32", [2, 3], bytes(24)), "head.bias": ("F32", [2], bytes(8))}
+        write_safetensors(path, tensors, {**self.metadata, "graph": json.dumps(graph)})
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
+        self.ok("classify", "--weights", path, self.images()[0], preexec_fn=limit)
+
     def test_weights_that_give_nan(self):
         dtype, shape, data = self.tensors["convLayer2.0.weight"]
         spoilt = {**self.tensors, "convLayer2.0.weight": (dtype, shape, struct.pack("<f", float("nan")) + data[4:])}
@@ -197,6 +213,10 @@ class Runs(CliTest):
         self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, "--resume",
                    saying=["step 6", "convLayer2"])
         self.assertEqual((best, last), tuple((out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]))
+
+    def test_first_weights_whose_name_is_not_utf_8(self):
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--init", os.fsdecode(b"w\xe4.safetensors"),
+                   code=2, saying=["--init", "is not UTF-8", "rename it"], errors="replace")
 
     def test_a_learning_rate_beyond_all_measure(self):
         self.fails("train", "--data", self.faces, "--out", self.work / "run", "--batch", 8, "--lr", "1e30",

@@ -26,6 +26,11 @@ class Make(CliTest):
         self.assertEqual(first, made("b", 1, 3))
         self.assertNotEqual(first, made("c", 2, 1))
 
+    def test_a_folder_whose_place_it_cannot_take_is_refused_before_a_face_is_made(self):
+        self.fails("data", "make", "--out", ".", "--with-mask", 100_000, cwd=self.work, code=2,
+                   saying=["cannot take the place of this folder (.)", "name a new one"])
+        self.assertEqual(list(self.work.iterdir()), [])
+
     def test_a_folder_with_something_in_it_is_refused_and_kept(self):
         before = [p.read_bytes() for p in self.images()]
         self.fails("data", "make", "--out", self.faces, code=2, saying=self.faces)

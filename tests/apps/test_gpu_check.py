@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import subprocess
 import tempfile
 import unittest
 from unittest import mock
@@ -183,6 +184,22 @@ class WhatIsWritten(unittest.TestCase):
             self.assertIn("| tests | 9 passed, 0 failed |", (out / "2026-01-01-cuda.md").read_text())
             CHECK.Results(out, {**ABOUT, "commit": "1"}).add("torch", {"rates": [], "ended": None})
             self.assertNotIn("tests", json.loads((out / "2026-01-01-cuda.json").read_text()))
+
+    def test_of_two_changed_trees_nobody_knows_whether_they_are_alike(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder)
+            for stage in ("tests", "torch"):
+                CHECK.Results(out, {**ABOUT, "commit": "1-dirty"}).add(stage, {"passed": 9, "failed": 0, "failures": [], "rates": [], "ended": None})
+            self.assertNotIn("tests", json.loads((out / "2026-01-01-cuda.json").read_text()))
+
+    def test_a_pack_replaces_no_folder_that_is_not_its_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mine = pathlib.Path(folder) / "mine"
+            mine.write_text("kept")
+            result = subprocess.run([ROOT / "scripts/gpu/pack", folder], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"pack: error: {folder} is not one of mine", result.stderr)
+            self.assertEqual(mine.read_text(), "kept")
 
     def test_the_tables_have_every_way_and_a_dash_for_what_is_not_known(self):
         launch = {"kernel": "conv2d_vendor_forward", "microseconds": 10, "multiply_adds": 1e9, "model": 0, "roof_microseconds": 5, "bound_by": "fma"}

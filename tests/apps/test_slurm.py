@@ -1,5 +1,6 @@
 """bauta train under srun, against a Slurm of one machine that the test starts itself."""
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,10 +32,18 @@ PartitionName=all Nodes={host} Default=YES
 
 
 def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports that no outgoing connection takes before a daemon does: below those that the system hands out."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        end = int(file.read().split()[0])
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(1024, end)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 

@@ -3,7 +3,8 @@ import unittest
 
 from bauta_cli import run
 
-COMMANDS = [["train"], ["eval"], ["classify"], ["info"], ["bench"], ["bench", "train"], ["data"], ["data", "make"],
+COMMANDS = [["train"], ["eval"], ["classify"], ["info"], ["bench"], ["bench", "train"],
+            ["bench", "epoch"], ["bench", "kernels"], ["data"], ["data", "make"],
             ["data", "pack"]]
 
 

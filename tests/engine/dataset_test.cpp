@@ -111,7 +111,7 @@ TEST(Dataset, OpensAFolder) {
   EXPECT_EQ(names_of(data),
             (Names{"no_mask/a.png", "no_mask/b.jpg", "no_mask/c.png", "mask/id7/0.jpg", "mask/id8/0.png"}));
   EXPECT_TRUE(std::ranges::equal(data.labels(), std::vector<std::int32_t>{0, 0, 0, 1, 1}));
-  EXPECT_FALSE(data.has_groups());
+  EXPECT_TRUE(data.groups().empty());
   EXPECT_EQ(data.all_pixels().size(), 5 * kSize.bytes());
   // Of the right size already: the very bytes.
   EXPECT_TRUE(std::ranges::equal(data.pixels(0), noise(kSize, 1)));
@@ -385,7 +385,7 @@ TEST(RealPhotographs, OpenWithTheirGroupsAndSplit) {
   const Dataset data = opened(manifest.native(), options);
   EXPECT_EQ(data.size(), 3657);
   EXPECT_EQ(data.classes(), study_classes());
-  EXPECT_TRUE(data.has_groups());
+  EXPECT_FALSE(data.groups().empty());
 
   const Result<Split> split = split_dataset(data.labels(), data.groups(), data.classes(), 0.1, 1);
   ASSERT_TRUE(split.ok());

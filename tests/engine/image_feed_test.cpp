@@ -79,5 +79,25 @@ TEST_P(ImageFeedTest, ABatchIsTheSameFromTheHostTheDeviceAndAStream) {
   }
 }
 
+// Ranks whose parts of the validation have different numbers of batches would read different slots after it.
+TEST_P(ImageFeedTest, AStreamBeginsWithTheSameSlotHoweverManyBatchesCameBefore) {
+  const Dataset data = noise();
+  const Runner runner(GetParam());
+  auto feed = ImageFeed::create(runner.context(), data, kBatch, /*stream=*/true);
+  Activity activity;
+  const auto first_images = [&](int batches) {
+    std::vector<int> order(static_cast<std::size_t>(batches) * kBatch);
+    const auto loader = feed->load(order, {.batch = kBatch});
+    const std::uint8_t* first = nullptr;
+    for (auto batch = feed->next(**loader, activity); *batch; batch = feed->next(**loader, activity)) {
+      if (first == nullptr) first = (*batch)->images;
+    }
+    return first;
+  };
+  const std::uint8_t* const images = first_images(1);
+  EXPECT_EQ(first_images(2), images);
+  EXPECT_EQ(first_images(3), images);
+}
+
 }  // namespace
 }  // namespace bauta::testing

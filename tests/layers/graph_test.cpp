@@ -141,7 +141,10 @@ TEST_P(BackwardTest, InferenceBetweenTwoPassesTakesLargerBatchesAndNoMemory) {
 
   fill(input_of(training, kBatch), 5);  // the first of the same numbers
   EXPECT_EQ(loss_of(training, kBatch), loss);
-  for (std::size_t i = 0; i < kBatch * 3; ++i) EXPECT_NEAR(logits[i], training.logits()[i], 2e-6);
+  const bool same_order = GetParam().backend == Backend::cpu;  // of summing, whatever the batch
+  for (std::size_t i = 0; i < kBatch * 3; ++i) {
+    EXPECT_NEAR(logits[i], training.logits()[i], same_order ? 0 : 2e-6);
+  }
   run_backward(training, kBatch);
   EXPECT_TRUE(std::ranges::equal(training.parameter_gradients(), gradients));
 }

@@ -103,6 +103,17 @@ TEST_P(DeviceTrainingTest, TheLossesAreTheCpus) {
   }
 }
 
+// Its wgrad has no dgrads to go on beside. The second time, a slot's step is recorded.
+TEST_P(DeviceTrainingTest, ANetworkOfOneLayerIsRecordedToo) {
+  Model model("one", {kSide, kSide, 3}, {"a", "b", "c"});
+  model.linear("only", 3);
+  Training expected(kCpu, {}, model);
+  Training actual(GetParam(), {}, model);
+  constexpr int kAllSlotsTwice = 2 * TrainingStep::kAhead;
+  const double loss = expected.run(kAllSlotsTwice + 1, 1e-5F);
+  EXPECT_NEAR(actual.run(kAllSlotsTwice + 1, 1e-5F), loss, 1e-5 * loss);
+}
+
 TEST_P(DeviceTrainingTest, PredictionsAreTheCpus) {
   Training expected(kCpu);
   Training actual(GetParam());

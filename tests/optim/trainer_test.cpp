@@ -183,6 +183,21 @@ TEST_F(TrainerTest, MetricsBehindTheCheckpointAreCutBack) {
   expect_whole_when_resumed(o);
 }
 
+TEST_F(TrainerTest, ResumingRefusesFilesThatAreShorterThanTheCheckpointKnowsAndChangesNone) {
+  TrainOptions o = options("killed");
+  run_until(o, 12);
+  std::filesystem::resize_file(o.out + "/events.out.tfevents.0.bauta", 100);
+  std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "more";
+  const auto bytes = std::filesystem::file_size(o.out + "/metrics.jsonl");
+  o.resume = true;
+  const auto result = run(o);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().message(),
+            "the file is shorter than when the checkpoint was written (" + o.out +
+                "/events.out.tfevents.0.bauta): put the whole folder back from where it was copied");
+  EXPECT_EQ(std::filesystem::file_size(o.out + "/metrics.jsonl"), bytes);
+}
+
 TEST_F(TrainerTest, ResumingWithoutACheckpointStartsAfresh) {
   must_run(options("whole"));
   TrainOptions o = options("fresh");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,6 +65,21 @@ class UnfinishedFolder {
   std::string path_;
 };
 
+// "set/" is made beside "set.tmp" as "set" is.
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+// Whether a folder cannot give its place to another: something is mounted there, or it has no name of its
+// own.
+bool is_fixed(const std::string& path) {
+  struct statx info {};
+  const bool found = ::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS, &info) == 0;
+  const fs::path name = fs::path(path).filename();
+  return name == "." || name == ".." || (found && (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0);
+}
+
 Status check(const MakeOptions& options) {
   if (options.out.empty()) return Status::usage("no folder for the data set", "--out", "name one");
   if (options.with_mask < 0 || options.without_mask < 0) {
@@ -82,6 +98,10 @@ Status check(const MakeOptions& options) {
       !(fs::is_directory(options.out, failure) && fs::is_empty(options.out, failure))) {
     return Status::usage("the folder for the data set is not empty", options.out,
                          "name a new one, or remove it first");
+  }
+  if (is_fixed(without_slashes(options.out))) {
+    return Status::usage("the data set cannot take the place of this folder", options.out,
+                         "name a new one within it");
   }
   return {};
 }
@@ -115,8 +135,7 @@ std::vector<Item> list_items(const MakeOptions& options) {
 
 Status make_dataset(const MakeOptions& options) {
   BAUTA_TRY(check(options));
-  std::string out = options.out;
-  while (out.size() > 1 && out.back() == '/') out.pop_back();  // "set/" is made beside "set.tmp" as "set" is
+  const std::string out = without_slashes(options.out);
   const std::string temporary = out + ".tmp";
   if (std::error_code failure; fs::exists(temporary, failure)) {
     return Status::error("an unfinished data set is in the way", temporary,
