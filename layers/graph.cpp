@@ -8,6 +8,9 @@
 namespace bauta {
 namespace {
 
+// Of a batch, that keep any device busy: more gain nothing.
+constexpr int kEnoughPixels = 1 << 22;
+
 bool is_conv_relu_pool(std::span<const Layer> layers) {
   return layers.size() >= 3 && layers[0].kind == LayerKind::conv2d && layers[1].kind == LayerKind::relu &&
          layers[2].kind == LayerKind::maxpool && layers[2].kernel == 2 && layers[2].stride == 2;
@@ -88,7 +91,8 @@ Result<Graph> Graph::inference() const {
   BAUTA_TRY(graph.prepare(context_, model_, GraphMode::inference));
   graph.values_ = values_;
   graph.memory_ = memory_;
-  const int most = std::max(max_batch_, kLargestBorrowedBatch);
+  const int few = kEnoughPixels / (model_.input().height * model_.input().width);
+  const int most = std::max(max_batch_, few);
   const auto bytes_needed = [&](int batch) { return graph.plan(batch).bytes; };
   BAUTA_TRY(graph.settle(largest_batch(memory_.size(), most, bytes_needed)));
   return graph;

@@ -43,9 +43,8 @@ class Graph {
 
   /// A graph for inference with this one's parameters, that takes no memory: it computes where this one,
   /// which is for training and outlives it, keeps what lies between forward and backward. So its batches,
-  /// which come between two steps, may be larger: as large as fits there, up to kLargestBorrowedBatch.
+  /// which come between two steps, may be larger: as large as fits there, up to some million pixels.
   Result<Graph> inference() const;
-  static constexpr int kLargestBorrowedBatch = 256;  ///< or this one's max_batch(), where that is more
 
   const Model& model() const { return model_; }
   const Context& context() const { return context_; }

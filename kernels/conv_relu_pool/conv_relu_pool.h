@@ -37,9 +37,9 @@ Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const fl
                               const float* bias, float* y, std::uint8_t* argmax);
 
 /// dx = the gradient for x of the loss whose gradient for y is dy. Only the winner of a window whose y is > 0
-/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU does not multiply the zeros; a GPU
-/// does, in this pass and the next, so that there what is not finite makes NaNs of them. Overwrites dx
-/// [N,H,W,C], zeros where nothing was read.
+/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU multiplies few of the zeros,
+/// those that fill its vectors; a GPU all, in this pass and the next. So a dy that is not finite makes NaNs
+/// of neighbours, too. Overwrites dx [N,H,W,C], zeros where nothing was read.
 Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
                             const std::uint8_t* argmax, const float* w, float* dx);
 

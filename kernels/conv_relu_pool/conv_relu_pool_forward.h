@@ -126,6 +126,8 @@ inline void store_winners(const Winner (&winners)[kPanelVectors], const ForwardO
   if (out.channels >= kPanel) {
     std::memcpy(out.argmax, bytes, sizeof bytes);
   } else {
+    const int last = out.channels % 4;
+    if (last > 0) bytes[out.channels / 4] &= static_cast<std::uint8_t>((1 << 2 * last) - 1);
     std::memcpy(out.argmax, bytes, static_cast<std::size_t>(divide_up(out.channels, 4)));
   }
 }

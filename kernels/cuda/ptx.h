@@ -100,7 +100,9 @@ BAUTA_PTX unsigned to_tf32(float value) {
   return bits_of(value);
 #endif
 #else
-  return (bits_of(value) + 0x1000U) & ~0x1FFFU;
+  const unsigned bits = bits_of(value);
+  if (value != value) return bits | 0x400000U;  // a carry would make a zero of it
+  return (bits + 0x1000U) & ~0x1FFFU;
 #endif
 }
 

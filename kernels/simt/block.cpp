@@ -42,6 +42,7 @@ void Block::run(const Shape& shape, dim3 index, const std::function<void()>& ker
   epoch_ = 1;
   ++serial_;
   stopped_ = false;
+  static_shared_ = 0;
   count_ = static_cast<int>(shape.block.count());
   threads_ = std::vector<Thread>(static_cast<std::size_t>(count_));
   for (int i = 0; i < count_; ++i) start(thread(i), i);
@@ -159,6 +160,7 @@ int Block::missing_lane(const Thread& waiting) {
 }
 
 SharedArray* Block::allocate(std::size_t bytes, std::size_t element_bytes) {
+  static_shared_ += bytes;
   return arrays_.emplace_back(std::make_unique<SharedArray>(bytes, element_bytes)).get();
 }
 
@@ -177,7 +179,7 @@ SharedArray* Block::dynamic(Thread& thread, std::size_t offset, std::size_t byte
               " bytes",
           "lay the arrays out one behind the other, and launch with the sum of their sizes");
   }
-  entry->second = allocate(bytes, element_bytes);
+  entry->second = arrays_.emplace_back(std::make_unique<SharedArray>(bytes, element_bytes, offset)).get();
   return entry->second;
 }
 
@@ -254,7 +256,7 @@ void Block::report_stuck_meeting(const Thread& waiting) {
 std::byte* access(const Place& place, Access kind, unsigned bytes, unsigned alignment) {
   Thread& thread = *current;
   Block& block = *thread.block;
-  static thread_local constinit std::byte elsewhere[16] = {};
+  alignas(16) static thread_local constinit std::byte elsewhere[16] = {};
   const char* space = place.array == nullptr ? "global" : "shared";
   if (place.offset < 0 || static_cast<std::size_t>(place.offset) + bytes > place.bytes) {
     block.fault(FaultKind::out_of_bounds, thread, place.where,

@@ -75,6 +75,9 @@ class Block {
   void run(const Shape& shape, dim3 index, const std::function<void()>& kernel, Counts* counts,
            std::vector<Fault>& faults);
 
+  /// Bytes of shared arrays that the kernel declares and the last block used.
+  std::size_t static_shared() const { return static_shared_; }
+
   // What follows is for the kernel's threads.
 
   const Shape& shape() const { return *shape_; }
@@ -133,6 +136,7 @@ class Block {
   std::uint32_t epoch_ = 1;
   std::uint64_t serial_ = 0;
   bool stopped_ = false;
+  std::size_t static_shared_ = 0;
 
   int count_ = 0;  // threads
   std::vector<Thread> threads_;

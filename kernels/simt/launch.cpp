@@ -10,27 +10,34 @@ namespace {
 
 // What every GPU from compute capability 9.0 on allows.
 constexpr std::uint64_t kMostThreads = 1024;
+constexpr unsigned kMostThreadsZ = 64;
 constexpr unsigned kMostBlocksYZ = 65535;
 constexpr std::uint64_t kMostBlocks = 0x7FFFFFFF;
 
+Status refuse(const Shape& shape, const std::string& what, const std::string& fix) {
+  return Status::error(what, "kernel " + shape.kernel, fix);
+}
+
+Status check_shared(const Shape& shape, std::size_t declared) {
+  const std::size_t bytes = declared + shape.dynamic_shared;
+  if (bytes <= most_dynamic_shared) return {};
+  return refuse(shape, std::to_string(bytes) + " bytes of shared memory",
+                std::to_string(most_dynamic_shared) + " are possible at most");
+}
+
 Status check(const Shape& shape) {
-  const auto refuse = [&](const std::string& what, const std::string& fix) {
-    return Status::error(what, "kernel " + shape.kernel, fix);
-  };
-  if (shape.block.count() < 1 || shape.block.count() > kMostThreads) {
-    return refuse("a block of " + std::to_string(shape.block.count()) + " threads", "1 to 1024 are possible");
+  if (shape.block.count() < 1 || shape.block.count() > kMostThreads || shape.block.z > kMostThreadsZ) {
+    return refuse(shape, "a block of " + std::to_string(shape.block.count()) + " threads",
+                  "1 to 1024 are possible, and no more than 64 in z");
   }
   if (shape.grid.count() < 1 || shape.grid.count() > kMostBlocks || shape.grid.y > kMostBlocksYZ ||
       shape.grid.z > kMostBlocksYZ) {
-    return refuse("a grid of " + std::to_string(shape.grid.x) + "x" + std::to_string(shape.grid.y) + "x" +
+    return refuse(shape,
+                  "a grid of " + std::to_string(shape.grid.x) + "x" + std::to_string(shape.grid.y) + "x" +
                       std::to_string(shape.grid.z) + " blocks",
                   "1 to 2147483647 are possible, and no more than 65535 in y and in z");
   }
-  if (shape.dynamic_shared > most_dynamic_shared) {
-    return refuse(std::to_string(shape.dynamic_shared) + " bytes of dynamic shared memory",
-                  std::to_string(most_dynamic_shared) + " are possible at most");
-  }
-  return {};
+  return check_shared(shape, 0);
 }
 
 bool earlier(const Fault& a, const Fault& b) {
@@ -41,7 +48,8 @@ bool earlier(const Fault& a, const Fault& b) {
 Status run(const Context& context, const Shape& shape, const std::function<void()>& kernel) {
   LaunchCounts total{shape.kernel, shape.grid, shape.block, context.stream != nullptr, shape.work, {}};
   std::vector<Fault> faults;
-  std::mutex results;  // the two above
+  std::size_t declared_shared = 0;
+  std::mutex results;  // the three above
   parallel_for(context, static_cast<int>(shape.grid.count()), [&](int number, int) {
     static thread_local Block block;
     const auto n = static_cast<unsigned>(number);
@@ -52,9 +60,10 @@ Status run(const Context& context, const Shape& shape, const std::function<void(
     const std::lock_guard lock(results);
     counts.add_to(total);
     faults.insert(faults.end(), found.begin(), found.end());
+    declared_shared = std::max(declared_shared, block.static_shared());
   });
   std::stable_sort(faults.begin(), faults.end(), earlier);
-  Status status = faults.empty() ? Status() : faults.front().status;
+  Status status = faults.empty() ? check_shared(shape, declared_shared) : faults.front().status;
   if (context.simt_log != nullptr) {
     context.simt_log->launches.push_back(std::move(total));
     context.simt_log->faults.insert(context.simt_log->faults.end(), faults.begin(), faults.end());

@@ -11,10 +11,12 @@
 namespace bauta::simt {
 
 enum class FaultKind {
-  barrier,        ///< __syncthreads or a warp's operation that not all of its threads reached
-  race,           ///< two accesses of shared memory, one of them a write, with no barrier between them
+  barrier,  ///< __syncthreads or a warp's operation that not all of its threads reached
+  race,     ///< two accesses of shared memory, one of them a write, with no barrier between them; of several
+            ///< atomics, none of the block
   out_of_bounds,  ///< beyond the end of a shared or global array, or of a row of a shared one
-  misaligned,     ///< a vector access at an address that is no multiple of its size
+  misaligned,  ///< a vector access at an address that is no multiple of its size; alignas of shared arrays is
+               ///< trusted
   uninitialised,  ///< a read of shared memory that nothing was written to
   warp_mask,      ///< a lane outside its own mask, or a shuffle from a lane outside of it
   async_copy,     ///< an access of shared memory that a cp.async is still writing

@@ -91,10 +91,11 @@ bool refuse_copying(const Cell& cell, Thread& t, const Where& where) {
 
 }  // namespace
 
-SharedArray::SharedArray(std::size_t bytes, std::size_t element_bytes)
+SharedArray::SharedArray(std::size_t bytes, std::size_t element_bytes, std::size_t offset)
     : bytes_(bytes),
       element_bytes_(element_bytes),
-      lines_(bytes / sizeof(Line) + 1),
+      begin_(offset % sizeof(Line)),
+      lines_((begin_ + bytes) / sizeof(Line) + 1),
       cells_((bytes + element_bytes - 1) / element_bytes) {
   std::memset(data(), 0xFF, bytes);
 }

@@ -33,9 +33,10 @@ struct Cell {
 /// One shared array of the running block. Its memory starts out as NaNs.
 class SharedArray {
  public:
-  SharedArray(std::size_t bytes, std::size_t element_bytes);
+  /// `offset`: of the array in the shared memory, which its address keeps to, up to 128 bytes.
+  SharedArray(std::size_t bytes, std::size_t element_bytes, std::size_t offset = 0);
 
-  std::byte* data() { return lines_.front().bytes; }
+  std::byte* data() { return lines_.front().bytes + begin_; }
   std::size_t bytes() const { return bytes_; }
 
   /// Checks an access of `count` bytes at `offset` against what is known of them, and notes it.
@@ -55,6 +56,7 @@ class SharedArray {
 
   std::size_t bytes_;
   std::size_t element_bytes_;
+  std::size_t begin_;
   std::vector<Line> lines_;
   std::vector<Cell> cells_;
 };

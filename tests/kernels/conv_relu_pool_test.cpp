@@ -256,6 +256,18 @@ TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
   }
 }
 
+// Where a last byte is not full, whatever the values.
+TEST_P(ConvReluPoolTest, UnusedBitsOfTheArgmaxAreZero) {
+  for (const int channels : {1, 6}) {
+    Problem p({1, 2, 2, 1, channels, 1, 1, 0, 1, 1});
+    const float values[] = {1, std::numeric_limits<float>::infinity(), 0, kNan};
+    std::ranges::copy(values, p.x.data());
+    const Forward actual = forward(runner_for(GetParam(), p.s).context(), p);
+    const auto bytes = static_cast<std::size_t>(p.s.argmax_stride());
+    EXPECT_EQ(actual.argmax[bytes - 1] >> (2 * (channels % 4)), 0) << channels;
+  }
+}
+
 // Every sample of a batch has the y that it has by itself.
 void expect_bits_of_samples_alone(const Machine& machine, const Problem& p) {
   ConvReluPoolShape one = p.s;

@@ -8,8 +8,8 @@ shift 2
 [ $# -gt 0 ] || { echo "no objects to look at"; exit 1; }
 status=0
 for object in "$@"; do
-  leaks=$("$nm" --demangle --extern-only --defined-only --no-sort "$object" |
-    sed -E '/^$/d; s/^[0-9a-fA-F]* *[A-Za-z] //' | grep -v -F -e "$prefix" || true)
+  symbols=$("$nm" --demangle --extern-only --defined-only --no-sort "$object")
+  leaks=$(echo "$symbols" | sed -E '/^$/d; s/^[0-9a-fA-F]* *[A-Za-z] //' | grep -v -F -e "$prefix" || true)
   if [ -n "$leaks" ]; then
     echo "$object defines symbols outside $prefix:"
     echo "$leaks"

@@ -90,8 +90,11 @@ TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
                     .ok());
     for (std::size_t i = 0; i < sum.dw.size(); ++i)
       sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
+    for (std::size_t i = 0; i < sum.dbias.size(); ++i)
+      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
   }
   expect_same_bits(sum.dw, whole.dw);
+  expect_same_bits(sum.dbias, whole.dbias);
 }
 
 class LinearGpuTest : public ::testing::TestWithParam<Machine> {};

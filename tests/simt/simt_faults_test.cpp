@@ -27,6 +27,13 @@ __global__ void two_barriers(Global<float> out) {
   out[thread()] = 1;
 }
 
+__global__ void missing_nothing(Global<float> out) {
+  __shared__ Shared<float, 64> s;
+  s[thread()] = 1;
+  __syncthreads();
+  out[thread()] = s[63 - thread()];
+}
+
 __global__ void missing_barrier(Global<float> out) {
   __shared__ Shared<float, 64> s;
   s[thread()] = 1;
@@ -87,6 +94,13 @@ __global__ void before_the_array(Global<const float> in, Global<float> out) {
 __global__ void misaligned(Global<const float> in, Global<float> out) {
   const float4 v = load<float4>(&in[thread() + 1]);  // misaligned
   out[thread()] = v.x;
+}
+
+__global__ void misaligned_array(Global<float> out) {
+  auto&& s = dynamic_shared<Shared<float, 64>>(4);
+  s[thread()] = 1;
+  __syncthreads();
+  if (thread() == 0) out[0] = load<float4>(&s[0]).x;  // misaligned array
 }
 
 __global__ void uninitialised(Global<float> out) {
@@ -150,6 +164,7 @@ struct Planted {
   void (*kernel)(Global<float>) = nullptr;
   void (*copying_kernel)(Global<const float>, Global<float>) = nullptr;
   unsigned threads = 64;
+  std::size_t dynamic_shared = 0;
 
   friend std::ostream& operator<<(std::ostream& out, const Planted& planted) { return out << planted.name; }
 };
@@ -160,7 +175,7 @@ TEST_P(SimtFaults, simt_ReportsItAtItsLine) {
   const Planted& planted = GetParam();
   std::vector<float> in = numbers();
   std::vector<float> out(64);
-  const Launch shape{planted.name, 1, planted.threads};
+  const Launch shape{planted.name, 1, planted.threads, planted.dynamic_shared};
   const testing::Run result =
       planted.kernel != nullptr
           ? testing::run(shape, planted.kernel, testing::global(out))
@@ -189,6 +204,7 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"shared overflow", FaultKind::out_of_bounds, shared_overflow},
         Planted{"before the array", FaultKind::out_of_bounds, nullptr, before_the_array},
         Planted{"misaligned", FaultKind::misaligned, nullptr, misaligned},
+        Planted{"misaligned array", FaultKind::misaligned, misaligned_array, nullptr, 64, 260},
         Planted{"uninitialised", FaultKind::uninitialised, uninitialised},
         Planted{"uninitialised sum", FaultKind::uninitialised, uninitialised_sum},
         Planted{"lane outside its mask", FaultKind::warp_mask, lane_outside_its_mask},
@@ -232,6 +248,10 @@ TEST(SimtLaunch, simt_RefusesWhatAGpuWould) {
   EXPECT_FALSE(testing::run({"k", 0, 64}, uninitialised, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", dim3(1, 65536), 64}, uninitialised, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", 1, 64, 1 << 20}, uninitialised, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 1, dim3(1, 1, 128)}, uninitialised, testing::global(out)).status.ok());
+  // Declared arrays and dynamic shared memory together are more than there is.
+  EXPECT_TRUE(testing::run({"k", 1, 64, 226 << 10}, missing_nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 1, 64, 227 << 10}, missing_nothing, testing::global(out)).status.ok());
 }
 
 // A block that is given up in the middle of its kernel leaves the next one a clean start.
