@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/bauta/build_info.h"
@@ -74,8 +76,9 @@ int fail(const Status& status) {
 
 // At once, from whichever thread: the other ranks of a run notice that this one is gone.
 void end_without_memory() {
-  std::fputs("bauta: error: there is not enough memory: use a smaller --batch, or a machine with more\n",
-             stderr);
+  constexpr std::string_view kLine =
+      "bauta: error: there is not enough memory: use a smaller --batch, or a machine with more\n";
+  static_cast<void>(!::write(error_output(), kLine.data(), kLine.size()));
   std::_Exit(1);
 }
 

@@ -19,12 +19,11 @@
 namespace bauta {
 namespace {
 
-void send_output_to(const FileDescriptor& out, const FileDescriptor& error) {
-  ::dup2(out.get(), STDOUT_FILENO);
-  ::dup2(error.get(), STDERR_FILENO);
+void send_output_to(const FileDescriptor& file) {
+  std::fflush(nullptr);
+  ::dup2(file.get(), STDOUT_FILENO);
+  ::dup2(file.get(), STDERR_FILENO);
 }
-
-FileDescriptor copy_of(int descriptor) { return FileDescriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3)); }
 
 }  // namespace
 
@@ -82,14 +81,13 @@ Status Ranks::connect_devices(const Context& context) {
 }
 
 Status Ranks::hold_output() {
-  std::fflush(nullptr);
-  stdout_ = copy_of(STDOUT_FILENO);
-  stderr_ = copy_of(STDERR_FILENO);
+  FileDescriptor person(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
   held_output_ = FileDescriptor(::memfd_create("output", MFD_CLOEXEC));
-  if (stdout_.get() < 0 || stderr_.get() < 0 || held_output_.get() < 0) {
+  if (person.get() < 0 || held_output_.get() < 0) {
     return file_error("create", "the memory for a rank's output");
   }
-  send_output_to(held_output_, held_output_);
+  print_errors_to(std::move(person));
+  send_output_to(held_output_);
   return {};
 }
 
@@ -100,8 +98,7 @@ Status Ranks::keep_log(const std::string& run) {
   const std::string path = run + "/rank-" + std::to_string(communicator_->rank()) + ".log";
   const FileDescriptor log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (log.get() < 0) return file_error("create", path);
-  std::fflush(nullptr);
-  send_output_to(log, log);
+  send_output_to(log);
   std::array<char, 4096> block;
   ::lseek(held_output_.get(), 0, SEEK_SET);
   for (;;) {
@@ -122,7 +119,6 @@ Status Ranks::fail(const Status& reason) {
 
 // In the watch's thread, while the others of this process may stand anywhere: nothing is tidied up.
 void Ranks::end(const std::string& line) {
-  if (stderr_.get() >= 0) send_output_to(stdout_, stderr_);
   if (!line.empty()) {
     print_error(line);
     // For the last words to be heard: by the other ranks, and by mpirun, which ends a run without reading

@@ -47,8 +47,6 @@ class Ranks {
   std::unique_ptr<Communicator> communicator_;
   const std::string remedy_;    // of a fault: the command to go on with
   FileDescriptor held_output_;  // of a rank before there is a RUN
-  FileDescriptor stdout_;
-  FileDescriptor stderr_;
   int exit_code_ = 1;
   std::unique_ptr<Watch> watch_;
   std::unique_ptr<Communicator> gpus_;

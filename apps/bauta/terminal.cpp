@@ -17,6 +17,8 @@ constexpr const char* kClearLine = "\r\033[K";
 constexpr double kSecondsBetweenBars = 0.1;
 constexpr double kSecondsBetweenLines = 5;
 
+FileDescriptor output_for_errors;  // none: stderr
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -94,9 +96,21 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+// Not by way of stdio: it is also called while another thread may hang in there.
 void print_error(const std::string& message) {
-  print_line(stderr, "bauta: " + coloured(STDERR_FILENO, "31", "error") + ": " + printable(message));
+  const int output = error_output();
+  const std::string line = std::string(is_terminal(output) ? kClearLine : "") +
+                           "bauta: " + coloured(output, "31", "error") + ": " + printable(message) + "\n";
+  for (std::string_view rest = line; !rest.empty();) {
+    const ssize_t written = ::write(output, rest.data(), rest.size());
+    if (written <= 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
 }
+
+int error_output() { return output_for_errors.get() >= 0 ? output_for_errors.get() : STDERR_FILENO; }
+
+void print_errors_to(FileDescriptor descriptor) { output_for_errors = std::move(descriptor); }
 
 void print_warning(std::string_view message) {
   print_line(stderr, "bauta: " + coloured(STDERR_FILENO, "33", "warning") + ": " + printable(message));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/io/file.h"
 #include "kernels/status.h"
 
 namespace bauta {
@@ -19,8 +20,14 @@ std::string printable(std::string_view text);
 
 // Of what is printed here, only print_json and print_text leave control characters as they are.
 
-/// "bauta: error: MESSAGE" as one line on stderr, "error" in red on a terminal.
+/// "bauta: error: MESSAGE" as one line on error_output(), "error" in red on a terminal.
 void print_error(const std::string& message);
+
+/// The descriptor that errors are written to: stderr's, unless it was told to be another.
+int error_output();
+
+/// Has errors go to this descriptor, whatever becomes of stderr: to the person, where a rank has a log.
+void print_errors_to(FileDescriptor descriptor);
 
 /// "bauta: warning: MESSAGE" as one line on stderr, "warning" in yellow on a terminal.
 void print_warning(std::string_view message);

@@ -101,7 +101,7 @@ BAUTA_PTX unsigned to_tf32(float value) {
 #endif
 #else
   const unsigned bits = bits_of(value);
-  if (value != value) return bits | 0x400000U;  // a carry would make a zero of it
+  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return bits | 0x400000U;  // of a NaN a carry would make a zero
   return (bits + 0x1000U) & ~0x1FFFU;
 #endif
 }

@@ -290,6 +290,17 @@ class FaultsTest:
 class Faults(FaultsTest, StrikesTest):
     LAUNCHERS = ["devices", "mpirun"]
 
+    def test_a_rank_whose_memory_runs_out_says_so_before_another_says_that_it_died(self):
+        command = self.command(self.work / "run", *self.RUN)
+        command[command.index("--batch") + 1] = "2048"
+        small = ["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh"]
+        result = self.finish(self.start([*MPIRUN, "-np", 1, *command, ":", "-np", 1, *small, *command]))
+        self.assertNotEqual(result.returncode, 0)
+        lines = [l for l in result.stderr.splitlines() if l.startswith("bauta: ")]
+        self.assertEqual(len(lines), 2, result.stderr)
+        self.assertEqual(lines[0], "bauta: error: there is not enough memory: use a smaller --batch, or a machine with more")
+        self.assertIn("bauta: error: rank 1 died", lines[1])
+
     def test_a_run_whose_rank_was_killed_goes_on_to_the_bits_of_one_that_was_not(self):
         run = ["--epochs", 12, "--lr", "1e-3", "--save-every", 5]
         self.ok(*self.command(self.work / "whole", *run)[1:])
