@@ -91,8 +91,8 @@ Result<Graph> Graph::inference() const {
   BAUTA_TRY(graph.prepare(context_, model_, GraphMode::inference));
   graph.values_ = values_;
   graph.memory_ = memory_;
-  const int few = kEnoughPixels / (model_.input().height * model_.input().width);
-  const int most = std::max(max_batch_, few);
+  const int enough = kEnoughPixels / (model_.input().height * model_.input().width);
+  const int most = std::max(max_batch_, enough);
   const auto bytes_needed = [&](int batch) { return graph.plan(batch).bytes; };
   BAUTA_TRY(graph.settle(largest_batch(memory_.size(), most, bytes_needed)));
   return graph;

@@ -4,6 +4,7 @@
 #include <numeric>
 
 namespace bauta {
+
 std::size_t ArenaPlan::add(std::size_t bytes, int first, int last) {
   arrays_.push_back({aligned(bytes), first, last});
   return arrays_.size() - 1;

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from bauta_cli import metrics_of, read_safetensors
-from test_ranks import RanksTest, rank_of
+from test_faults import rank_of
+from test_ranks import RanksTest
 
 # Tasks need no cores of their own, so that one will do.
 CONFIGURATION = """

@@ -375,17 +375,24 @@ TEST_F(TrainerTest, AValidationThatIsNoNumberNamesStepAndLayer) {
   EXPECT_FALSE(std::filesystem::exists(wild.out + "/best.safetensors"));
 }
 
-// One process whose third sum of doubles, the second step's loss, comes out as NaN.
-class Glitch final : public Communicator {
+// One process, whose tests look into its sums.
+class OneRank : public Communicator {
  public:
-  Glitch() : Communicator(0, {"here"}) {}
+  OneRank() : Communicator(0, {"here"}) {}
   void start_sum(std::span<float>, const Context&) override {}
-  void start_sum(std::span<double> values) override {
-    if (++sums_ == 3) values[0] = std::nan("");
-  }
+  void start_sum(std::span<double>) override {}
   Status finish() override { return {}; }
   Status broadcast(std::span<std::byte>) override { return {}; }
   Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
+};
+
+// Its third sum of doubles, the second step's loss, comes out as NaN.
+class Glitch final : public OneRank {
+ public:
+  using OneRank::start_sum;
+  void start_sum(std::span<double> values) override {
+    if (++sums_ == 3) values[0] = std::nan("");
+  }
 
  private:
   int sums_ = 0;
@@ -401,15 +408,11 @@ TEST_F(TrainerTest, ALossThatIsNoNumberOnceAloneEndsTheRunToo) {
             "then go on from the last checkpoint by --resume");
 }
 
-// One process that looks at what its watch would see while it sums.
-class Watched final : public Communicator {
+// It looks at what its watch would see while it sums.
+class Watched final : public OneRank {
  public:
-  Watched() : Communicator(0, {"here"}) {}
   void start_sum(std::span<float>, const Context&) override { kinds.insert(activity().kind()); }
   void start_sum(std::span<double>) override { kinds.insert(activity().kind()); }
-  Status finish() override { return {}; }
-  Status broadcast(std::span<std::byte>) override { return {}; }
-  Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
 
   std::set<Activity::Kind> kinds;
 };
