@@ -90,17 +90,21 @@ set(BAUTA_FLAGS_portable "")
 set(BAUTA_FLAGS_avx2 -mavx2 -mfma)
 set(BAUTA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512)
 
+# bauta_cpu_kernel(TARGET NAME ISA FLAGS...): the CPU kernels of kernels/NAME as objects for one ISA.
+function(bauta_cpu_kernel target name isa)
+  add_library(${target} OBJECT ${PROJECT_SOURCE_DIR}/kernels/${name}/${name}_cpu.cpp)
+  target_link_libraries(${target} PRIVATE bauta_flags)
+  target_compile_definitions(${target} PRIVATE BAUTA_ISA=${isa})
+  target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti ${BAUTA_FLAGS_${isa}} ${ARGN})
+endfunction()
+
 # bauta_kernel(NAME): kernels/NAME: what dispatches, and what is compiled once per ISA.
 function(bauta_kernel name)
   target_sources(bauta_core PRIVATE ${name}/${name}.cpp)
   foreach(isa IN LISTS BAUTA_ISAS)
-    set(target bauta_${name}_${isa})
-    add_library(${target} OBJECT ${name}/${name}_cpu.cpp)
-    target_link_libraries(${target} PRIVATE bauta_flags)
-    target_compile_definitions(${target} PRIVATE BAUTA_ISA=${isa})
-    target_compile_options(${target} PRIVATE -fno-exceptions -fno-rtti ${BAUTA_FLAGS_${isa}})
-    target_sources(bauta_core PRIVATE $<TARGET_OBJECTS:${target}>)
-    set_property(GLOBAL APPEND PROPERTY BAUTA_OBJECTS_${isa} $<TARGET_OBJECTS:${target}>)
+    bauta_cpu_kernel(bauta_${name}_${isa} ${name} ${isa})
+    target_sources(bauta_core PRIVATE $<TARGET_OBJECTS:bauta_${name}_${isa}>)
+    set_property(GLOBAL APPEND PROPERTY BAUTA_OBJECTS_${isa} $<TARGET_OBJECTS:bauta_${name}_${isa}>)
   endforeach()
 endfunction()
 
@@ -115,8 +119,9 @@ function(bauta_cuda_kernels folder name)
   endif()
 endfunction()
 
-# bauta_op(NAME): a kernel that has a reference, and CUDA kernels.
+# bauta_op(NAME): a kernel that has a reference, CUDA kernels, and tests/kernels/NAME_test.cpp.
 function(bauta_op name)
+  set_property(GLOBAL APPEND PROPERTY BAUTA_OPS ${name})
   bauta_kernel(${name})
   target_sources(bauta_core PRIVATE ${name}/${name}_ref.cpp)
   bauta_cuda_kernels(${name} ${name})

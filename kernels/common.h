@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "kernels/cpu_isa.h"
@@ -19,7 +20,7 @@ struct LaunchTimes;
 /// Offsets into arrays: wide enough for any batch, where the sizes in a shape are plain ints.
 using Index = std::ptrdiff_t;
 
-/// Who computes. Nothing above kernels/ asks which one it is.
+/// Who computes. No layer, loss or optimiser asks which one it is: only what owns memory, streams and ranks.
 enum class Backend {
   reference,  ///< plain loops in double: the definition of right, and slow
   cpu,        ///< SIMD, at Context::isa
@@ -113,10 +114,6 @@ struct MissingEntry {
   constexpr operator Function<Return, Arguments...>() const {
     return [](Arguments...) { return Return(); };
   }
-  template <class Number>
-  constexpr operator Number() const {
-    return Number();
-  }
 };
 
 /// A Table, all of it pointers to functions, of nothing but missing entries.
@@ -134,16 +131,20 @@ constexpr Table missing_table() {
   namespace reference {                     \
   extern const Table name;                  \
   }                                         \
-  namespace portable {                      \
-  extern const Table name;                  \
-  }                                         \
-  namespace avx2 {                          \
-  extern const Table name;                  \
-  }                                         \
-  namespace avx512 {                        \
-  extern const Table name;                  \
-  }                                         \
+  BAUTA_DECLARE_ISA_BACKENDS(Table, name)   \
   BAUTA_DECLARE_GPU_BACKENDS(Table, name)
+
+/// The same for those of the CPU's instruction sets alone.
+#define BAUTA_DECLARE_ISA_BACKENDS(Table, name) \
+  namespace portable {                          \
+  extern const Table name;                      \
+  }                                             \
+  namespace avx2 {                              \
+  extern const Table name;                      \
+  }                                             \
+  namespace avx512 {                            \
+  extern const Table name;                      \
+  }
 
 /// The same for those of a GPU alone. They are weak, null in a program that is linked without them;
 /// `name_missing` then takes their place.

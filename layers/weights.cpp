@@ -18,6 +18,10 @@ bool is_passed_over(const std::string& name) {
 
 Status check_parameter(const Safetensors& file, const Parameter& p, const std::string& fix) {
   const TensorView* tensor = file.find(p.name);
+  if (tensor == nullptr && file.find("module." + p.name) != nullptr) {
+    return Status::error("tensor " + p.name + " is called module." + p.name, file.path(),
+                         "save the state dict of the model within DataParallel, model.module");
+  }
   if (tensor == nullptr) return Status::error("tensor " + p.name + " is missing", file.path(), fix);
   if (tensor->dtype != DType::f32) {
     return Status::error("tensor " + p.name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32",
@@ -34,13 +38,9 @@ Status check_parameter(const Safetensors& file, const Parameter& p, const std::s
 Result<std::vector<std::string>> classes_from_json(const std::string& text) {
   const auto json = parse_json(text, "classes");
   if (!json.ok()) return json.status();
-  if (json->array() == nullptr) return Status::error("the classes are no list");
-  std::vector<std::string> classes;
-  for (const Json& name : *json->array()) {
-    if (name.string() == nullptr) return Status::error("a class name is no string");
-    classes.push_back(*name.string());
-  }
-  return classes;
+  auto classes = json->strings();
+  if (!classes) return Status::error("the classes are no list of names");
+  return std::move(*classes);
 }
 
 Result<Model> model_of(const Safetensors& file) {
@@ -69,7 +69,8 @@ Result<Model> model_of(const Safetensors& file) {
 
 Status check_parameters(const Safetensors& file, std::span<const Parameter> parameters,
                         const std::string& model) {
-  const std::string fix = "these are not weights of the model '" + model + "', give a file that is";
+  const std::string fix =
+      "these are not weights of the model '" + model + "', give a file of that model's weights";
   for (const Parameter& p : parameters) BAUTA_TRY(check_parameter(file, p, fix));
   for (const TensorView& tensor : file.tensors()) {
     const bool known = std::any_of(parameters.begin(), parameters.end(),
@@ -121,11 +122,10 @@ void ParameterTensors::add(const std::string& prefix, std::span<const Parameter>
 }
 
 Metadata model_metadata(const Model& model) {
-  const Json::Array classes(model.classes().begin(), model.classes().end());
   return {{"format", "pt"},
           {"model", model.name()},
           {"graph", graph_to_json(model)},
-          {"classes", Json(classes).dump()},
+          {"classes", Json::of_strings(model.classes()).dump()},
           {"preprocessing", kPreprocessing}};
 }
 

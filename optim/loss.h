@@ -27,8 +27,7 @@ std::vector<float> balanced_class_weights(std::span<const std::int32_t> labels, 
 /// Σ over labels of weights[label].
 double total_weight(std::span<const std::int32_t> labels, std::span<const float> weights);
 
-/// The sum of the batch's losses in the one order of summing, in double. losses holds
-/// shards.batch().
+/// The sum of a batch's losses, losses [shards.batch()], in the one order of summing, in double.
 double sum_losses(std::span<const float> losses, const Shards& shards);
 
 }  // namespace bauta

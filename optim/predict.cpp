@@ -8,8 +8,8 @@ namespace bauta {
 namespace {
 
 Status check_size(const Model& model, const Dataset& data) {
-  const Size3 in = model.input();
-  if (ImageSize{in.height, in.width, in.channels} == data.image_size()) return {};
+  const ImageSize in = image_size(model);
+  if (in == data.image_size()) return {};
   return Status::error("the images are " + std::to_string(data.image_size().height) + "x" +
                            std::to_string(data.image_size().width) + ", the network wants " +
                            std::to_string(in.height) + "x" + std::to_string(in.width),
@@ -125,6 +125,11 @@ Status predict_part(Graph& graph, ImageFeed& feed, std::span<const int> samples,
 }
 
 }  // namespace
+
+ImageSize image_size(const Model& model) {
+  const Size3 in = model.input();
+  return {in.height, in.width, in.channels};
+}
 
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,
                             std::span<const float> class_weights,

@@ -14,6 +14,9 @@
 
 namespace bauta {
 
+/// The size of the images that a network takes.
+ImageSize image_size(const Model&);
+
 /// What a network says of N samples with K classes.
 struct Predictions {
   std::vector<std::int32_t> labels;     ///< [N] the truth

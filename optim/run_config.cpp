@@ -40,6 +40,16 @@ Json optimizer_json(const OptimizerOptions& o) {
 }
 
 Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
+  if (key == "data") {
+    return Status::usage("the data are not those that the run was started with", path,
+                         "put back the images that were there, or start another run with another --out");
+  }
+  if (key == "epochs" && kept.is_number_integer() && kept.get<int>() < wanted.get<int>()) {
+    return Status::usage(
+        fmt::format("the run was started with {} epochs, from which its cosine schedule follows",
+                    kept.dump()),
+        path, "resume with as many, or start another run with another --out");
+  }
   return Status::usage(fmt::format("the run was started with {} {}, not {}", key, kept.dump(), wanted.dump()),
                        path, "resume with the first value, or start another run with another --out");
 }

@@ -1,6 +1,7 @@
 #include "optim/run_folder.h"
 
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "engine/io/file.h"
-
 namespace bauta {
 namespace {
 
@@ -20,13 +19,16 @@ namespace fs = std::filesystem;
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
 std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
 
-// Makes the folder where there is none, and puts config.json into it.
-Status begin_folder(const std::string& path, const std::string& config_json) {
+Status make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error) {
-    return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
-  }
+  if (!error) return {};
+  return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+}
+
+// Makes the folder where there is none, and puts config.json into it.
+Status begin_folder(const std::string& path, const std::string& config_json) {
+  BAUTA_TRY(make_folder(path));
   return write_file(config_path(path), nlohmann::ordered_json::parse(config_json).dump(2) + "\n");
 }
 
@@ -50,6 +52,40 @@ Status check_length(const std::string& path, std::uint64_t bytes) {
                        "put the whole folder back from where it was copied");
 }
 
+// Has the run's folder be this process's alone, until it closes its metrics.jsonl or ends.
+Status lock(std::FILE* metrics, const std::string& path) {
+  // A file system without locks has no one else to be kept out either.
+  if (::flock(fileno(metrics), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+  return Status::error("another process is training this run", path,
+                       "wait until it ends, or choose another --out");
+}
+
+// The run's metrics.jsonl, as it is, or made, locked.
+Result<FilePointer> take_metrics(const std::string& path) {
+  FilePointer metrics(std::fopen(metrics_path(path).c_str(), "abe"));
+  if (!metrics) return file_error("open", metrics_path(path));
+  BAUTA_TRY(lock(metrics.get(), path));
+  return metrics;
+}
+
+// Fails where another process has the folder now.
+Status check_free(const std::string& path) {
+  const FilePointer metrics(std::fopen(metrics_path(path).c_str(), "re"));
+  return metrics ? lock(metrics.get(), path) : Status();
+}
+
+// Whether files and folders can be made in the folder, or in the one around it that is there.
+Status check_writable(const std::string& path) {
+  std::error_code error;
+  fs::path there = fs::absolute(path, error);
+  while (!there.empty() && !fs::exists(there, error) && there.has_relative_path())
+    there = there.parent_path();
+  const bool folder = fs::is_directory(there, error);
+  if (folder && ::access(there.c_str(), W_OK | X_OK) == 0) return {};
+  errno = folder ? errno : ENOTDIR;
+  return file_error("write", there.native());
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -57,11 +93,13 @@ double now() {
 }  // namespace
 
 Status RunFolder::check(const std::string& path, bool resume) {
+  BAUTA_TRY(check_writable(path));
   std::error_code error;
   if (!fs::exists(path, error)) return {};
   const bool unused = is_unused(path, error);
   if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
-  if (unused || (resume && holds_run(path))) return {};
+  if (unused) return {};
+  if (resume && holds_run(path)) return check_free(path);
   if (resume) {
     return Status::usage("the folder holds no run to go on with, but something else", path,
                          "choose another --out");
@@ -73,11 +111,11 @@ Status RunFolder::check(const std::string& path, bool resume) {
 Result<RunFolder> RunFolder::create(const std::string& path, const std::string& config_json) {
   BAUTA_TRY(check(path, /*resume=*/false));
   BAUTA_TRY(begin_folder(path, config_json));
-  File metrics(std::fopen(metrics_path(path).c_str(), "wb"));
-  if (!metrics) return file_error("create", metrics_path(path));
+  auto metrics = take_metrics(path);
+  if (!metrics.ok()) return metrics.status();
   auto events = EventFile::create(events_path(path));
   if (!events.ok()) return events.status();
-  return RunFolder(path, std::move(metrics), 0, std::move(*events));
+  return RunFolder(path, std::move(*metrics), 0, std::move(*events));
 }
 
 Result<RunFolder> RunFolder::reopen(const std::string& path, const std::string& config_json,
@@ -85,17 +123,18 @@ Result<RunFolder> RunFolder::reopen(const std::string& path, const std::string& 
   BAUTA_TRY(check(path, /*resume=*/true));
   BAUTA_TRY(check_length(metrics_path(path), metrics_bytes));
   BAUTA_TRY(check_length(events_path(path), events_bytes));
+  BAUTA_TRY(make_folder(path));
+  auto metrics = take_metrics(path);
+  if (!metrics.ok()) return metrics.status();
   BAUTA_TRY(begin_folder(path, config_json));
-  File metrics(std::fopen(metrics_path(path).c_str(), "ab"));
-  if (!metrics) return file_error("open", metrics_path(path));
-  if (ftruncate(fileno(metrics.get()), static_cast<off_t>(metrics_bytes)) != 0) {
+  if (ftruncate(fileno(metrics->get()), static_cast<off_t>(metrics_bytes)) != 0) {
     return file_error("shorten", metrics_path(path));
   }
   // No checkpoint yet: the event file, if any, begins anew with its header.
   auto events = events_bytes == 0 ? EventFile::create(events_path(path))
                                   : EventFile::append(events_path(path), events_bytes);
   if (!events.ok()) return events.status();
-  return RunFolder(path, std::move(metrics), metrics_bytes, std::move(*events));
+  return RunFolder(path, std::move(*metrics), metrics_bytes, std::move(*events));
 }
 
 Status RunFolder::line(const std::string& text) {

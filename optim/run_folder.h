@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
+#include <utility>
 
+#include "engine/io/file.h"
 #include "engine/io/tensorboard.h"
 #include "kernels/status.h"
 
@@ -31,11 +31,11 @@ inline std::string best_path(const std::string& folder) { return folder + "/best
 inline std::string last_path(const std::string& folder) { return folder + "/last.safetensors"; }
 
 /// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its
-/// checkpoints go.
+/// checkpoints go. One process has it at a time: another that wants it meanwhile is refused.
 class RunFolder {
  public:
-  /// Refuses a folder with anything in it, and, to `resume`, one with anything but a run in it; creates
-  /// nothing.
+  /// Refuses a folder that cannot be written, one with anything in it, and, to `resume`, one with anything
+  /// but a run in it; creates nothing.
   static Status check(const std::string& path, bool resume);
 
   /// Makes the folder, or takes an empty one, and writes config.json before anything else: whenever the run
@@ -58,12 +58,7 @@ class RunFolder {
   std::uint64_t events_bytes() const { return events_.size(); }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  using File = std::unique_ptr<std::FILE, Close>;
-
-  RunFolder(std::string path, File metrics, std::uint64_t metrics_bytes, EventFile events)
+  RunFolder(std::string path, FilePointer metrics, std::uint64_t metrics_bytes, EventFile events)
       : path_(std::move(path)),
         metrics_(std::move(metrics)),
         metrics_bytes_(metrics_bytes),
@@ -71,7 +66,7 @@ class RunFolder {
   Status line(const std::string& text);
 
   std::string path_;
-  File metrics_;
+  FilePointer metrics_;
   std::uint64_t metrics_bytes_;
   EventFile events_;
 };

@@ -81,6 +81,8 @@ class Trainer {
       BAUTA_TRY(train_epoch());
       if (stopped_) break;
       BAUTA_TRY(close_epoch());
+      if (state_.epoch < options_.epochs && !state_.ended_early) BAUTA_TRY(look_for_stop());
+      if (stopped_) break;
     }
     // No rank leaves before rank 0 has written everything.
     BAUTA_TRY(communicator_.gather({}).status());
@@ -138,7 +140,7 @@ class Trainer {
       const bool ends_run = started == options_.max_steps;
       const bool last = (*batch)->index + 1 == loader_->batches() || ends_run;
       const bool due = options_.save_every > 0 && started % options_.save_every == 0;
-      BAUTA_TRY(look_for_stop(last));
+      if (!last) BAUTA_TRY(look_for_stop());
       if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
       state_.ended_early = ends_run;
       if (!last && (due || stopped_)) BAUTA_TRY(save_checkpoint());
@@ -147,13 +149,14 @@ class Trainer {
     return {};
   }
 
-  // Whether any rank was asked to stop, which comes too late at the last step. All have given their devices
-  // the step then: none waits for its own while another is still loading.
-  Status look_for_stop(bool last) {
+  // Whether any rank was asked to stop: after each step but an epoch's last, when all ranks have given it to
+  // their devices, so that none waits for its own while another is still loading; and between two epochs.
+  Status look_for_stop() {
+    const Activity::Work work(communicator_.activity());
     double asked = options_.stop != nullptr && options_.stop->load() ? 1 : 0;
     communicator_.start_sum(std::span(&asked, 1));
     BAUTA_TRY(communicator_.finish());
-    stopped_ = !last && asked > 0;
+    stopped_ = asked > 0;
     return {};
   }
 
@@ -353,6 +356,14 @@ Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& optio
   return std::optional<Checkpoint>(std::move(*checkpoint));
 }
 
+// Fails where the best weights that the checkpoint knows of are gone.
+Status check_best(const std::string& run, const TrainingState& state) {
+  std::error_code error;
+  if (state.best_epoch == 0 || std::filesystem::exists(best_path(run), error)) return {};
+  return Status::error("the weights of epoch " + std::to_string(state.best_epoch) + ", the best, are missing",
+                       best_path(run), "put the whole folder back from where it was copied");
+}
+
 // Where a run stands: what its checkpoint says, and the folder that it goes on writing.
 struct Start {
   TrainingState state;
@@ -366,6 +377,7 @@ Result<Start> open_run(const TrainOptions& options, const std::string& config, T
   TrainingState state;
   if (checkpoint->has_value()) {
     state = (*checkpoint)->state;
+    BAUTA_TRY(check_best(options.out, state));
     BAUTA_TRY(restore(**checkpoint, step));
   }
   auto folder = options.resume
@@ -462,7 +474,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   named.rename_classes(data.classes());
   const auto parameters = parameters_of(named);
   if (!parameters.ok()) return parameters.status();
-  // Before the graph, which is told of the memory that is left what batch fits into it.
+  // Made before the graph, so that a batch which the graph says would fit does so beside it.
   auto optimizer =
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();

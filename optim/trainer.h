@@ -71,9 +71,10 @@ class TrainObserver {
 /// seed, data and options give the same bits, and a run that is killed at any moment and resumed gives the
 /// bits of one that was not. An error leaves the checkpoints that were written as they are.
 ///
-/// Collective: the ranks share every batch and the validation, rank 0 alone writes, and 1, 2, 4 and 8 ranks
-/// give the same bits. All start from rank 0's weights and state; ranks that differ in version, instruction
-/// set, options, network or data are refused by name. An error may come on one rank alone; the caller then
+/// Collective: the ranks share every batch and the validation, and rank 0 alone writes. On CPUs 1, 2, 4 and 8
+/// ranks give the same bits; other numbers of them, and GPUs, agree to rounding. All start from rank 0's
+/// weights and state; ranks that differ in version, instruction set, options, network or data are refused by
+/// name. An error may come on one rank alone; the caller then
 /// ends the others (see Watch::fail).
 Result<TrainResult> train(const Context&, const Model&, const Dataset&, const TrainOptions&, TrainObserver&,
                           Communicator& = alone());

@@ -3,7 +3,7 @@
 
     scripts/list_skipped.py build/ctest.xml [--only-allow REGEX]
 
-With --only-allow it exits 1 when a reason does not match.
+With --only-allow it exits 1 when a reason does not begin with a match.
 """
 import argparse
 import re
@@ -35,7 +35,7 @@ def main():
     print(f"{len(skipped)} skipped" + (":" if skipped else ""))
     for name, reason in skipped:
         print(f"  {name}: {reason}")
-    refused = [name for name, reason in skipped if args.only_allow and not re.search(args.only_allow, reason)]
+    refused = [name for name, reason in skipped if args.only_allow and not re.match(args.only_allow, reason)]
     if refused:
         sys.exit(f"list_skipped: error: tests were skipped that must run here: {', '.join(refused)}")
 

@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
-"""Draws train_loss and val_acc over epochs from the metrics.jsonl of one or more runs, as a PNG or SVG."""
+"""Draws train_loss and val_acc over epochs from the metrics of one or more runs, as a PNG or SVG.
+
+    .venv/bin/python scripts/plot_curves.py --out curves.png runs/a runs/b
+    .venv/bin/python scripts/plot_curves.py --out curves.png light=runs/a strong=runs/b
+"""
 
 import argparse
 import json
+import pathlib
 
 import matplotlib
 
@@ -16,12 +21,24 @@ STUDY_CPU_VAL_ACC = 0.9874
 LABELS = {"train_loss": "training loss", "val_acc": "validation accuracy"}
 
 
+def fail(what, where, fix):
+    raise SystemExit(f"plot_curves: error: {what} ({where}): {fix}")
+
+
 def read_epochs(path):
-    """The epoch lines of a metrics.jsonl; its other lines are steps."""
-    with open(path, encoding="utf-8") as lines:
-        epochs = [entry for entry in map(json.loads, lines) if "train_loss" in entry]
+    """The epoch lines of a run's metrics.jsonl, or of the one in a run's folder; its other lines are steps."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path = path / "metrics.jsonl"
+    try:
+        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        fail(error.strerror, path, "name a run's folder")
+    except ValueError as error:
+        fail(f"this is no metrics.jsonl: {error}", path, "name a run's folder, or go on with the run by --resume")
+    epochs = [entry for entry in entries if "train_loss" in entry]
     if not epochs:
-        raise SystemExit(f"no finished epoch ({path}): let the run finish one")
+        fail("no finished epoch", path, "let the run finish one")
     return epochs
 
 
@@ -50,15 +67,19 @@ def plot(runs, out, title="", study=False):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="NAME=METRICS", help="a curve's name and its metrics.jsonl")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="[NAME=]RUN", help="a run's folder or metrics.jsonl, and what its curve is called")
     parser.add_argument("--out", required=True, help="the picture to write")
     parser.add_argument("--title", default="")
     parser.add_argument("--study", action="store_true", help="mark the study's known end points")
     arguments = parser.parse_args()
 
-    named = (run.rsplit("=", 1) for run in arguments.runs)
-    plot({name: read_epochs(path) for name, path in named}, arguments.out, arguments.title, arguments.study)
+    named = (run.rsplit("=", 1) if "=" in run else (run, run) for run in arguments.runs)
+    runs = {name: read_epochs(path) for name, path in named}
+    try:
+        plot(runs, arguments.out, arguments.title, arguments.study)
+    except (OSError, ValueError) as error:
+        fail(error, arguments.out, "name a PNG or SVG in a folder that can be written to")
 
 
 if __name__ == "__main__":

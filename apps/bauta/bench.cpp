@@ -24,8 +24,8 @@ constexpr const char* kExamples = R"(Examples:
 
 A step is forward, loss, backward and Adam, on random images that lie in memory. gflops counts the arithmetic of the
 dense network (forward, weight and data gradients of every layer, no data gradient for the first: 359 MFLOP per image),
-whether or not it had to be done: products with zeros and outputs that nobody reads are skipped. On a CPU fraction_of_peak
-sets it against the multiply-add peak that was measured just before, on the same threads.)";
+whether or not it had to be done: outputs that nobody reads are skipped, and on a CPU products with zeros. There
+fraction_of_peak sets it against the multiply-add peak that was measured just before, on the same threads.)";
 
 constexpr int kRounds = 11;
 constexpr double kSecondsPerRound = 0.5;
@@ -132,9 +132,8 @@ void print_speed(const Speed& speed) {
   print_text(fmt::format("{:.2f} ms/step ({:.2f} to {:.2f})\n", speed.median() * 1e3,
                          speed.seconds.back() * 1e3, speed.seconds.front() * 1e3));
   print_text(fmt::format(
-      "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which zeros and unread outputs are "
-      "skipped)\n",
-      speed.gflops(), speed.flop / 1e6));
+      "{:.1f} GFLOP/s of dense arithmetic ({:.0f} MFLOP per image, of which {}unread outputs are skipped)\n",
+      speed.gflops(), speed.flop / 1e6, speed.peak ? "zeros and " : ""));
   if (speed.peak) {
     print_text(
         fmt::format("{:.2f} of the multiply-add peak, measured at {:.1f} GFLOP/s on the same threads\n",

@@ -10,6 +10,7 @@
 #include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
+#include "engine/comm/mpi.h"
 
 namespace bauta {
 namespace {
@@ -128,6 +129,10 @@ Result<int> run_epoch(const EpochArguments& arguments) {
       return Status::usage(
           "a batch of " + std::to_string(arguments.plan.batch) + " has no image for each rank", name,
           "use a larger --batch");
+    }
+    if (devices->device == "cpu" && devices->ranks > 1 && !has_mpi()) {
+      return Status::error("this build has no MPI", name,
+                           "install libopenmpi-dev and openmpi-bin, and build with -DBAUTA_MPI=ON");
     }
     all.push_back(*devices);
   }

@@ -138,8 +138,9 @@ class Printer {
 Result<int> run_classify(const ClassifyArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
-  print_note(machine->description(), arguments.json);
-  const auto weights = open_weights_noted(arguments.weights, arguments.json);
+  // A line of stdout for each image, and no other.
+  print_note(machine->description(), /*keep_stdout=*/true);
+  const auto weights = open_weights_noted(arguments.weights, /*keep_stdout=*/true);
   if (!weights.ok()) return weights.status();
   const Model& model = weights->model;
   auto graph = trained_graph(machine->context(), *weights, kBatch);

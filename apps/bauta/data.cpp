@@ -7,6 +7,7 @@
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
+#include "apps/bauta/stop.h"
 #include "apps/bauta/terminal.h"
 #include "engine/data/faces/make_dataset.h"
 #include "layers/zoo.h"
@@ -58,9 +59,15 @@ Result<int> run_make(const MakeArguments& arguments) {
   options.without_mask = arguments.without_mask;
   options.seed = arguments.seed;
   options.threads = machine->threads();
+  options.stop = &stop_on_signals(nullptr);
   Progress bar("rendering", std::int64_t{arguments.with_mask} + arguments.without_mask);
   options.progress = [&](int done, int) { bar.update(done); };
-  BAUTA_TRY(make_dataset(options));
+  const Status made = make_dataset(options);
+  if (!made.ok() && *options.stop) {
+    print_error(made.message());
+    return kExitInterrupted;
+  }
+  BAUTA_TRY(made);
   print_note(fmt::format("wrote {} with a mask and {} without into {} in {:.1f} s",
                          counted(arguments.with_mask, "face"), with_commas(arguments.without_mask),
                          arguments.out, bar.elapsed()));

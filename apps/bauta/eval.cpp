@@ -16,11 +16,11 @@ namespace bauta {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
-  bauta eval --weights runs/a/best.safetensors --data faces
+  bauta eval --weights runs/a/best.safetensors --data unseen
       Accuracy, a table of the classes, ROC-AUC, the confusion matrix, and the ten worst mistakes by name.
-  bauta eval --weights runs/a/best.safetensors --data faces --json | jq .accuracy
+  bauta eval --weights runs/a/best.safetensors --data unseen --json | jq .accuracy
       The same as one object of JSON, with all mistakes.
-  bauta eval --weights runs/a/best.safetensors --data faces --threshold 0.9
+  bauta eval --weights runs/a/best.safetensors --data unseen --threshold 0.9
       Says as well how many images the network is less than 90 % sure of, and how good it is on the others.
   bauta eval --weights pytorch_model.safetensors --data photos.csv
       A PyTorch state dict of the study's network needs no conversion.
@@ -34,7 +34,7 @@ constexpr std::size_t kWorstMistakes = 10;
 struct EvalArguments {
   std::string weights;
   std::string data;
-  std::optional<float> threshold;
+  std::optional<double> threshold;
   bool strict = false;
   bool json = false;
   DeviceOptions device;
@@ -176,7 +176,9 @@ void print_result(const EvalResult& r) {
                          counted(r.data.size(), "image"), counted(std::ssize(r.mistakes), "mistake"),
                          r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
-  print_note(fmt::format("ROC-AUC of {} {:.4f}", positive, r.evaluation.roc_auc));
+  print_note(std::isnan(r.evaluation.roc_auc)
+                 ? "no ROC-AUC of " + positive + ": it takes images of it, and others"
+                 : fmt::format("ROC-AUC of {} {:.4f}", positive, r.evaluation.roc_auc));
   if (r.arguments.threshold) print_note(uncertain_text(r));
   print_text(fmt::format("\n{}\n{}", class_table(r), confusion_table(r)));
   if (r.mistakes.empty()) return;
@@ -191,8 +193,7 @@ Result<int> run_eval(const EvalArguments& arguments) {
   const auto weights = open_weights_noted(arguments.weights, arguments.json);
   if (!weights.ok()) return weights.status();
   const Model& model = weights->model;
-  const auto data = open_data(*machine, arguments.data, image_size(model), model.classes(), arguments.strict,
-                              print_warning);
+  const auto data = open_data_to_judge(*machine, arguments.data, model, arguments.strict);
   if (!data.ok()) return data.status();
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();
@@ -214,7 +215,8 @@ Result<int> run_eval(const EvalArguments& arguments) {
                     predictions->loss.mean(),
                     mistakes_of(*predictions, alike.size()),
                     {}};
-  if (arguments.threshold) result.uncertain = uncertain_of(*predictions, alike.size(), *arguments.threshold);
+  if (arguments.threshold)
+    result.uncertain = uncertain_of(*predictions, alike.size(), static_cast<float>(*arguments.threshold));
   if (arguments.json) {
     print_json(to_json(result));
   } else {

@@ -18,11 +18,6 @@ constexpr double kSilentSeconds = 2;  // before the opening of a data set shows 
 
 }  // namespace
 
-ImageSize image_size(const Model& model) {
-  const Size3 in = model.input();
-  return {in.height, in.width, in.channels};
-}
-
 OpenOptions open_options(const Machine& machine, ImageSize size, bool strict) {
   OpenOptions options;
   options.size = size;
@@ -46,6 +41,14 @@ Result<Dataset> open_data(const Machine& machine, const std::string& path, Image
   return open_dataset(path, options);
 }
 
+Result<Dataset> open_data_to_judge(const Machine& machine, const std::string& path, const Model& model,
+                                   bool strict) {
+  OpenOptions options = open_options(machine, image_size(model), strict);
+  options.classes = model.classes();
+  options.images_of_class = 0;
+  return open_dataset(path, options);
+}
+
 std::string bare_weights_note(const std::string& path, const Model& model) {
   return fmt::format(
       "{} has no metadata: taken for a PyTorch state dict of the {} network, classes {}, images RGB {}x{}, "
@@ -53,9 +56,10 @@ std::string bare_weights_note(const std::string& path, const Model& model) {
       path, model.name(), fmt::join(model.classes(), " and "), model.input().height, model.input().width);
 }
 
-Result<WeightFile> open_weights_noted(const std::string& path, bool json) {
+Result<WeightFile> open_weights_noted(const std::string& path, bool keep_stdout) {
   auto weights = open_weights(path);
-  if (weights.ok() && !weights->has_metadata) print_note(bare_weights_note(path, weights->model), json);
+  if (weights.ok() && !weights->has_metadata)
+    print_note(bare_weights_note(path, weights->model), keep_stdout);
   return weights;
 }
 

@@ -13,9 +13,6 @@
 
 namespace bauta {
 
-/// The images that the network takes.
-ImageSize image_size(const Model&);
-
 /// Options for opening a data set, with progress on stderr where it takes more than two seconds. The bar goes
 /// away with the last copy of the options.
 OpenOptions open_options(const Machine&, ImageSize, bool strict);
@@ -26,9 +23,13 @@ Result<Dataset> open_data(const Machine&, const std::string& path, ImageSize,
                           std::vector<std::string> classes, bool strict,
                           std::function<void(std::string_view)> warn);
 
-/// Opens a file of weights, and says so in one line where it has no metadata (on stderr where stdout is for
-/// JSON).
-Result<WeightFile> open_weights_noted(const std::string& path, bool json);
+/// Opens a data set to hold a trained network against, of whose classes some may have no image. Warnings are
+/// printed.
+Result<Dataset> open_data_to_judge(const Machine&, const std::string& path, const Model&, bool strict);
+
+/// Opens a file of weights, and says so in one line where it has no metadata (on stderr where stdout is kept
+/// for results).
+Result<WeightFile> open_weights_noted(const std::string& path, bool keep_stdout);
 
 /// Fails where the weights of the file `path` make NaN of an image.
 Status check_finite(const Predictions&, const std::string& path);

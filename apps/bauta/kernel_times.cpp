@@ -15,14 +15,12 @@
 namespace bauta {
 namespace {
 
-constexpr int kTensorCores = 80;  // the capability that has them for bf16
-
-Result<Ceilings> measure_ceilings(Context context, int capability) {
+Result<Ceilings> measure_ceilings(Context context, bool tensor_cores) {
   auto memory = DeviceBuffer<float>::create(context, kPeakFloats);
   if (!memory.ok()) return memory.status();
   LaunchTimes times;
   context.launch_times = &times;
-  BAUTA_TRY(launch_peak_kernels(context, memory->span(), capability >= kTensorCores));
+  BAUTA_TRY(launch_peak_kernels(context, memory->span(), tensor_cores));
   Ceilings ceilings;
   for (const LaunchTime& time : times.launches) {
     if (time.kernel == "peak_fma") ceilings.multiply_adds = time.work.multiply_adds / time.seconds;
@@ -77,7 +75,8 @@ std::vector<std::string> launch_row(const LaunchTime& time, const Roof& roof) {
 }  // namespace
 
 Result<int> time_kernels(const Machine& machine, int batch, bool json) {
-  const auto ceilings = measure_ceilings(machine.context(), machine.gpu()->capability);
+  const bool tensor_cores = check_precision(*machine.gpu(), Precision::bf16).ok();
+  const auto ceilings = measure_ceilings(machine.context(), tensor_cores);
   if (!ceilings.ok()) return ceilings.status();
   const auto launches = time_step(machine.context(), batch);
   if (!launches.ok()) return launches.status();

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "apps/bauta/command.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "engine/core/host.h"

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +13,7 @@
 #include "apps/bauta/build_info.h"
 #include "apps/bauta/command.h"
 #include "apps/bauta/terminal.h"
+#include "apps/bauta/usage_error.h"
 #include "engine/comm/world.h"
 
 namespace bauta {
@@ -23,7 +22,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   bauta data make --out faces --with-mask 500 --without-mask 500   # render a data set
   bauta train --data faces --out runs/a                            # train the study's network on it
-  bauta eval --weights runs/a/best.safetensors --data faces        # see how good it is
+  bauta eval --weights runs/a/best.safetensors --data unseen       # see how good it is on others
   bauta classify --weights runs/a/best.safetensors photo.jpg       # ask it about an image
 
 Every subcommand has a page of its own: bauta train --help)";
@@ -36,37 +35,6 @@ class HelpFormatter : public CLI::Formatter {
     return footer.empty() ? footer : footer + "\n";
   }
 };
-
-// The subcommand that was given, as a person types it.
-std::string command_path(const CLI::App& app) {
-  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + command_path(*sub);
-  return app.get_name();
-}
-
-// CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX.
-Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
-  const std::string command = command_path(app);
-  std::string what = error.what();
-  std::string where = command;
-  const std::string conversion = "Could not convert: ";
-  const std::size_t colon = what.find(": ");
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const auto extras = app.remaining(/*recurse=*/true);
-    what = fmt::format("unknown argument{} {}", extras.size() == 1 ? "" : "s", fmt::join(extras, " "));
-  } else if (what.starts_with("-") && colon != std::string::npos) {
-    where = what.substr(0, colon);
-    what = what.substr(colon + 2);
-  } else if (what.starts_with(conversion) && what.find(" = ") != std::string::npos) {
-    const std::size_t equals = what.find(" = ");
-    where = what.substr(conversion.size(), equals - conversion.size());
-    const std::string value = what.substr(equals + 3);
-    what = "'" + value + "' is not a number";
-  } else if (what == "A subcommand is required") {
-    const auto rest = app.remaining(/*recurse=*/true);
-    what = rest.empty() ? "a subcommand is missing" : "unknown subcommand " + rest.front();
-  }
-  return Status::usage(what, where, "see " + command + " --help");
-}
 
 // Of several ranks that all fail alike, the first speaks.
 int fail(const Status& status) {
@@ -102,7 +70,7 @@ int run(int argc, char** argv) {
   CLI::App app("Trains the face-mask network, from images to a checked result, without a framework.",
                "bauta");
   app.formatter(std::make_shared<HelpFormatter>());
-  app.set_version_flag("--version", std::string("bauta ") + kVersion);
+  app.set_version_flag("-V,--version", std::string("bauta ") + kVersion);
   app.require_subcommand(1);
   app.footer(kExamples);
 

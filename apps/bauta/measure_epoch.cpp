@@ -57,7 +57,7 @@ class TimedSums final : public Communicator {
 
 Dataset random_dataset(const Model& model) {
   Dataset::Parts parts;
-  parts.size = {model.input().height, model.input().width, model.input().channels};
+  parts.size = image_size(model);
   parts.classes = model.classes();
   auto images = random_images(model, kImages);
   const auto pixels = std::make_shared<const std::vector<std::uint8_t>>(std::move(images.pixels));

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -38,9 +37,6 @@ struct EpochMeasurement {
   std::size_t last_bytes = 0;     ///< of them, those that are final last
   std::map<int, double> compute;  ///< a step of one rank on so many images in memory, without sums
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochMeasurement, device, ranks, threads, steps, val_images, step,
-                                   fastest_step, waited, window, val_image, sum, hop, gradient_bytes,
-                                   last_bytes, compute)
 
 /// Trains and validates the study's network on random images that lie in memory, as train() does, without
 /// writing a run. Collective; progress of rank 0 is on stderr.

@@ -4,12 +4,18 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "apps/bauta/launch.h"
 #include "apps/bauta/ranks.h"
 
 namespace bauta {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochMeasurement, device, ranks, threads, steps, val_images, step,
+                                   fastest_step, waited, window, val_image, sum, hop, gradient_bytes,
+                                   last_bytes, compute)
+
 namespace {
 
 /// A folder of this user alone, which goes with what is in it.

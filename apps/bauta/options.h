@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace bauta {
 
@@ -19,6 +21,28 @@ CLI::Option* add_whole_number(CLI::App& app, const char* name, Number& variable,
                               const std::string& description, std::uint64_t low,
                               std::uint64_t high = std::numeric_limits<Number>::max()) {
   return app.add_option(name, variable, description)->transform(whole_number_from(low, high))->type_name("N");
+}
+
+/// An option that takes one of a few names, each standing for a value.
+template <class T>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, T& variable,
+                        const std::vector<std::pair<std::string, T>>& choices,
+                        const std::string& description) {
+  std::vector<std::string> names;
+  std::string first;
+  for (const auto& [choice, value] : choices) {
+    names.push_back(choice);
+    if (value == variable) first = choice;
+  }
+  const auto set = [&variable, choices](const std::string& given) {
+    for (const auto& [choice, value] : choices) {
+      if (choice == given) variable = value;
+    }
+  };
+  return app.add_option_function<std::string>(name, set, description)
+      ->check(CLI::IsMember(names))
+      ->type_name("NAME")
+      ->default_str(first);
 }
 
 /// --batch of the benchmarks of one step.

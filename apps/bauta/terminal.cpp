@@ -116,7 +116,9 @@ void print_warning(std::string_view message) {
   print_line(stderr, "bauta: " + coloured(STDERR_FILENO, "33", "warning") + ": " + printable(message));
 }
 
-void print_note(const std::string& line, bool json) { print_line(json ? stderr : stdout, printable(line)); }
+void print_note(const std::string& line, bool keep_stdout) {
+  print_line(keep_stdout ? stderr : stdout, printable(line));
+}
 
 void print_news(const std::string& line, const std::string& news) {
   print_line(stdout, printable(line) + coloured(STDOUT_FILENO, "32", printable(news)));

@@ -32,8 +32,8 @@ void print_errors_to(FileDescriptor descriptor);
 /// "bauta: warning: MESSAGE" as one line on stderr, "warning" in yellow on a terminal.
 void print_warning(std::string_view message);
 
-/// A line of what a run says about itself: on stdout, or on stderr where stdout is kept for JSON.
-void print_note(const std::string& line, bool json = false);
+/// A line of what a run says about itself: on stdout, or on stderr where stdout is kept for results.
+void print_note(const std::string& line, bool keep_stdout = false);
 
 /// A note that ends in good news: these are green where stdout is a terminal.
 void print_news(const std::string& line, const std::string& news);

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
-#include <atomic>
 #include <charconv>
-#include <csignal>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -13,6 +11,7 @@
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/ranks.h"
+#include "apps/bauta/stop.h"
 #include "apps/bauta/terminal.h"
 #include "apps/bauta/train_report.h"
 #include "engine/comm/nccl.h"
@@ -54,19 +53,8 @@ struct TrainArguments {
   TrainOptions train;
 };
 
-// Set by the first SIGINT, SIGTERM or SIGUSR1 (which launchers pass on); the second one ends the program at
-// once.
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-void stop_at_next_step() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { stop_requested = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGUSR1, &action, nullptr);
-}
+constexpr const char* kStopping =
+    "stopping after this step, with a checkpoint; once more stops at once, without";
 
 // "auto", "none", or numbers with commas between.
 Result<ClassWeights> parse_class_weights(const std::string& text) {
@@ -97,7 +85,6 @@ Status complete_options(TrainArguments& arguments) {
   }
   options.optimizer.momentum = arguments.momentum.value_or(options.optimizer.momentum);
   options.shuffle = !arguments.no_shuffle;
-  options.stop = &stop_requested;
   return check_options(options);
 }
 
@@ -122,9 +109,9 @@ Result<Start> start_of(const TrainArguments& arguments) {
   return Start{std::move(*model), classes};
 }
 
-std::string next_steps(const TrainArguments& arguments, const TrainResult& result) {
-  return fmt::format("next: bauta eval --weights {} --data {}", shell_word(result.best_path),
-                     shell_word(arguments.data));
+std::string next_step(const TrainResult& result) {
+  return fmt::format("next: bauta eval --weights {} --data UNSEEN, images that it was not trained on",
+                     shell_word(result.best_path));
 }
 
 // The command to go on with, as a person types it.
@@ -151,10 +138,12 @@ class RankReport final : public TrainReport {
 };
 
 Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::string& resume) {
+  Communicator& communicator = ranks.communicator();
+  const char* const stopping = communicator.leads() ? kStopping : nullptr;
   // Already now: a rank that dies of a signal is a fault.
-  if (ranks.communicator().size() > 1) stop_at_next_step();
+  if (communicator.size() > 1) stop_on_signals(stopping);
   BAUTA_TRY(complete_options(arguments));
-  arguments.device.ranks = ranks.communicator().size();
+  arguments.device.ranks = communicator.size();
   arguments.device.ranks_on_host = ranks.on_this_host();
   arguments.device.rank_on_host = ranks.before_on_this_host();
   const auto machine = Machine::open(arguments.device);
@@ -168,8 +157,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   auto start = start_of(arguments);
   if (!start.ok()) return start.status();
   // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
-  Communicator& communicator = ranks.communicator();
-  const TrainOptions& options = arguments.train;
+  TrainOptions& options = arguments.train;
   BAUTA_TRY(
       agree(communicator, communicator.leads() ? RunFolder::check(options.out, options.resume) : Status()));
 
@@ -180,7 +168,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   if (start->classes.empty())
     BAUTA_TRY(put_into(start->model, zoo_model(start->model.name(), data->classes())));
 
-  stop_at_next_step();
+  options.stop = &stop_on_signals(stopping);
   RankReport report(options, *data, start->model, ranks);
   const auto result = train(machine->context(), start->model, *data, options, report, communicator);
   report.finish();
@@ -192,7 +180,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
     return kExitInterrupted;
   }
   report.print_result(*result);
-  print_note(next_steps(arguments, *result));
+  print_note(next_step(*result));
   return 0;
 }
 
@@ -286,7 +274,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
-      "processes that share each batch, on this host's GPUs or cores (default: this one alone)")
+      "processes that share each batch, on this host's GPUs or cores, 1 to 8 (default: this one alone)")
       ->transform(whole_number_from(0, std::numeric_limits<int>::max()));
   return {train, [arguments, args] { return run_train(*arguments, args); }};
 }

@@ -12,6 +12,7 @@ std::string TrainReport::epoch_label(int epoch) const {
 
 void TrainReport::on_start(const RunStart& start) {
   batches_per_epoch_ = start.batches_per_epoch;
+  first_step_ = start.first_step;
   std::string weights;
   for (std::size_t c = 0; c < start.class_weights.size(); ++c) {
     weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
@@ -68,6 +69,8 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
 }
 
 void TrainReport::print_result(const TrainResult& result) const {
+  if (first_step_ > 0 && first_step_ == result.steps)
+    print_note("nothing was left to do; a larger --epochs goes on");
   if (result.best_val_acc >= 0) {
     print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {}", result.best_val_acc,
                            result.best_epoch, counted(result.steps, "step")));

@@ -33,6 +33,7 @@ class TrainReport : public TrainObserver {
   const Dataset& data_;
   const Model& model_;
   int batches_per_epoch_ = 0;
+  std::int64_t first_step_ = 0;  // after which the run went on
   int bar_epoch_ = 0;            // the epoch that the bar is about; 0: no bar, or one about validation
   std::int64_t bar_images_ = 0;  // trained on since the bar was made
   std::optional<Progress> bar_;

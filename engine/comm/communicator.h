@@ -70,8 +70,7 @@ Communicator& alone();
 
 /// The communicator of the world that this process was started in: alone(), one between the processes of
 /// bauta train --devices, or, where mpirun or srun started several, one over MPI. At most one in a program's
-/// life. Fails where this build has no
-/// MPI, or the launcher gave the processes no way to find each other.
+/// life. Fails where this build has no MPI, or the launcher gave the processes no way to find each other.
 Result<std::unique_ptr<Communicator>> open_communicator();
 
 /// This machine's name.

@@ -17,12 +17,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kBeat = 1s;      // between heartbeats
-constexpr auto kSilence = 10s;  // after which a member is given up
-constexpr auto kGrace = 3s;     // that lower ranks have to say why the run ends
-constexpr auto kLook = 200ms;   // between two looks at the clock
-constexpr auto kAsleep =
-    5s;  // a longer pause in the loop: this process was stopped, nobody was silent and nothing hung
+constexpr auto kBeat = 1s;         // between heartbeats
+constexpr auto kSilence = 10s;     // after which a member is given up
+constexpr auto kGrace = 3s;        // that lower ranks have to say why the run ends
+constexpr auto kLook = 200ms;      // between two looks at the clock
+constexpr auto kAsleep = 5s;       // a longer pause in the loop: this process was stopped, not the others
 constexpr auto kConnect = 2s;      // for one address
 constexpr auto kHello = 2s;        // for a hello and its answer
 constexpr auto kDelivery = 100ms;  // for last words to be heard before the connection breaks

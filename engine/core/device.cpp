@@ -123,12 +123,12 @@ Result<DeviceMemory> allocate_on_device(const Context& context, std::size_t byte
 }
 
 Status copy_bytes_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
-  BAUTA_TRY(start_copying_to_device(context, from, to, bytes));
+  BAUTA_TRY(start_copying_bytes_to_device(context, from, to, bytes));
   return wait_for_stream(context);
 }
 
 Status copy_bytes_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
-  BAUTA_TRY(start_copying_to_host(context, from, to, bytes));
+  BAUTA_TRY(start_copying_bytes_to_host(context, from, to, bytes));
   return wait_for_stream(context);
 }
 
@@ -148,7 +148,7 @@ Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t 
   return DeviceMemory(memory, gpu().release_pinned);
 }
 
-Status start_copying_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
+Status start_copying_bytes_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_device(context.stream, from, to, bytes);
   BAUTA_TRY(wait_for_stream(context));
@@ -156,7 +156,7 @@ Status start_copying_to_device(const Context& context, const void* from, void* t
   return {};
 }
 
-Status start_copying_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
+Status start_copying_bytes_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_host(context.stream, from, to, bytes);
   BAUTA_TRY(wait_for_stream(context));

@@ -78,8 +78,8 @@ Result<DeviceMemory> allocate_for_transfers(const Context&, std::size_t bytes);
 Status copy_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
 Status copy_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
 /// Copies between the device and memory for transfers that are done when the device comes to them.
-Status start_copying_to_device(const Context&, const void* from, void* to, std::size_t bytes);
-Status start_copying_to_host(const Context&, const void* from, void* to, std::size_t bytes);
+Status start_copying_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
+Status start_copying_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
 /// Sets bytes of the device's memory to 0.
 Status zero_on_device(const Context&, void* memory, std::size_t bytes);
 
@@ -141,12 +141,12 @@ using TransferBuffer = OwnedArray<T, allocate_for_transfers>;
 template <class T>
 Status start_copy_to_device(const Context& context, std::span<const T> from,
                             std::span<std::type_identity_t<T>> to) {
-  return start_copying_to_device(context, from.data(), to.data(), from.size_bytes());
+  return start_copying_bytes_to_device(context, from.data(), to.data(), from.size_bytes());
 }
 template <class T>
 Status start_copy_to_host(const Context& context, std::span<const T> from,
                           std::span<std::type_identity_t<T>> to) {
-  return start_copying_to_host(context, from.data(), to.data(), from.size_bytes());
+  return start_copying_bytes_to_host(context, from.data(), to.data(), from.size_bytes());
 }
 
 /// What device.cu gives.

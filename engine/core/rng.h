@@ -6,8 +6,8 @@
 namespace bauta {
 
 /// Philox4x32-10: four random words that depend on key and counter alone, so that any thread, rank or device
-/// can have the i-th number without the ones before it.            (Salmon et al., "Parallel random numbers:
-/// as easy as 1, 2, 3")
+/// can have the i-th number without the ones before it.
+///                                         (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3")
 std::array<std::uint32_t, 4> philox(std::uint64_t key, const std::array<std::uint32_t, 4>& counter);
 
 /// What a stream of random numbers is for. Streams of one seed never overlap.

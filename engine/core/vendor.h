@@ -12,7 +12,7 @@ namespace bauta {
 /// module, bauta_vendor.so, that is loaded when they are asked for, and stays until the process ends.
 class Vendor {
  public:
-  /// Loads the module from ../lib beside the folder of this program, or from where the linker looks;
+  /// Loads the module from ../lib beside the folder of this program, or from where the dynamic loader looks;
   /// `module`, unless it is empty, names another file. The libraries compute on the GPU of the context, whose
   /// memory also gives them their scratch, 4 GiB or a quarter of what is free. Fails where this build has no
   /// module, where it or the libraries cannot be loaded, and where they do not start.

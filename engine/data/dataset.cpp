@@ -63,7 +63,7 @@ Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options
   Result<Dataset::Parts> parts =
       *kind == SourceKind::pack ? open_pack(path, options.size) : decode_all(path, *kind, options);
   if (!parts.ok()) return parts.status();
-  BAUTA_TRY(check_classes(parts->classes, parts->labels, path));
+  BAUTA_TRY(check_classes(parts->classes, parts->labels, options.images_of_class, path));
   if (!options.classes.empty()) {
     const Result<std::vector<std::int32_t>> index = map_classes(parts->classes, options.classes, path);
     if (!index.ok()) return index.status();

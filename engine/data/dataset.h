@@ -68,15 +68,16 @@ struct OpenOptions {
   bool strict = false;  ///< an image that cannot be decoded is an error, not a warning
   /// The classes wanted, in this order: those of a trained network. Empty: the data set's own.
   std::vector<std::string> classes{};
+  /// Those that every class must have: what training takes, or 0, where only the whole set must have one.
+  int images_of_class = 2;
   std::function<void(std::string_view)> warn{};         ///< takes one line; may be empty
   std::function<void(int done, int total)> progress{};  ///< images decoded so far; may be empty
 };
 
 /// Opens a data set and holds it in memory, every image decoded and resized as preprocess.h does. `path` is
 /// one of
-///  - a folder with one folder per class, images at any depth inside (so the RMFD layout:
-///  AFDB_masked_face_dataset/ID/*.jpg
-///    and AFDB_face_dataset/ID/*.jpg); order: class, then path bytewise;
+///  - a folder with one folder per class, images at any depth inside (so the RMFD layout, too:
+///    AFDB_masked_face_dataset/ID/*.jpg and AFDB_face_dataset/ID/*.jpg); order: class, then path bytewise;
 ///  - a CSV manifest `path,label[,group]` with a header line; order: its rows (see listing.h);
 ///  - a pack made by pack_dataset, which is mapped, not read.
 /// Names of classes that are known aliases become the study's (see class_names.h).

@@ -57,7 +57,9 @@ struct ClassFolder {
 Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) {
   std::error_code code;
   fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, code);
+  fs::path last = folder;  // the one whose folder is opened next, if it is one
   for (; !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
+    last = it->path();
     if (it.depth() > kMaxDepth) {
       return Status::error("folders are nested more than " + std::to_string(kMaxDepth) + " deep",
                            it->path().native(), "look for a link that leads back to a folder around it");
@@ -72,7 +74,7 @@ Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) 
       ignored.add(it->path());
     }
   }
-  return code ? unreadable(folder.native(), code) : Status();
+  return code ? unreadable(last.native(), code) : Status();
 }
 
 bool parse_number(const std::string& text, std::int32_t& number) {
@@ -184,7 +186,8 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   if (code) return unreadable(folder, code);
   if (ignored.count > 0 && warn) {
     warn(std::to_string(ignored.count) + (ignored.count == 1 ? " file was" : " files were") +
-         " ignored: not images, or in no class's folder (the first: " + ignored.first + ")");
+         " ignored: by name not JPEG, PNG, BMP, GIF, TGA, PPM or PGM, or in no class's folder (the first: " +
+         ignored.first + ")");
   }
 
   std::ranges::sort(found, {}, &ClassFolder::name);
@@ -229,8 +232,9 @@ Result<Listing> list_manifest(std::string_view text, const std::string& file, co
 }
 
 Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
-                     const std::string& path) {
-  if (classes.size() < 2) {
+                     int least, const std::string& path) {
+  if (labels.empty()) return Status::error("there are no images", path, "give a data set that has some");
+  if (classes.size() < 2 && least > 0) {
     return Status::error(
         classes.empty() ? "there are no classes" : "there is only one class, " + classes[0], path,
         "give the images of each class a folder of their own, or write a manifest path,label");
@@ -244,7 +248,7 @@ Status check_classes(const std::vector<std::string>& classes, const std::vector<
                            "give every class a name of its own");
     }
     const auto count = std::ranges::count(labels, static_cast<std::int32_t>(c));
-    if (count < 2) {
+    if (count < least) {
       return Status::error("class " + classes[c] + " has " + (count == 0 ? "no image" : "only one image") +
                                " that can be read",
                            path, "give every class at least 2 images, or take it out of the data set");

@@ -37,8 +37,9 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn);
 /// warning says, and any other numbers are names, in numeric order. A group is any word; empty means none.
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
 
-/// An error unless there are at least two classes, of different names, and each has at least 2 of `labels`.
+/// An error unless there are at least two classes, of different names, and each has at least `least` of
+/// `labels`, 2 or 0; where that is 0, one class will do, and one label.
 Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
-                     const std::string& path);
+                     int least, const std::string& path);
 
 }  // namespace bauta

@@ -35,10 +35,6 @@ std::string describe(DType dtype, const std::vector<std::int64_t>& shape) {
   return std::string(dtype_name(dtype)) + shape_text(shape);
 }
 
-Json classes_json(const std::vector<std::string>& classes) {
-  return Json::Array(classes.begin(), classes.end());
-}
-
 /// Reads the parts of a pack out of its file, checking each.
 class PackReader {
  public:
@@ -78,12 +74,9 @@ class PackReader {
                            "give a file made by bauta data pack, or make it again");
     }
     const Result<Json> json = parse_json(*classes, file_.path());
-    const Json::Array* names = json.ok() ? json->array() : nullptr;
-    if (names == nullptr) return damaged("its classes are no JSON array");
-    for (const Json& name : *names) {
-      if (name.string() == nullptr) return damaged("the name of a class is no string");
-      parts.classes.push_back(*name.string());
-    }
+    auto names = json.ok() ? json->strings() : std::nullopt;
+    if (!names) return damaged("its classes are no JSON array of strings");
+    parts.classes = std::move(*names);
     return {};
   }
 
@@ -154,9 +147,9 @@ Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
                                     {"labels", DType::i32, {count}, bytes_of(parts.labels)}};
   if (!parts.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(parts.groups)});
   others.push_back({"names", DType::u8, {std::ssize(names)}, std::as_bytes(std::span(names))});
-  return writer.finish(
-      others,
-      {{"format", kFormat}, {"preprocess", kPreprocess}, {"classes", classes_json(parts.classes).dump()}});
+  return writer.finish(others, {{"format", kFormat},
+                                {"preprocess", kPreprocess},
+                                {"classes", Json::of_strings(parts.classes).dump()}});
 }
 
 /// What is at `out` already may be replaced by a pack where it is one, if an older one.
@@ -202,7 +195,7 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
   const Result<std::vector<int>> kept = decode_images(listing->images, options, append);
   if (!kept.ok()) return kept.status();
   const Dataset::Parts parts = parts_of(*listing, *kept, size);
-  BAUTA_TRY(check_classes(parts.classes, parts.labels, path));
+  BAUTA_TRY(check_classes(parts.classes, parts.labels, options.images_of_class, path));
   return finish_pack(*writer, parts);
 }
 

@@ -9,7 +9,7 @@
 
 #include "engine/io/byte_reader.h"
 #include "engine/io/crc.h"
-#include "engine/io/jpeg.h"
+#include "engine/io/image.h"
 
 namespace bauta {
 namespace {
@@ -52,7 +52,7 @@ Status check_png_header(Bytes data, std::size_t compressed_bytes, const std::str
   const std::size_t height = reader.number(4, 4);
   const std::size_t bits = png_bits(reader.number(8, 1), reader.number(9, 1));
   if (data.size() != 13 || bits == 0) return damaged("bad header", name);
-  BAUTA_TRY(check_image_size(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
+  BAUTA_TRY(check_pixel_count(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
   if (width * height * bits / 8 <= kMaxInflation * compressed_bytes) return {};
   return damaged("too little data for its size", name);
 }
@@ -86,7 +86,7 @@ Status check_gif_frame(const ByteReader& file, std::size_t at, std::size_t data_
   constexpr std::size_t kMaxPixelsPerByte = 4096 * 8 / 12 + 1;
   const std::size_t width = file.number(6, 2);
   const std::size_t height = file.number(8, 2);
-  BAUTA_TRY(check_image_size(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
+  BAUTA_TRY(check_pixel_count(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
   const bool covers =
       file.number(at + 1, 4) == 0 && file.number(at + 5, 2) == width && file.number(at + 7, 2) == height;
   if (!covers)
@@ -170,7 +170,7 @@ Result<Copy> sound_bmp(Bytes file, const std::string& name) {
   if (header < 40 || (!plain && !masked)) {
     return other_kind("BMP", name);
   }
-  BAUTA_TRY(check_image_size(width, height, name));
+  BAUTA_TRY(check_pixel_count(width, height, name));
   const std::size_t pitch = (static_cast<std::size_t>(width) * bits + 31) / 32 * 4;
   if (offset + pitch * static_cast<std::size_t>(height) > file.size()) {
     return damaged("it ends before its last row", name);
@@ -208,7 +208,7 @@ Result<Copy> sound_pnm(Bytes file, const std::string& name) {
   const std::int64_t width = pnm_number(text, at);
   const std::int64_t height = pnm_number(text, at);
   const std::int64_t largest = pnm_number(text, at);
-  BAUTA_TRY(check_image_size(width, height, name));
+  BAUTA_TRY(check_pixel_count(width, height, name));
   if (largest != 255) return other_kind("PNM", name);
   const std::size_t channels = starts_with(file, "P6") ? 3 : 1;
   const auto bytes = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * channels;
@@ -222,7 +222,7 @@ Result<Copy> sound_tga(Bytes file, const std::string& name) {
   const std::size_t height = reader.number(14, 2);
   const std::size_t pixel_bytes = reader.number(16, 1) / 8;
   const bool right_to_left = (reader.number(17, 1) & 0x10) != 0;
-  BAUTA_TRY(check_image_size(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
+  BAUTA_TRY(check_pixel_count(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name));
   if (right_to_left) return other_kind("TGA", name);
   if (18 + reader.number(0, 1) + width * height * pixel_bytes > file.size()) {
     return damaged("it ends before its last row", name);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,17 +9,18 @@
 
 namespace bauta {
 
-/// What stb_image does not look after itself. Each of these checks that a file is whole, that its picture is
-/// not larger than kMaxImagePixels, nor than its compressed bytes can possibly hold (so that memory follows
-/// what the file can prove, not what it claims), and returns the file that stb_image is to decode. Errors
-/// name `name`.
-
+/// Whether a file begins as those of a kind do.
 bool is_png(std::span<const std::byte> file);
 bool is_bmp(std::span<const std::byte> file);
 bool is_gif(std::span<const std::byte> file);
 bool is_pnm(std::span<const std::byte> file);
 /// A guess: TGA files have no signature. It holds for those that sound_tga can accept.
 bool is_tga(std::span<const std::byte> file);
+
+// What stb_image does not look after itself. Each of these checks that a file is whole, that its picture is
+// not larger than kMaxImagePixels, nor than its compressed bytes can possibly hold (so that memory follows
+// what the file can prove, not what it claims), and returns the file that stb_image is to decode. Errors name
+// `name`.
 
 /// Every chunk's CRC is right. What is returned has only the chunks that RGB comes from: transparency is left
 /// out, and a palette is filled up with black to 256 colours, so that every index means a colour.

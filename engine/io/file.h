@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -27,6 +29,12 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+/// A file that is written by stdio; closes it when destroyed.
+using FilePointer = std::unique_ptr<std::FILE, CloseFile>;
 
 /// A whole regular file, mapped read-only. Its bytes are at page-aligned addresses and stay where they are
 /// when the object is moved. The file must not be shortened while it is mapped; replacing it by rename is

@@ -75,6 +75,15 @@ Result<Image> decode_other(std::span<const std::byte> file, const std::string& n
 
 }  // namespace
 
+Status check_pixel_count(std::int64_t width, std::int64_t height, const std::string& name) {
+  if (width < 1 || height < 1)
+    return Status::error("the image has no pixels", name, "replace or remove the file");
+  if (width <= kMaxImagePixels / height) return {};
+  return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) +
+                           " pixels, more than " + std::to_string(kMaxImagePixels),
+                       name, "scale it down or remove it");
+}
+
 Result<Image> decode_image(std::span<const std::byte> file, const std::string& name) {
   if (file.empty()) return Status::error("the file is empty", name, "replace or remove it");
   if (file.size() > kMaxImageBytes) {

@@ -23,6 +23,9 @@ inline constexpr std::int64_t kMaxImagePixels = 100'000'000;
 /// Bytes of the largest file that is decoded: 1 GiB.
 inline constexpr std::size_t kMaxImageBytes = std::size_t{1} << 30;
 
+/// Fails, naming `name`, where an image has no pixels, or more than kMaxImagePixels.
+Status check_pixel_count(std::int64_t width, std::int64_t height, const std::string& name);
+
 /// Decodes an image file as Pillow's `exif_transpose(Image.open(file)).convert("RGB")` does: JPEG by
 /// libjpeg-turbo with its default transform and upsampling (grey and CMYK included); PNG, BMP, GIF (its first
 /// frame), PNM and TGA by stb_image, without their alpha; kinds of these that stb_image decodes otherwise are

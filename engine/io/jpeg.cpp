@@ -111,15 +111,6 @@ bool is_jpeg(std::span<const std::byte> file) {
          file[2] == std::byte{0xFF};
 }
 
-Status check_image_size(std::int64_t width, std::int64_t height, const std::string& name) {
-  if (width < 1 || height < 1)
-    return Status::error("the image has no pixels", name, "replace or remove the file");
-  if (width <= kMaxImagePixels / height) return {};
-  return Status::error("the image has " + std::to_string(width) + "x" + std::to_string(height) +
-                           " pixels, more than " + std::to_string(kMaxImagePixels),
-                       name, "scale it down or remove it");
-}
-
 Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& name) {
   Decoder decoder;
   const auto failure = [&] {
@@ -127,7 +118,7 @@ Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& na
                          "replace or remove the file");
   };
   if (!decoder.read_header(file)) return failure();
-  BAUTA_TRY(check_image_size(decoder.width(), decoder.height(), name));
+  BAUTA_TRY(check_pixel_count(decoder.width(), decoder.height(), name));
   if (decoder.is_arithmetic()) {
     return Status::error("arithmetic coding of JPEG is not supported", name,
                          "save it as an ordinary JPEG or PNG");

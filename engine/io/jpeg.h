@@ -15,7 +15,4 @@ bool is_jpeg(std::span<const std::byte> file);
 /// errors.
 Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& name);
 
-/// Fails, naming `name`, where an image has more than kMaxImagePixels.
-Status check_image_size(std::int64_t width, std::int64_t height, const std::string& name);
-
 }  // namespace bauta

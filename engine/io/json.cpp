@@ -312,6 +312,16 @@ void dump_value(const Json& value, std::string& out) {
 
 }  // namespace
 
+std::optional<std::vector<std::string>> Json::strings() const {
+  if (array() == nullptr) return std::nullopt;
+  std::vector<std::string> strings;
+  for (const Json& item : *array()) {
+    if (item.string() == nullptr) return std::nullopt;
+    strings.push_back(*item.string());
+  }
+  return strings;
+}
+
 std::optional<double> Json::number() const {
   if (const double* real = std::get_if<double>(&value_)) return *real;
   if (integer() != nullptr) return static_cast<double>(*integer());

@@ -39,6 +39,13 @@ class Json {
   const Array* array() const { return std::get_if<Array>(&value_); }
   const Object* object() const { return std::get_if<Object>(&value_); }
 
+  /// An array of strings.
+  static Json of_strings(const std::vector<std::string>& strings) {
+    return Array(strings.begin(), strings.end());
+  }
+  /// The strings of an array of nothing else.
+  std::optional<std::vector<std::string>> strings() const;
+
   /// The value of an integer or a real number.
   std::optional<double> number() const;
 

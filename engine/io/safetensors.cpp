@@ -201,6 +201,12 @@ Result<std::string> make_header(std::span<const Described> tensors, const Metada
   return length + header;
 }
 
+// A zip of pickles, or a pickle of protocol 2, as it was before PyTorch 1.6.
+bool is_of_torch_save(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return text.starts_with("PK\x03\x04") || text.starts_with("\x80\x02");
+}
+
 }  // namespace
 
 std::string shape_text(std::span<const std::int64_t> shape) {
@@ -232,6 +238,10 @@ Result<Safetensors> Safetensors::open(const std::string& path) {
   safetensors.path_ = path;
   safetensors.file_ = std::move(*file);
   const Status status = safetensors.read_header();
+  if (!status.ok() && is_of_torch_save(safetensors.file_.bytes())) {
+    return Status::error("this is a file of torch.save, not a safetensors file", path,
+                         "save the state dict by safetensors.torch.save_file");
+  }
   if (!status.ok()) return file_fault(status.message(), path);
   return safetensors;
 }

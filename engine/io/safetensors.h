@@ -28,8 +28,8 @@ struct TensorView {
   std::string name;
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;  ///< sizes of at least 0; empty for a scalar
-  std::span<const std::byte>
-      bytes;  ///< product of the shape times dtype_size; in foreign files aligned to nothing
+  /// Product of the shape times dtype_size; in foreign files aligned to nothing.
+  std::span<const std::byte> bytes;
 };
 
 /// The product of the sizes times dtype_size, or nothing when a size is negative or the product overflows.
@@ -93,9 +93,6 @@ class SafetensorsWriter {
 
   /// Appends any number of whole rows.
   Status append_rows(std::span<const std::byte> rows);
-
-  /// Rows appended so far.
-  std::int64_t rows() const { return shape_.front(); }
 
   /// Appends the other tensors, writes the header and puts the file in place. Fails, and can be called again
   /// with less, when names, shapes and metadata do not fit in the header's room.

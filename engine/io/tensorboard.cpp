@@ -4,10 +4,7 @@
 #include <unistd.h>
 
 #include <bit>
-#include <cerrno>
-#include <cstring>
 #include <span>
-#include <utility>
 
 #include "engine/io/crc.h"
 
@@ -75,11 +72,6 @@ std::uint32_t masked_crc(std::string_view bytes) {
   return std::rotr(crc32c(std::as_bytes(std::span(bytes))), 15) + 0xA282EAD8U;
 }
 
-Status cannot_open(const std::string& path) {
-  return Status::error("cannot open the event file: " + std::string(std::strerror(errno)), path,
-                       "check that its folder exists and can be written to");
-}
-
 }  // namespace
 
 Result<EventFile> EventFile::create(const std::string& path) {
@@ -87,27 +79,27 @@ Result<EventFile> EventFile::create(const std::string& path) {
     return Status::error("TensorBoard would not see this file", path,
                          "give it a name that contains tfevents");
   }
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) return cannot_open(path);
-  EventFile events(file, path, 0);
+  FilePointer file(std::fopen(path.c_str(), "wb"));
+  if (!file) return file_error("create", path);
+  EventFile events(std::move(file), path, 0);
   BAUTA_TRY(events.record(version_event()));
   return events;
 }
 
 Result<EventFile> EventFile::append(const std::string& path, std::uint64_t keep_bytes) {
-  std::FILE* file = std::fopen(path.c_str(), "r+b");
-  if (file == nullptr) return cannot_open(path);
-  EventFile events(file, path, keep_bytes);
+  FilePointer file(std::fopen(path.c_str(), "r+b"));
+  if (!file) return file_error("open", path);
   struct stat info {};
-  if (fstat(fileno(file), &info) != 0) return events.failed();
+  if (fstat(fileno(file.get()), &info) != 0) return file_error("read", path);
   if (static_cast<std::uint64_t>(info.st_size) < keep_bytes) {
     return Status::error("the event file has " + std::to_string(info.st_size) +
                              " bytes, but the checkpoint is at " + std::to_string(keep_bytes),
                          path, "put back the file that belongs to the checkpoint, or start a new run");
   }
   const auto end = static_cast<off_t>(keep_bytes);
-  if (ftruncate(fileno(file), end) != 0 || fseeko(file, end, SEEK_SET) != 0) return events.failed();
-  return events;
+  if (ftruncate(fileno(file.get()), end) != 0 || fseeko(file.get(), end, SEEK_SET) != 0)
+    return file_error("shorten", path);
+  return EventFile(std::move(file), path, keep_bytes);
 }
 
 Status EventFile::scalar(std::string_view tag, std::int64_t step, float value, double wall_time) {
@@ -115,7 +107,7 @@ Status EventFile::scalar(std::string_view tag, std::int64_t step, float value, d
 }
 
 Status EventFile::flush() {
-  if (std::fflush(file_.get()) != 0 || fsync(fileno(file_.get())) != 0) return failed();
+  if (std::fflush(file_.get()) != 0 || fsync(fileno(file_.get())) != 0) return file_error("write", path_);
   return {};
 }
 
@@ -126,14 +118,10 @@ Status EventFile::record(std::string_view event) {
   put_fixed(bytes, masked_crc(bytes));
   bytes += event;
   put_fixed(bytes, masked_crc(event));
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) return failed();
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
+    return file_error("write", path_);
   size_ += bytes.size();
   return {};
-}
-
-Status EventFile::failed() const {
-  return Status::error("cannot write the event file: " + std::string(std::strerror(errno)), path_,
-                       "free space on the disk, then go on with --resume");
 }
 
 }  // namespace bauta

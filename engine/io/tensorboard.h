@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "engine/io/file.h"
 #include "kernels/status.h"
 
 namespace bauta {
@@ -32,16 +32,11 @@ class EventFile {
   std::uint64_t size() const { return size_; }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
-  EventFile(std::FILE* file, std::string path, std::uint64_t size)
-      : file_(file), path_(std::move(path)), size_(size) {}
+  EventFile(FilePointer file, std::string path, std::uint64_t size)
+      : file_(std::move(file)), path_(std::move(path)), size_(size) {}
   Status record(std::string_view event);
-  Status failed() const;
 
-  std::unique_ptr<std::FILE, Close> file_;
+  FilePointer file_;
   std::string path_;
   std::uint64_t size_;
 };

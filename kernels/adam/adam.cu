@@ -4,7 +4,7 @@
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-/// AdamNumbers.
+/// Those of AdamNumbers that an update takes.
 struct Numbers {
   float beta1, rest1, beta2, rest2;
   float rate, root2, epsilon;

@@ -41,8 +41,8 @@ struct Gradient {
   }
 };
 
-/// A tile of dx, of one phase: the same product with x and y changing places. Where w's in-channels are no
-/// multiple of 4, dx is written by single floats, not in whole sectors.
+/// A tile of dx, of one phase: the same product with x and y changing places. Where w's in- or
+/// out-channels are no multiple of 4, dx is written by single floats, not in whole sectors.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
     dgrad_kernel(Conv2dShape s, PhaseGrids grids, Divisor by_channels, Global<const float> dy,

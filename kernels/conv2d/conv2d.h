@@ -37,8 +37,8 @@ Status conv2d_dgrad(const Context&, const Conv2dShape&, const float* dy, const f
 Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 
-/// Bytes of workspace that a pass needs for this shape with the context's backend and precision; with less it
-/// fails. Enough for a smaller batch, too.
+/// Bytes of workspace that a pass needs for this shape with the context's backend, ISA and precision; with
+/// less it fails. Enough for a smaller batch, too.
 std::size_t conv2d_workspace(const Context&, const Conv2dShape&, Pass);
 
 }  // namespace bauta

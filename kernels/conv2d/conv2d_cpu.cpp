@@ -8,8 +8,6 @@ namespace {
 // Channels that a tile of results is wide: two vectors.
 constexpr int kPanel = 2 * kWidth;
 
-int smaller(int a, int b) { return a < b ? a : b; }
-int larger(int a, int b) { return a > b ? a : b; }
 Index round_up(Index size, Index multiple) { return (size + multiple - 1) / multiple * multiple; }
 
 // ---- forward and dgrad
@@ -272,7 +270,7 @@ void bias_shard(const Conv2dShape& s, int begin, int end, const float* dy, float
 void reduce_row(const Conv2dShape& s, const Shards& shards, const float* gradients, Index row, float* to) {
   const Index shard_size = gradient_rows(s) * padded_outs(s);
   for (int o = 0; o < s.out_channels; o += kWidth) {
-    ShardTree<1> tree;
+    ShardTree<Vec, 1> tree;
     Vec sum[1] = {};
     for (int shard = 0; shard < shards.count; ++shard) {
       sum[0] = load(gradients + shard * shard_size + row * padded_outs(s) + o);

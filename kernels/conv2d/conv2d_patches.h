@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "kernels/conv2d/conv2d_regions.h"
@@ -8,8 +9,8 @@
 /// channels. A block takes one patch of 8x16 positions after another. It has the region of the image that a
 /// patch reads, 10x18 pixels, in shared memory, in bf16, from where each tap's fragments come with ldmatrix:
 /// what a tile of conv2d_tiles.h gathers from memory for each tap is read once, and of the instructions of
-/// the inner loop two in three are mma. Forward and dgrad keep the weights of the block's columns beside it;
-/// wgrad keeps dw in registers, and the gradients of the patch beside it.
+/// the inner loop more than half are mma. Forward and dgrad keep the weights of the block's columns beside
+/// it; wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
 
 /// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
@@ -248,7 +249,7 @@ struct GradientTurn {
   /// Row i of this thread's, of what has a multiple of kStep of them.
   __device__ __forceinline__ static int row(int i) { return thread_of_block() / kLanes + i * kStep; }
 
-  /// Counts gradients that dbias is made of, rounded as they are for dw.
+  /// Adds gradients to dbias, rounded as they are for dw.
   __device__ __forceinline__ void add(const uint2& gradients) {
     float values[4];
     unpack_four(gradients, values);
@@ -358,10 +359,10 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
 
 // --- What a pass is computed by
 
-/// Whether a convolution of this kind is computed by patches, if `channels` are so many and `positions` those
-/// that are computed of a sample.
-inline bool has_patches(Precision precision, const Conv2dShape& s, bool channels, Index positions) {
-  return precision == Precision::bf16 && s.kernel == kPatchKernel && s.stride == 1 && channels &&
+/// Whether a pass is computed by patches, if there are kernels for as many channels as it has
+/// (`channels_suit`), and of a sample so many `positions` are computed.
+inline bool has_patches(Precision precision, const Conv2dShape& s, bool channels_suit, Index positions) {
+  return precision == Precision::bf16 && s.kernel == kPatchKernel && s.stride == 1 && channels_suit &&
          s.out_channels % 4 == 0 && positions >= kFewPositions;
 }
 inline bool forward_has_patches(Precision precision, const Conv2dShape& s) {
@@ -369,8 +370,8 @@ inline bool forward_has_patches(Precision precision, const Conv2dShape& s) {
   return has_patches(precision, s, c <= 8 || c == 32 || c == 64, Index{s.out_h} * s.out_w);
 }
 inline bool dgrad_has_patches(Precision precision, const Conv2dShape& s) {
-  const bool channels = (s.out_channels == 32 || s.out_channels == 64) && s.in_channels % 4 == 0;
-  return has_patches(precision, s, channels, Index{s.in_h} * s.in_w);
+  const bool channels_suit = (s.out_channels == 32 || s.out_channels == 64) && s.in_channels % 4 == 0;
+  return has_patches(precision, s, channels_suit, Index{s.in_h} * s.in_w);
 }
 inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
   return forward_has_patches(precision, s);
@@ -389,8 +390,9 @@ Status with_patch_groups(const Body& body) {
   return body.template operator()<kChannels, Tile, 1>();
 }
 
-/// Call the same. Beside 64 channels the weights of 32 columns fit, beside fewer those of 64. Of forward's
-/// tiles a thread has all of a window, of dgrad's it reads fewer fragments.
+/// These two call body the same way, with a tile of their pass. Beside a region of 64 channels shared memory
+/// has room for the weights of 32 columns, beside fewer for those of 64. In forward's tiles a thread has all
+/// of a pool's window; in dgrad's it reads fewer fragments.
 template <class Body>
 Status with_forward_patch_tile(const Conv2dShape& s, const Body& body) {
   using Wide = MmaTiles::Wide;

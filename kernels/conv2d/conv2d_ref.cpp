@@ -5,8 +5,7 @@
 namespace bauta::reference {
 namespace {
 
-// Calls body(x's offset, w's offset) for every product in the sum of output (n, p, q), channel c = 0 and o =
-// 0.
+// Calls body(x's offset, w's offset), both of channel 0, for every tap of output (n, p, q) inside the image.
 template <class Body>
 void for_taps(const Conv2dShape& s, Index n, Index p, Index q, Body body) {
   for (Index r = 0; r < s.kernel; ++r) {

@@ -9,8 +9,7 @@
 /// place, in bf16. Between the two a block computes the patch before.
 ///
 ///   RegionReader      reads from ask() on, by cp.async. What has arrived waits in shared memory, not yet
-///   rounded,
-///                     where each thread has slots of its own: it takes no registers and no barrier.
+///                     rounded, where each thread has slots of its own: no registers, and no barrier
 ///   LateRegionReader  reads in take(), where shared memory has no room for that
 namespace bauta::BAUTA_DEVICE {
 

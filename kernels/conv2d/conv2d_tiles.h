@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "kernels/conv2d/conv2d.h"
-#include "kernels/conv2d/conv2d_product.h"
+#include "kernels/cuda/fma_product.h"
 #include "kernels/cuda/mma_product.h"
 
 /// What the CUDA kernels of all convolutions are made of. Each pass is one product of matrices,
@@ -32,6 +32,18 @@ inline constexpr int kConvBlocks = kVector != 4
                                        : ceil_div((Tile::kTakesMore ? kMost - 1 : kMost) * kProductThreads,
                                                   Tile::kThreads);
 #endif
+
+/// Elements of a convolution's arrays.
+struct Conv2dSizes {
+  Index x, w, y;
+
+  explicit Conv2dSizes(const Conv2dShape& s)
+      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
+        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
+        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
+
+  double y_bytes() const { return 4.0 * static_cast<double>(y); }
+};
 
 // --- Images
 
@@ -346,10 +358,8 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
   });
 }
 
-/// The tiles of the passes, by precision and the sizes of a sample alone: the bits of its results do not
-/// depend on its batch. A small batch has hardly more blocks than there are multiprocessors, where positions
-/// are few or, in dgrad, the stride leaves few to a phase: two warps for each of a multiprocessor's four
-/// schedulers wait for less than one.
+/// The tiles of the passes, by precision and the sizes of a sample alone: the bits of forward's and dgrad's
+/// results do not depend on the batch.
 struct FmaTiles {
   using Wide = FmaTile<128, 64, 16>;
   using WideDgrad = Wide;
@@ -358,6 +368,9 @@ struct FmaTiles {
   using Wgrad = FmaTile<64, 64, 16>;
   using WgradFewChannels = FmaTile<32, 32, 64>;
 };
+/// A small batch has hardly more blocks than there are multiprocessors, where positions are few or, in dgrad,
+/// the stride leaves few to a phase: their tiles have 256 threads, so that two warps for each of a
+/// multiprocessor's four schedulers wait for less than one.
 struct MmaTiles {
   using Wide = MmaTile<128, 64, 32, 64, 32>;
   using WideDgrad = MmaTile<128, 64, 32, 32, 32, 1, 256>;

@@ -110,8 +110,6 @@ Conv2dShape padded_alike(const Conv2dShape& demanded) {
   return s;
 }
 
-Index x_size(const Conv2dShape& s) { return Index{s.batch} * s.in_h * s.in_w * s.in_channels; }
-Index y_size(const Conv2dShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
 int weight_rows(const Conv2dShape& s) { return s.kernel * s.kernel * s.in_channels; }
 Extent in_of(const Conv2dShape& s) { return {s.in_h, s.in_w}; }
 Extent out_of(const Conv2dShape& s) { return {s.out_h, s.out_w}; }
@@ -132,15 +130,16 @@ struct Places {
       return (static_cast<std::size_t>(elements) * size + 63) / 64 * 64;
     };
     const bool x_is_vendors = is_vendors<Element>(in_of(demanded), in_of(given));
+    const Conv2dSizes sizes(given);
     w = 0;
-    y = bytes(Index{weight_rows(given)} * given.out_channels, sizeof(Element));
-    sums = y + bytes(y_size(given), sizeof(Element));
+    y = bytes(sizes.w, sizeof(Element));
+    sums = y + bytes(sizes.y, sizeof(Element));
     x = sums + bytes(Index{kSumBlocks} * given.out_channels, sizeof(float));
-    end = x + bytes(x_is_vendors ? 0 : x_size(given), sizeof(Element));
+    end = x + bytes(x_is_vendors ? 0 : sizes.x, sizeof(Element));
     gradient = y;
     if constexpr (!std::is_same_v<Element, float>) {
       gradient = end;
-      end += bytes(y_size(given), sizeof(float));
+      end += bytes(sizes.y, sizeof(float));
     }
   }
 };
@@ -148,8 +147,9 @@ struct Places {
 // Of a pass. What the vendor's kernels move is not known.
 template <class Element>
 Work product_work(const Conv2dShape& s) {
-  const auto elements = static_cast<double>(x_size(s) + Index{weight_rows(s)} * s.out_channels + y_size(s));
-  return {0, sizeof(Element) * elements, static_cast<double>(y_size(s)) * weight_rows(s)};
+  const Conv2dSizes sizes(s);
+  const auto elements = static_cast<double>(sizes.x + sizes.w + sizes.y);
+  return {0, sizeof(Element) * elements, static_cast<double>(sizes.y) * weight_rows(s)};
 }
 
 template <class From, class To>

@@ -7,18 +7,6 @@
 /// What the launches of convolutions say that they move (kernels/cuda/work.h).
 namespace bauta::BAUTA_DEVICE {
 
-/// Elements of a convolution's arrays.
-struct Conv2dSizes {
-  Index x, w, y;
-
-  explicit Conv2dSizes(const Conv2dShape& s)
-      : x(Index{s.batch} * s.in_h * s.in_w * s.in_channels),
-        w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
-        y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
-
-  double y_bytes() const { return 4.0 * static_cast<double>(y); }
-};
-
 /// Of a kernel's rows, or columns, those that meet the image, added up over all positions of the output.
 inline double taps_inside(int out, int in, const Conv2dShape& s) {
   int count = 0;

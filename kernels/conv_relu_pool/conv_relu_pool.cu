@@ -122,8 +122,8 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// the rate of fma, so that nothing would be gained. Study's layers, batch 32: 0.29, 1.4 and 0.17 G fma, in
 /// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 109 and 14, and written 1.8, 7.8
 /// and 7.7 of partial sums. Bound by fma and the issue of instructions. The first layer's x is not in whole
-/// sectors (1.5x), as in forward. In bf16 conv3 moves 21 MB, in
-/// 440 blocks; the others are computed by patches.
+/// sectors (1.5x), as in forward. In bf16 conv3 moves 21 MB, in 440 blocks; the others are computed by
+/// patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
     wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,

@@ -25,9 +25,8 @@ struct ConvReluPoolShape {
   int argmax_stride() const { return (out_channels + 3) / 4; }
 };
 
-/// y[n][p][q][o] = max(0, max over the 2x2 window of the convolution z at rows 2p, 2p+1 and columns 2q,
-/// 2q+1), where z[n][i][j][o] = bias[o] + Σ_{r,s,c} x[n][i·stride - pad + r][j·stride - pad +
-/// s][c]·w[r][s][c][o].
+/// y[n][p][q][o] = max(0, the largest z[n][i][j][o] with i in {2p, 2p+1} and j in {2q, 2q+1}), where
+/// z[n][i][j][o] = bias[o] + Σ_{r,s,c} x[n][i·stride-pad+r][j·stride-pad+s][c]·w[r][s][c][o].
 ///                                                             (torch.nn.Conv2d, ReLU and MaxPool2d(2))
 /// argmax: which of the window's four, 2·row + column, was largest, the first among equals, as two bits:
 /// channel o is bits 2(o%4) of byte o/4; unused bits are zero. A NaN wins over everything. May be null:
@@ -37,9 +36,9 @@ Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const fl
                               const float* bias, float* y, std::uint8_t* argmax);
 
 /// dx = the gradient for x of the loss whose gradient for y is dy. Only the winner of a window whose y is > 0
-/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU multiplies few of the zeros,
-/// those that fill its vectors; a GPU all, in this pass and the next. So a dy that is not finite makes NaNs
-/// of neighbours, too. Overwrites dx [N,H,W,C], zeros where nothing was read.
+/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU multiplies but those zeros that fill
+/// up its vectors, a GPU all of them, in this pass and the next: a dy that is not finite makes NaNs of
+/// neighbours, too. Overwrites dx [N,H,W,C], zeros where nothing was read.
 Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
                             const std::uint8_t* argmax, const float* w, float* dx);
 

@@ -119,7 +119,7 @@ inline void store_winners(const Winner (&winners)[kPanelVectors], const ForwardO
   for (int v = 0; v < kPanelVectors; ++v) {
     const Vec value = winners[v].value;
     const int lanes = lanes_of(out.channels, v);
-    if (lanes > 0) store_lanes(out.y + v * kWidth, value <= zero() ? zero() : value, lanes);
+    if (lanes > 0) store(out.y + v * kWidth, value <= zero() ? zero() : value, lanes);
     pack_bits(winners[v].bits, bytes + v * (kWidth / 4));
   }
   if (out.argmax == nullptr) return;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstring>
+
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "kernels/simd.h"
 
@@ -7,16 +9,8 @@
 /// strip of x.
 namespace bauta::BAUTA_ISA::conv_relu_pool {
 
-inline int smaller(int a, int b) { return a < b ? a : b; }
-inline int larger(int a, int b) { return a > b ? a : b; }
-inline int divide_up(int a, int b) { return (a + b - 1) / b; }
-
 /// The lanes of vector v of `channels` that hold a channel.
 inline int lanes_of(int channels, int v) { return smaller(kWidth, channels - v * kWidth); }
-
-inline void store_lanes(float* p, Vec value, int lanes) {
-  lanes == kWidth ? store(p, value) : store_partial(p, value, lanes);
-}
 
 /// Rows of padded x that `pooled` pooled rows read; the same holds for columns.
 inline int rows_read(const ConvReluPoolShape& s, int pooled) {

@@ -49,17 +49,12 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-Index z_size(const Conv2dShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
-Index y_size(const ConvReluPoolShape& s) { return Index{s.batch} * s.out_h * s.out_w * s.out_channels; }
-Index argmax_size(const ConvReluPoolShape& s) {
-  return Index{s.batch} * s.out_h * s.out_w * s.argmax_stride();
-}
-
 template <class Element>
 Status launch_pool(const Context& context, const ConvReluPoolShape& s, const VendorConvolution<Element>& z,
                    const float* bias, float* y, std::uint8_t* argmax) {
-  const auto y_elements = static_cast<double>(y_size(s));
-  const double argmax_bytes = argmax == nullptr ? 0 : static_cast<double>(argmax_size(s));
+  const PooledSizes sizes(s);
+  const auto y_elements = static_cast<double>(sizes.y);
+  const double argmax_bytes = argmax == nullptr ? 0 : sizes.argmax_bytes();
   const double floor = (4 * sizeof(Element) + sizeof(float)) * y_elements + argmax_bytes;
   // A warp reads the biases of the channels that it has.
   const double again = y_elements / 128 * std::min(4 * s.out_channels, 512);
@@ -69,8 +64,8 @@ Status launch_pool(const Context& context, const ConvReluPoolShape& s, const Ven
                         0,
                         {floor + again, floor}};
   return launch(context, shape, s.out_channels % 4 == 0 ? pool<4, Element> : pool<1, Element>, s, z.out(),
-                global(z.y(), z_size(z.shape())), global(bias, s.out_channels), global(y, y_size(s)),
-                global(argmax, argmax_size(s)));
+                global(z.y(), Conv2dSizes(z.shape()).y), global(bias, s.out_channels), global(y, sizes.y),
+                global(argmax, sizes.argmax));
 }
 
 Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,

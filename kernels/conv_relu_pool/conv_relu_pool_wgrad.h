@@ -135,18 +135,18 @@ inline void wgrad_sample(const ConvReluPoolShape& s, const WgradPlan& plan, cons
 /// dw and dbias of output channel o: the sum of the shards, by the tree.
 inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int shards, const float* scratch,
                          Index o, float* dw, float* dbias) {
-  ScalarShardTree bias_tree;
-  float bias_sum = 0;
+  ShardTree<float, 1> bias_tree;
+  float bias_sum[1] = {};
   for (int shard = 0; shard < shards; ++shard) {
-    bias_sum = scratch[plan.bias_sums + shard * plan.count_size + o];
+    bias_sum[0] = scratch[plan.bias_sums + shard * plan.count_size + o];
     bias_tree.add(bias_sum, shard);
   }
-  dbias[o] = bias_sum;
+  dbias[o] = bias_sum[0];
   const int row_length = s.kernel * s.in_channels;
   for (Index r = 0; r < s.kernel; ++r) {
     for (int v = 0; v < row_vectors(s); ++v) {
       const float* sums = scratch + plan.sums + (o * s.kernel + r) * plan.row_size + v * kWidth;
-      ShardTree<1> tree;
+      ShardTree<Vec, 1> tree;
       Vec sum[1] = {};
       for (int shard = 0; shard < shards; ++shard) {
         sum[0] = load(sums + shard * plan.sum_size);

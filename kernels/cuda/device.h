@@ -6,28 +6,41 @@
 ///
 ///   namespace bauta::BAUTA_DEVICE {
 ///   namespace {
-///   __global__ void __launch_bounds__(256) scale(int size, float a, Global<const float> x, Global<float> y)
-///   {
+///
+///   __global__ void __launch_bounds__(256)
+///       scale(int size, float a, Global<const float> x, Global<float> y) {
 ///     const int i = blockIdx.x * blockDim.x + threadIdx.x;
 ///     if (i < size) y[i] = a * x[i];
 ///   }
+///
 ///   Status run(const Context& context, int size, float a, const float* x, float* y) {
-///     return launch(context, {"scale", ceil_div(size, 256), 256}, scale, size, a, global(x, size), global(y,
-///     size));
+///     return launch(context, {"scale", ceil_div(size, 256), 256}, scale,
+///                   size, a, global(x, size), global(y, size));
 ///   }
 ///
 /// The same on both sides:
-///   Global<T>                  kernel parameter: T* __restrict__, to global memory; made by global(pointer,
-///   elements) Ptr<T>                     T* to shared or global memory, for device functions; &a[i] and p +
-///   i make one
-///   __shared__ Shared<T, 8, 9> shared array, T[8][9]; where vectors are read from it, alignas(16) __shared__
-///   ... dynamic_shared<Shared<T, 8, 9>>(offset)   reference to an array in the dynamic shared memory: bind
-///   it to auto&& load<float4>(&a[i]), store(&a[i], v)      aligned vector accesses atomicAdd(&a[i], v), ...
-///   and Max, Min, Exch, CAS
+///
+///   Global<T>
+///       parameter of a kernel: T* __restrict__, to global memory; global(pointer, elements) makes one
+///   Ptr<T>
+///       parameter of a device function: T*, to shared or global memory; &a[i] and p + i make one
+///   __shared__ Shared<T, 8, 9> a
+///       T a[8][9] in shared memory; where vectors are read from it, alignas(16) __shared__
+///   auto&& a = dynamic_shared<Shared<T, 8, 9>>(offset)
+///       the same in the dynamic shared memory
+///   load<float4>(&a[i]), store(&a[i], v)
+///       accesses of aligned vectors
+///   atomicAdd(&a[i], v)
+///       and atomicMax, atomicMin, atomicCAS
 ///   __syncthreads, __syncwarp, __shfl_*_sync, __ballot_sync, __any_sync, __all_sync
-///   bf16, to_float, to_bf16    and what ptx.h gives: mma, ldmatrix, cp_async
+///       as in CUDA
+///   bf16, to_float, to_bf16
+///       and what ptx.h gives: mma, ldmatrix, cp_async
 ///   launch(context, {name, grid, block, dynamic shared bytes, work}, kernel, arguments...)
-///   launch_vendor(context, name, work, call)    for kernels that are not ours
+///       in place of <<<>>>
+///   launch_vendor(context, name, work, call)
+///       for kernels that are not ours
+///
 /// Never <<<>>>, inline PTX or a cast of a pointer outside of this folder; nothing may count on the lanes of
 /// a warp going in step without a _sync operation; a value that is read needs a type (const float v = a[i],
 /// not auto).

@@ -7,7 +7,6 @@
 
 #include <memory>
 #include <string>
-#include <type_traits>
 
 #include "kernels/cuda/launch_times.h"
 

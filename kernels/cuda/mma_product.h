@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "kernels/cuda/product.h"
 
 /// The product on tensor cores (see product.h). A warp computes kWarpRows x kWarpColumns of its tile by
@@ -7,8 +9,9 @@
 /// and 16 k, 6 ldmatrix feed 16 mma. The next slices, kAhead of them, are read into registers while the
 /// present one is multiplied, and rounded and stored when it is their turn, so that a slice costs one
 /// barrier. Rows of a slice are 8 elements apart from their length, an odd number of 16 bytes, so that the
-/// eight rows of an ldmatrix lie in different banks, and so do those that half a warp writes at once. Before
-/// sm_80, whose tensor cores have no bf16, these kernels are not to be launched (check_precision).
+/// eight rows of an ldmatrix lie in different banks, and so do those that half a warp writes at once. The
+/// tensor cores of GPUs before sm_80 have no bf16: there these kernels are not to be launched
+/// (check_precision in engine/core/device.h).
 namespace bauta::BAUTA_DEVICE {
 
 /// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines

@@ -7,8 +7,8 @@
 /// the tile's type says: the rows and columns of c, the depth of a slice, the threads of a block, how slices
 /// lie in shared memory (A, B), and who has which sums (Thread, Sums):
 ///
-///   FmaTile (conv2d_product.h)  fp32: slices are copied as they are (cp.async), products are fma
-///   MmaTile (mma_product.h)     bf16: slices are rounded on their way, products are the tensor cores'
+///   FmaTile (fma_product.h)  fp32: slices are copied as they are (cp.async), products are fma
+///   MmaTile (mma_product.h)  bf16: slices are rounded on their way, products are the tensor cores'
 ///
 /// Of c, a thread has fours of neighbouring columns: sums[r][f] is at row(r), from column(f) on. Where there
 /// are few sums for the threads, the block's parts take their share of every slice, and are added up at the

@@ -1,5 +1,11 @@
 #pragma once
 
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
 #include "kernels/cuda/device.h"
 
 /// The instructions that C++ has no words for: the one place with inline PTX, and beside it what it means in
@@ -88,26 +94,7 @@ BAUTA_PTX float max_or_nan(float a, float b) {
 #endif
 }
 
-/// The float rounded to tf32 (10 bits of mantissa), to nearest and ties away from zero.
-BAUTA_PTX unsigned to_tf32(float value) {
-#if defined(__CUDACC__)
-#if __CUDA_ARCH__ >= 800
-  unsigned result;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(result) : "f"(value));
-  return result;
-#else
-  __trap();  // sm_75 has no tf32
-  return bits_of(value);
-#endif
-#else
-  const unsigned bits = bits_of(value);
-  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return bits | 0x400000U;  // of a NaN a carry would make a zero
-  return (bits + 0x1000U) & ~0x1FFFU;
-#endif
-}
-
-// --- cp.async: from global to shared memory without passing through registers
-// ------------------------------------
+// --- cp.async: from global to shared memory without passing through registers ---
 
 /// Starts copying kBytes (4, 8 or 16, both sides aligned to it): `valid` of them (0 to kBytes) and zeros for
 /// the rest. The destination is not to be touched until the copying thread has waited. Before sm_80 it copies
@@ -166,8 +153,7 @@ BAUTA_PTX void cp_async_wait() {
 #endif
 }
 
-// --- ldmatrix: fragments from shared memory
-// -----------------------------------------------------------------------
+// --- ldmatrix: fragments from shared memory ---
 
 #if !defined(__CUDACC__)
 namespace runtime {
@@ -226,8 +212,7 @@ BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
 #endif
 }
 
-// --- mma: products of small matrices on the tensor cores
-// ----------------------------------------------------------
+// --- mma: products of small matrices on the tensor cores ---
 
 #if !defined(__CUDACC__)
 namespace runtime {
@@ -238,30 +223,23 @@ struct MmaLane {
   const unsigned (&b)[2];
 };
 
-// Element k of row `row` of A (16 rows) or of column `row` of B (8 columns), found in the lane that holds it.
-// A register of the fragment holds kPack neighbours in k; four lanes hold a row's first half, then its
-// second.
-template <int kPack>
-float mma_element(const unsigned* registers, int rows_held, int row, int k) {
-  const int half = k / (4 * kPack);
-  const unsigned bits = registers[half * rows_held + row / 8];
-  if (kPack == 1) return float_of(bits & ~0x1FFFU);  // the hardware takes no notice of the lower bits
+// Element k of row `row` of A (16 rows) or of column `row` of B (8 columns), found in the lane that holds it:
+// a register has two neighbours in k; four lanes hold a row's first eight, then its second.
+inline float mma_element(const unsigned* registers, int rows_held, int row, int k) {
+  const unsigned bits = registers[k / 8 * rows_held + row / 8];
   return to_float(bf16{static_cast<std::uint16_t>(bits >> (k % 2 * 16))});
 }
 
-template <int kPack>
-void mma_together(void* const* lanes, unsigned) {
+inline void mma_together(void* const* lanes, unsigned) {
   const auto holder = [&](int row, int k) -> MmaLane& {
-    return *static_cast<MmaLane*>(lanes[row % 8 * 4 + k / kPack % 4]);
+    return *static_cast<MmaLane*>(lanes[row % 8 * 4 + k / 2 % 4]);
   };
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 8; ++column) {
       auto& to = *static_cast<MmaLane*>(lanes[row % 8 * 4 + column / 2]);
       float& sum = to.c[row / 8 * 2 + column % 2];
-      for (int k = 0; k < 8 * kPack; ++k) {
-        sum += mma_element<kPack>(holder(row, k).a, 2, row, k) *
-               mma_element<kPack>(holder(column, k).b, 1, column, k);
-      }
+      for (int k = 0; k < 16; ++k)
+        sum += mma_element(holder(row, k).a, 2, row, k) * mma_element(holder(column, k).b, 1, column, k);
     }
   }
   if (Counts* counts = current->block->counts(); counts != nullptr) ++counts->mma;
@@ -290,30 +268,7 @@ BAUTA_PTX void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&
 #endif
 #else
   runtime::MmaLane lane{c, a, b};
-  runtime::meet(~0U, runtime::mma_together<2>, lane, where);
-#endif
-}
-
-/// The same with tf32 (see to_tf32): A [16][8], B [8][8] (sm_80).
-/// c as above. a[i] is row + 8 (i % 2), column pair + 4 (i / 2). b[i] is column `row`, k = pair + 4 i.
-BAUTA_PTX void mma_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
-#if !defined(__CUDACC__)
-                        ,
-                        const runtime::Where& where = runtime::Where::current()
-#endif
-) {
-#if defined(__CUDACC__)
-#if __CUDA_ARCH__ >= 800
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
-  __trap();  // sm_75 has no tf32
-#endif
-#else
-  runtime::MmaLane lane{c, a, b};
-  runtime::meet(~0U, runtime::mma_together<1>, lane, where);
+  runtime::meet(~0U, runtime::mma_together, lane, where);
 #endif
 }
 

@@ -3,8 +3,8 @@
 namespace bauta {
 
 /// What a launch is said to cost: computed where it is launched, by the formulas of the kernel's comment.
-/// simt keeps it beside its counts, which `bauta bench kernels` and a test hold against it; nothing else
-/// reads it.
+/// simt keeps it beside its counts, and a launch that is timed beside its time (LaunchTime): `bauta bench
+/// kernels` and a test read it, nothing else.
 struct Work {
   /// Bytes in the sectors of global memory that the warps' accesses touch; 0: nothing is said.
   double moved = 0;

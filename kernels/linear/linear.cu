@@ -178,7 +178,7 @@ __device__ __forceinline__ auto matrix_operand(Ptr<const float> matrix, int dept
 /// tile's sizes, mostly from the second-level cache, in whole sectors; writes every share of c once. The
 /// study's layer at batch 32, in tiles of 32x32: 17 MB for each of forward and dgrad, of which w is 8.4 MB,
 /// and 1 MB of shares, in 256 blocks that have 64 KB each on their way and wait once: bound by memory and
-/// latency. Its wgrad, in 256 tiles of 128x64, reads 12.6 MB and writes 8.4: bound by memory. Batch 2048: 4.3
+/// latency. Its wgrad, in 256 tiles of 128x64, reads 6.4 MB and writes 8.4: bound by memory. Batch 2048: 4.3
 /// G products, 400 MB for each pass, 73 µs from the cache of an H100, where its tensor cores would take 9.
 /// a_sums as above, not rounded.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>

@@ -11,8 +11,8 @@ struct LinearShape {
   int out_features;  ///< O, columns of y
 };
 
-/// With up to so many outputs our forward and wgrad for a GPU multiply in fp32 in bf16, too: they wait for
-/// memory, and rounding would gain nothing.
+/// With at most this many outputs our forward and wgrad for a GPU multiply in fp32 even where the precision
+/// is bf16: they wait for memory, and rounding would gain nothing.
 inline constexpr int kFewLinearOutputs = 8;
 
 /// y[n][o] = bias[o] + Σ_i x[n][i]·w[o][i]                                  (torch.nn.Linear)

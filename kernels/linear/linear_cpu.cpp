@@ -8,9 +8,6 @@ namespace {
 // Output features that one index of a parallel loop computes.
 constexpr int kBlock = 24;
 
-int block_count(int size, int block) { return (size + block - 1) / block; }
-int smaller(int a, int b) { return a < b ? a : b; }
-
 // kN x kO dot products along i; every lane adds up every kWidth-th product, whatever tile a result falls in,
 // so that its bits depend on nothing else. 12 accumulators and 7 loads for 12 fma: bound by the fma units.
 template <int kN, int kO>
@@ -48,7 +45,7 @@ void forward_rows(const LinearShape& s, const float* x, const float* w, const fl
 // on 8.4 MB.
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
-  parallel_for(context, block_count(s.out_features, kBlock), [&](int block, int) {
+  parallel_for(context, divide_up(s.out_features, kBlock), [&](int block, int) {
     const Index o = Index{block} * kBlock;
     const int outs = smaller(kBlock, s.out_features - static_cast<int>(o));
     const float* wo = w + o * s.in_features;
@@ -69,20 +66,14 @@ void dgrad_tile(const LinearShape& s, const float* dy, const float* w, float* dx
   Vec sums[kN][kV] = {};
   for (Index o = 0; o < s.out_features; ++o) {
     Vec ws[kV];
-    for (int v = 0; v < kV; ++v) {
-      const float* p = w + o * s.in_features + v * kWidth;
-      ws[v] = lanes == kWidth ? load(p) : load_partial(p, lanes);
-    }
+    for (int v = 0; v < kV; ++v) ws[v] = load(w + o * s.in_features + v * kWidth, lanes);
     for (int n = 0; n < kN; ++n) {
       const Vec g = broadcast(dy[n * Index{s.out_features} + o]);
       for (int v = 0; v < kV; ++v) sums[n][v] = fma(g, ws[v], sums[n][v]);
     }
   }
   for (int n = 0; n < kN; ++n) {
-    for (int v = 0; v < kV; ++v) {
-      float* p = dx + n * Index{s.in_features} + v * kWidth;
-      lanes == kWidth ? store(p, sums[n][v]) : store_partial(p, sums[n][v], lanes);
-    }
+    for (int v = 0; v < kV; ++v) store(dx + n * Index{s.in_features} + v * kWidth, sums[n][v], lanes);
   }
 }
 
@@ -100,7 +91,7 @@ void dgrad_columns(const LinearShape& s, const float* dy, const float* w, float*
 // One index takes 3 vectors of columns, whose panel of w the whole batch shares. w is read once from memory.
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
   constexpr int kColumns = 3 * kWidth;
-  parallel_for(context, block_count(s.in_features, kColumns), [&](int block, int) {
+  parallel_for(context, divide_up(s.in_features, kColumns), [&](int block, int) {
     int i = block * kColumns;
     const int end = smaller(i + kColumns, s.in_features);
     if (end - i == kColumns) return dgrad_columns<3>(s, dy, w + i, dx + i, kWidth);
@@ -113,14 +104,13 @@ Status dgrad(const Context& context, const LinearShape& s, const float* dy, cons
 template <int kO, int kV>
 void wgrad_tile(const LinearShape& s, const Shards& shards, const float* x, const float* dy, float* dw,
                 int lanes) {
-  ShardTree<kO * kV> tree;
+  ShardTree<Vec, kO * kV> tree;
   Vec sums[kO * kV] = {};
   for (int shard = 0; shard < shards.count; ++shard) {
     for (Vec& sum : sums) sum = zero();
     for (Index n = shards.begin(shard); n < shards.begin(shard + 1); ++n) {
       for (int v = 0; v < kV; ++v) {
-        const float* p = x + n * s.in_features + v * kWidth;
-        const Vec xs = lanes == kWidth ? load(p) : load_partial(p, lanes);
+        const Vec xs = load(x + n * s.in_features + v * kWidth, lanes);
         for (int o = 0; o < kO; ++o) {
           sums[o * kV + v] = fma(broadcast(dy[n * s.out_features + o]), xs, sums[o * kV + v]);
         }
@@ -130,8 +120,7 @@ void wgrad_tile(const LinearShape& s, const Shards& shards, const float* x, cons
   }
   for (int o = 0; o < kO; ++o) {
     for (int v = 0; v < kV; ++v) {
-      float* p = dw + o * Index{s.in_features} + v * kWidth;
-      lanes == kWidth ? store(p, sums[o * kV + v]) : store_partial(p, sums[o * kV + v], lanes);
+      store(dw + o * Index{s.in_features} + v * kWidth, sums[o * kV + v], lanes);
     }
   }
 }
@@ -148,21 +137,21 @@ void wgrad_rows(const LinearShape& s, const Shards& shards, const float* x, cons
 }
 
 float bias_gradient(const LinearShape& s, const Shards& shards, const float* dy) {
-  ScalarShardTree tree;
-  float sum = 0;
+  ShardTree<float, 1> tree;
+  float sum[1] = {};
   for (int shard = 0; shard < shards.count; ++shard) {
-    sum = 0;
-    for (Index n = shards.begin(shard); n < shards.begin(shard + 1); ++n) sum += dy[n * s.out_features];
+    sum[0] = 0;
+    for (Index n = shards.begin(shard); n < shards.begin(shard + 1); ++n) sum[0] += dy[n * s.out_features];
     tree.add(sum, shard);
   }
-  return sum;
+  return sum[0];
 }
 
 // One index takes 4 rows of dw and passes once over x, which stays in cache (256 KB for the study's layer at
 // batch 32). Writes each gradient once: 8.4 MB, which is what bounds it.
 Status wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x,
              const float* dy, float* dw, float* dbias) {
-  parallel_for(context, block_count(s.out_features, 4), [&](int block, int) {
+  parallel_for(context, divide_up(s.out_features, 4), [&](int block, int) {
     Index o = Index{block} * 4;
     const Index end = smaller(static_cast<int>(o) + 4, s.out_features);
     for (Index b = o; b < end; ++b) dbias[b] = bias_gradient(s, shards, dy + b);

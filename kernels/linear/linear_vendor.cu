@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/vectors.h"
 #include "kernels/linear/linear_backends.h"

@@ -18,8 +18,8 @@ struct MaxPoolShape {
 };
 
 /// y[n][p][q][c] = max over the window of x; argmax = its place in the window, row·window + column, the first
-/// among equals; a NaN wins over everything, the last of several. (torch.nn.MaxPool2d) x [N,H,W,C], y and
-/// argmax [N,P,Q,C]: row-major, 64-byte aligned; no overlap. argmax may be null.
+/// among equals; a NaN wins over everything, the last of several.                       (torch.nn.MaxPool2d)
+/// x [N,H,W,C], y and argmax [N,P,Q,C]: row-major, 64-byte aligned; no overlap. argmax may be null.
 Status maxpool_forward(const Context&, const MaxPoolShape&, const float* x, float* y, std::uint8_t* argmax);
 
 /// dx[n][i][j][c] = Σ dy of the windows that (i, j) won, in the windows' order. Overwrites dx [N,H,W,C].

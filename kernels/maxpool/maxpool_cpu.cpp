@@ -4,8 +4,6 @@
 namespace bauta::BAUTA_ISA {
 namespace {
 
-int smaller(int a, int b) { return a < b ? a : b; }
-
 // One output position; x is the window's first. As PyTorch does, a later NaN also replaces an earlier one.
 void forward_position(const MaxPoolShape& s, const float* x, float* y, std::uint8_t* argmax) {
   for (int c = 0; c < s.channels; c += kWidth) {

@@ -3,12 +3,10 @@
 namespace bauta {
 
 Status launch_peak_kernels(const Context& context, std::span<float> memory, bool tensor_cores, int blocks) {
-  const GpuPeakBackend* backend = context.backend == Backend::cuda   ? &cuda::gpu_peak_backend
-                                  : context.backend == Backend::simt ? &simt::gpu_peak_backend
-                                                                     : nullptr;
-  if (backend != nullptr)
-    return backend->launch(context, memory.data(), std::ssize(memory), tensor_cores, blocks);
-  return Status::error("this backend has no kernels that measure a GPU", {}, "use --device cuda");
+  if (context.backend != Backend::cuda && context.backend != Backend::simt)
+    return Status::error("this backend has no kernels that measure a GPU", {}, "use --device cuda");
+  return BAUTA_PICK_GPU(context, gpu_peak_backend)
+      .launch(context, memory.data(), std::ssize(memory), tensor_cores, blocks);
 }
 
 }  // namespace bauta

@@ -11,8 +11,7 @@ namespace bauta {
 double measure_fma_peak(const Context&);
 
 /// Bytes per second of a[i] = b[i] + s·c[i] over arrays far larger than the caches, 12 bytes an element.
-/// Allocates 192 MiB for the while.                                                           (STREAM's
-/// triad)
+/// Allocates 192 MiB for the while.                                                      (STREAM's triad)
 double measure_bandwidth(const Context&);
 
 }  // namespace bauta

@@ -4,7 +4,7 @@
 
 namespace bauta {
 
-/// The loops that measure_* time. An ISA has them, the reference does not.
+/// The loops that measure_* time.
 struct PeakBackend {
   /// `rounds` multiply-adds in each of several chains, 2·rounds·lanes operations; returns their sum, to be
   /// kept alive.
@@ -13,6 +13,6 @@ struct PeakBackend {
   /// a[i] = b[i] + s·c[i].
   void (*triad)(const Context&, Index size, float* a, const float* b, float s, const float* c);
 };
-BAUTA_DECLARE_BACKENDS(PeakBackend, peak_backend)
+BAUTA_DECLARE_ISA_BACKENDS(PeakBackend, peak_backend)
 
 }  // namespace bauta

@@ -99,11 +99,10 @@ namespace {
 // The fiber that is entered for the first time: begin() has no other way to learn of it.
 thread_local Fiber* entering = nullptr;
 
-// The words that bauta_simt_switch pops when it first goes to a fiber, zeros but for the address it returns
-// to.
+// The words that bauta_simt_switch pops when it first goes to a fiber: zeros, but for the address that it
+// returns to. On x86-64 they are 6 registers, that address, and 0 as the one that begin() returns to.
 #if defined(__x86_64__)
-constexpr std::size_t kFrameWords =
-    8;  // 6 registers, the address, and 0 as the address that begin() returns to
+constexpr std::size_t kFrameWords = 8;
 constexpr std::size_t kAddressWord = 6;
 #else
 constexpr std::size_t kFrameWords = 20;

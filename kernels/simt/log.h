@@ -11,9 +11,9 @@
 namespace bauta::simt {
 
 enum class FaultKind {
-  barrier,  ///< __syncthreads or a warp's operation that not all of its threads reached
-  race,     ///< two accesses of shared memory, one of them a write, with no barrier between them; of several
-            ///< atomics, none of the block
+  barrier,        ///< __syncthreads or a warp's operation that not all of its threads reached
+  race,           ///< two accesses of shared memory, one of them a write, with no barrier between them; after
+                  ///< several atomics only __syncthreads counts as one
   out_of_bounds,  ///< beyond the end of a shared or global array, or of a row of a shared one
   misaligned,  ///< a vector access at an address that is no multiple of its size; alignas of shared arrays is
                ///< trusted

@@ -33,7 +33,7 @@ struct Cell {
 /// One shared array of the running block. Its memory starts out as NaNs.
 class SharedArray {
  public:
-  /// `offset`: of the array in the shared memory, which its address keeps to, up to 128 bytes.
+  /// `offset`: of the array in the shared memory; its address is the same modulo 128.
   SharedArray(std::size_t bytes, std::size_t element_bytes, std::size_t offset = 0);
 
   std::byte* data() { return lines_.front().bytes + begin_; }

@@ -10,7 +10,7 @@ namespace bauta::simt::runtime {
 
 /// Work in an order of its own: what Context::stream points to under simt, where it is not null. It is done
 /// as late as is allowed, when somebody waits for it, while what is in no Stream is done at once. So work
-/// that needs to wait for this and does not finds it undone, and work that overwrites what this reads comes
+/// that ought to wait for this, and does not, finds it undone, and work that overwrites what this reads comes
 /// first: what a GPU may do now and then happens here every time.
 class Stream {
  public:

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <atomic>
-#include <bit>
 #include <cmath>
+#include <string>
+#include <type_traits>
 
 #include "kernels/simt/pointer.h"
 
@@ -26,10 +27,6 @@ inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
-inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
-inline int __popc(unsigned x) { return std::popcount(x); }
-inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
-inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }
 
 inline void __syncthreads(runtime::Where where = runtime::Where::current()) {
   runtime::current->block->barrier(*runtime::current, where);
@@ -166,10 +163,6 @@ T atomicMax(const Pointer<T>& p, std::type_identity_t<T> value) {
 template <class T>
 T atomicMin(const Pointer<T>& p, std::type_identity_t<T> value) {
   return runtime::update(p, [&](T old) { return value < old ? value : old; });
-}
-template <class T>
-T atomicExch(const Pointer<T>& p, std::type_identity_t<T> value) {
-  return runtime::update(p, [&](T) { return value; });
 }
 template <class T>
 T atomicCAS(const Pointer<T>& p, std::type_identity_t<T> expected, std::type_identity_t<T> value) {

@@ -22,9 +22,10 @@ struct SoftmaxXentOutputs {
 };
 
 /// The loss, its gradient and what was predicted, in one pass.
+///                                        (torch.nn.CrossEntropyLoss with weight, before its reduction)
 /// losses[n] = weights[label]·(log Σ_k exp(logits[n][k]) - logits[n][label]), label = labels[n]: the terms of
-/// the weighted mean Σ losses / Σ_n weights[labels[n]].      (torch.nn.CrossEntropyLoss with weight, before
-/// its reduction) Computed from the row's maximum, so that no exponential overflows.
+/// the weighted mean Σ losses / Σ_n weights[labels[n]]. Computed from the row's maximum, so that no
+/// exponential overflows.
 /// dlogits[n][k] = weights[label]·scale·(softmax(logits[n])[k] - [k = label]), where *scale is 1 / Σ weights
 /// over the global batch; it is in memory like the rest, and read for the gradient alone.
 /// logits [N,K], labels [N] in [0,K), weights [K]: row-major; no overlap. Labels out of that range are an

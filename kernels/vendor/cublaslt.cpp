@@ -1,6 +1,5 @@
 #include "kernels/vendor/cublaslt.h"
 
-#include <compare>
 #include <cstdint>
 
 namespace bauta::vendor {

@@ -2,7 +2,7 @@
 
 #include <cublasLt.h>
 
-#include <array>
+#include <compare>
 #include <map>
 #include <memory>
 #include <span>

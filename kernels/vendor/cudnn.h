@@ -33,9 +33,8 @@ using CudnnConvolution =
 /// could add the bias, too; the pass over the outputs that this would save is there in any case, for
 /// pooling, which in bf16 widens y, too.) For each shape and pass the heuristics are asked once, for what is
 /// deterministic, multiplies by fma, or in bf16 by tensor cores, and needs no more than the scratch; the
-/// first that cuDNN then computes by stays. In bf16
-/// all arrays are bfloat16 and sums are fp32 (PSEUDO_BFLOAT16_CONFIG): the one combination with bfloat16 that
-/// this interface has.
+/// first that cuDNN then computes by stays. In bf16 all arrays are bfloat16 and sums are fp32
+/// (PSEUDO_BFLOAT16_CONFIG): the one combination with bfloat16 that this interface has.
 class Cudnn {
  public:
   static Result<Cudnn> open(std::span<std::byte> scratch);

@@ -1,6 +1,7 @@
 """Bad input: one clear line that names the file, a non-zero exit, and nothing lost."""
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -94,23 +95,28 @@ class DataSets(CliTest):
         path.write_text("hello")
         self.assert_refused(path)
 
-    def test_a_folder_that_may_not_be_read(self):
+    def test_a_folder_that_may_not_be_read_is_named(self):
         copy = self.copy_of_faces()
-        (copy / "AFDB_face_dataset").chmod(0)
-        self.addCleanup((copy / "AFDB_face_dataset").chmod, 0o700)
+        for name in ["AFDB_face_dataset", "AFDB_face_dataset/0000"]:
+            (copy / name).chmod(0)
+            with self.subTest(name):
+                self.assert_not_readable(copy, copy / name)
+            (copy / name).chmod(0o755)
+
+    def assert_not_readable(self, data, folder):
         if os.geteuid() != 0:
-            return self.assert_refused(copy, "AFDB_face_dataset")
+            return self.assert_refused(data, f"({folder})")
         # Root may read everything; the program then runs as nobody, from folders that nobody may pass.
-        for folder in [self.folder, self.work, copy]:
-            folder.chmod(0o755)
+        for passed in [self.folder, self.work, data]:
+            passed.chmod(0o755)
         out = self.work / "run"
         self.work.chmod(0o777)
         program = self.folder / "bauta"
         shutil.copy(BAUTA, program)
-        result = subprocess.run([program, "train", "--data", copy, "--out", out], capture_output=True, text=True,
+        result = subprocess.run([program, "train", "--data", data, "--out", out], capture_output=True, text=True,
                                 user=65534, group=65534, extra_groups=[])
         self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertRegex(result.stderr, r"^bauta: error: .*AFDB_face_dataset")
+        self.assertRegex(result.stderr, rf"^bauta: error: .*Permission denied \({re.escape(str(folder))}\)")
         self.assertFalse(out.exists())
 
 
@@ -156,6 +162,15 @@ class Weights(CliTest):
         write_safetensors(path, tensors, self.metadata)
         self.assert_refused(path.read_bytes(), "convLayer1.0.bias")
 
+    def test_a_file_of_torch_save(self):
+        for start in [b"PK\x03\x04" + bytes(60), b"\x80\x02\x8a\x0a" + bytes(60)]:
+            self.assert_refused(start, "a file of torch.save", "safetensors.torch.save_file")
+
+    def test_names_as_dataparallel_has_them(self):
+        path = self.work / "changed.safetensors"
+        write_safetensors(path, {f"module.{name}": tensor for name, tensor in self.tensors.items()})
+        self.assert_refused(path.read_bytes(), "is called module.convLayer1.0.weight", "model.module")
+
     def test_a_tensor_that_is_missing(self):
         tensors = {name: t for name, t in self.tensors.items() if name != "linearLayers.2.weight"}
         path = self.work / "changed.safetensors"
@@ -192,6 +207,14 @@ class Weights(CliTest):
 class Runs(CliTest):
     def contents(self, folder):
         return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    def test_a_folder_within_a_file_is_refused_before_an_image_is_decoded(self):
+        copy = self.copy_of_faces()
+        self.images(copy)[0].write_bytes(b"")
+        (self.work / "notes.txt").write_text("mine")
+        result = self.fails("train", "--data", copy, "--out", self.work / "notes.txt/run",
+                            saying=["cannot write: Not a directory", self.work / "notes.txt"])
+        self.assertNotIn("warning", result.stderr)
 
     def test_a_folder_that_is_not_empty_is_refused_and_kept(self):
         out = self.work / "run"
@@ -231,10 +254,6 @@ class Runs(CliTest):
         self.fails("train", "--data", self.work / "no-such-data", "--out", self.work, code=2,
                    saying=[self.work, "not empty", "--resume"])
         self.assertEqual((self.work / "notes.txt").read_text(), "mine")
-
-    def test_a_folder_that_cannot_be_made(self):
-        (self.work / "file").write_text("")
-        self.fails("train", "--data", self.faces, "--out", self.work / "file/run", saying="file/run")
 
 
 class MemoryThatRunsOut(CliTest):

@@ -1,5 +1,9 @@
 """bauta data make and data pack."""
-from bauta_cli import CliTest, read_safetensors
+import signal
+import subprocess
+import time
+
+from bauta_cli import BAUTA, CliTest, read_safetensors
 
 
 class Make(CliTest):
@@ -25,6 +29,18 @@ class Make(CliTest):
         first = made("a", 1, 1)
         self.assertEqual(first, made("b", 1, 3))
         self.assertNotEqual(first, made("c", 2, 1))
+
+    def test_stopped_by_ctrl_c_it_leaves_nothing(self):
+        process = subprocess.Popen([BAUTA, "data", "make", "--out", self.work / "made", "--with-mask", "100000"],
+                                   stderr=subprocess.PIPE, text=True)
+        while not list(self.work.glob("made.tmp/*/*/*.jpg")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, stderr)
+        self.assertIn("bauta: error: stopped, and removed what was rendered", stderr)
+        self.assertEqual(list(self.work.iterdir()), [])
 
     def test_a_folder_whose_place_it_cannot_take_is_refused_before_a_face_is_made(self):
         self.fails("data", "make", "--out", ".", "--with-mask", 100_000, cwd=self.work, code=2,

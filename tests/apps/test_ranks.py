@@ -151,7 +151,7 @@ class Refusals(RanksTest):
 
     def test_gpus_that_there_are_not(self):
         if run("info", "--device", "cuda").returncode == 0:
-            self.skipTest("this is about a machine without a GPU; no GPU is missing here")
+            self.skipTest("there is no GPU missing here, which this is about")
         self.refused(self.command(self.work / "run", "--device", "cuda", "--devices", 2), "(--device cuda)",
                      "or use --device cpu")
 

@@ -43,7 +43,7 @@ class Reproduce(CliTest):
         self.images(copy)[0].unlink()
         other = reproduce("--data", copy, "--out", out, "--devices", "cpu")
         self.assertEqual(other.returncode, 2, other.stderr)
-        self.assertIn("the run was started with data ", other.stderr)
+        self.assertIn("the data are not those that the run was started with", other.stderr)
 
 
 class ReproduceArguments(unittest.TestCase):

@@ -1,5 +1,6 @@
 """bauta eval, classify, info and bench: what they find and how they say it."""
 import json
+import shutil
 import subprocess
 import unittest
 
@@ -90,6 +91,16 @@ class Eval(TrainedTest):
         (other / "AFDB_face_dataset").rename(other / "dogs")
         self.fails("eval", "--weights", self.weights, "--data", other, saying="cats")
 
+    def test_a_data_set_of_one_class_has_an_accuracy_and_no_roc_auc(self):
+        masked = self.copy_of_faces()
+        shutil.rmtree(masked / "AFDB_face_dataset")
+        out = self.ok("eval", "--weights", self.weights, "--data", masked).stdout
+        self.assertRegexIn(r"^accuracy \d\.\d{4} on 20 images", out)
+        self.assertRegexIn(r"^no ROC-AUC of with_mask", out)
+        found = json.loads(self.ok("eval", "--weights", self.weights, "--data", masked, "--json").stdout)
+        self.assertIsNone(found["roc_auc"])
+        self.assertEqual(found["per_class"]["without_mask"]["support"], 0)
+
     def test_what_a_terminal_obeys_in_names_is_printed_as_question_marks(self):
         copy = self.copy_of_faces()
         for path in self.images(copy):
@@ -115,10 +126,11 @@ class Classify(TrainedTest):
 
     def test_a_line_per_image_in_their_order(self):
         paths = self.images()[::-1]
-        lines = self.ok("classify", "--weights", self.weights, *paths).stdout.splitlines()
-        self.assertRegex(lines[0], r"^device cpu ")
-        self.assertEqual([l.split()[0] for l in lines[1:]], [str(p) for p in paths])
-        for line in lines[1:]:
+        result = self.ok("classify", "--weights", self.weights, *paths)
+        self.assertRegex(result.stderr, r"^device cpu ")
+        lines = result.stdout.splitlines()
+        self.assertEqual([l.split()[0] for l in lines], [str(p) for p in paths])
+        for line in lines:
             self.assertRegex(line, r"  with(out)?_mask +[01]\.\d{4}$")
 
     def test_it_agrees_with_eval(self):
@@ -147,8 +159,9 @@ class Classify(TrainedTest):
         missing = self.work / "missing.jpg"
         result = run("classify", "--weights", self.weights, good[0], bad, missing, good[1])
         self.assertEqual(result.returncode, 1)
-        self.assertEqual(len(result.stdout.splitlines()), 3)
-        errors = result.stderr.splitlines()
+        self.assertEqual(len(result.stdout.splitlines()), 2)
+        device, *errors = result.stderr.splitlines()
+        self.assertRegex(device, "^device cpu ")
         self.assertEqual(len(errors), 2)
         self.assertRegex(errors[0], r"^bauta: error: .*not-an-image\.jpg")
         self.assertRegex(errors[1], r"^bauta: error: .*missing\.jpg")

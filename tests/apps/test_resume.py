@@ -1,6 +1,7 @@
 """Stopping, killing and resuming runs of bauta train."""
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -82,9 +83,12 @@ class Interrupted(ResumeTest):
         self.ok(*words)
         self.assert_same_run(out)
 
-    def test_by_sigterm_it_leaves_a_checkpoint_too(self):
-        out, _ = self.stop(signal.SIGTERM)
-        self.assertTrue((out / "last.safetensors").exists())
+    def test_by_sigterm_or_a_lost_terminal_it_leaves_a_checkpoint_too(self):
+        for signal_number in [signal.SIGTERM, signal.SIGHUP]:
+            with self.subTest(signal_number):
+                out, _ = self.stop(signal_number)
+                self.assertTrue((out / "last.safetensors").exists())
+                shutil.rmtree(out)
 
 
 class WhatMayChange(CliTest):

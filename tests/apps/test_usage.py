@@ -29,7 +29,7 @@ class WrongCommandLines(unittest.TestCase):
         result = run(*args)
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertEqual(result.stdout, "")
-        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \([^\n]+\): see bauta[ a-z]* --help\n$")
+        self.assertRegex(result.stderr, r"^bauta: error: [^\n]+ \([^\n]+\): (did you mean \S+\? )?see bauta[ a-z]* --help\n$")
         self.assertIn(saying, result.stderr)
 
     def test_no_subcommand(self):
@@ -74,6 +74,13 @@ class WrongCommandLines(unittest.TestCase):
         for command in [["data", "make", "--out", "y"], ["data", "pack", "--data", "x", "--out", "y"]]:
             for option, value in [("--device", "cuda"), ("--kernels", "vendor"), ("--precision", "bf16")]:
                 self.assert_usage_error(*command, option, value, saying=f"unknown arguments {option} {value}")
+
+    def test_a_misspelt_word_is_named_with_what_it_looks_like(self):
+        self.assert_usage_error("trian", saying="unknown subcommand trian (bauta): did you mean train? see bauta --help")
+        self.assert_usage_error("train", "--dta", "x", "--out", "y",
+                                saying="unknown arguments --dta x (bauta train): did you mean --data? see bauta train --help")
+        self.assert_usage_error("train", "--data", "x", "--out", "y", "--epochs", "1", "--epochs", "2",
+                                saying="given more than once (--epochs)")
 
     def test_no_threads(self):
         self.assert_usage_error("info", "--threads", "0", saying="(--threads)")

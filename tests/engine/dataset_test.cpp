@@ -219,9 +219,9 @@ TEST(Dataset, ErrorsNameTheFileAndTheRemedy) {
   write_text(root / "bad.csv", "path,label\na.jpg,mask\nb.jpg\n");
   EXPECT_CONTAINS(error_of(root / "bad.csv"), "(" + (root / "bad.csv") + ":3): ");
   write_text(root / "none.csv", "path,label\n");
-  EXPECT_BEGINS(error_of(root / "none.csv"), "there are no classes (");
+  EXPECT_BEGINS(error_of(root / "none.csv"), "there are no images (");
   fs::create_directories(root / "empty");
-  EXPECT_BEGINS(error_of(root / "empty"), "there are no classes (");
+  EXPECT_BEGINS(error_of(root / "empty"), "there are no images (");
 
   write_image(root / "one/mask/a.png", 1);
   write_image(root / "one/mask/b.png", 1);
@@ -264,6 +264,13 @@ TEST(Dataset, TheFingerprintTellsDataApart) {
   fs::rename(root / "faces/no_mask/c.png", root / "faces/no_mask/d.png");
   seen.insert(opened(root / "faces").fingerprint());
   EXPECT_EQ(seen.size(), 5U);
+  for (const char* group : {"x", "y"}) {
+    write_text(root / "faces/grouped.csv",
+               std::string("path,label,group\nno_mask/a.png,0,x\nno_mask/b.jpg,0,") + group +
+                   "\nmask/id7/0.jpg,1,x\nmask/id8/0.png,1,x\n");
+    seen.insert(opened(root / "faces/grouped.csv").fingerprint());
+  }
+  EXPECT_EQ(seen.size(), 7U);
 }
 
 TEST(Pack, IsTheSameDataSet) {
@@ -378,7 +385,7 @@ TEST(RealPhotographs, OpenWithTheirGroupsAndSplit) {
   const char* shared = std::getenv("BAUTA_SHARED");
   const fs::path manifest =
       fs::path(shared != nullptr ? shared : BAUTA_SOURCE_DIR "/../shared") / "data/classify/groups.csv";
-  if (!fs::exists(manifest)) GTEST_SKIP() << manifest << " is not here";
+  if (!fs::exists(manifest)) GTEST_SKIP() << "shared data are absent (" << manifest << ")";
   OpenOptions options;
   options.threads = 2;
   options.strict = true;

@@ -55,7 +55,7 @@ std::vector<int> labels_of(const Listing& listing) {
 
 TEST(ClassNames, AliasesBecomeTheStudysClasses) {
   for (const char* name : {"with_mask", "WithMask", "Mask", "masked", "mask on", "mask_on",
-                           "AFDB_masked_face_dataset", "with-mask", "WEARING_MASK"}) {
+                           "AFDB_masked_face_dataset", "with-mask", "with.mask", "WEARING_MASK"}) {
     EXPECT_EQ(canonical_class(name), "with_mask") << name;
   }
   for (const char* name : {"without_mask", "no_mask", "no mask", "No-Mask", "unmasked", "mask_off", "NonMask",
@@ -115,15 +115,17 @@ TEST(ListFolder, ReadsTheRmfdLayout) {
 
 TEST(ListFolder, SaysWhatItIgnoresUnlessHidden) {
   const TemporaryFolder root;
-  for (const char* file :
-       {"cat/a.jpg", "cat/notes.txt", "dog/b.jpg", "readme.md", "cat/.x.jpg", ".git/c.jpg"}) {
+  for (const char* file : {"cat/a.jpg", "cat/notes.txt", "dog/b.jpg", "readme.md", "cat/.x.jpg",
+                           "cat/.old/y.jpg", ".git/c.jpg"}) {
     touch(root / file);
   }
   const Listed result = folder(root / "");
   EXPECT_EQ(names_of(result.listing), (Names{"cat/a.jpg", "dog/b.jpg"}));
   ASSERT_EQ(result.warnings.size(), 1U);
-  EXPECT_EQ(result.warnings[0], "2 files were ignored: not images, or in no class's folder (the first: " +
-                                    (root / "cat/notes.txt") + ")");
+  EXPECT_EQ(result.warnings[0],
+            "2 files were ignored: by name not JPEG, PNG, BMP, GIF, TGA, PPM or PGM, or in no class's folder "
+            "(the first: " +
+                (root / "cat/notes.txt") + ")");
 }
 
 TEST(ListFolder, SaysThatItIgnoresOneFile) {
@@ -179,6 +181,9 @@ TEST(ListManifest, ErrorsNameTheLine) {
       {"path,label\na,x\n,y\n", "the path or the label is empty (/sets/m.csv:3)"},
       {"path,label\na,x\nb,1\n", "the label '1' is a number while those before are names (/sets/m.csv:3)"},
       {"path,label\na,1\nb,x\n", "the label 'x' is no number while those before are (/sets/m.csv:3)"},
+      {"path,label\na,\n", "the path or the label is empty (/sets/m.csv:2)"},
+      {"path,label\n,x\n", "the path or the label is empty (/sets/m.csv:2)"},
+      {"path,label\na,1\nb,-1\n", "the label '-1' is no number while those before are (/sets/m.csv:3)"},
       {"path,label\na,\"x\n", "a quote is never closed (/sets/m.csv:2)"},
   };
   for (const auto& [text, error] : cases) {
@@ -188,15 +193,21 @@ TEST(ListManifest, ErrorsNameTheLine) {
 
 TEST(CheckClasses, WantsTwoClassesOfTwoImages) {
   const auto error = [](const Names& classes, const std::vector<std::int32_t>& labels) {
-    return check_classes(classes, labels, "set").message();
+    return check_classes(classes, labels, 2, "set").message();
   };
   EXPECT_EQ(error({"a", "b"}, {0, 1, 1, 0}), "");
-  EXPECT_EQ(error({}, {}).substr(0, 27), "there are no classes (set):");
+  EXPECT_EQ(error({}, {}).substr(0, 26), "there are no images (set):");
   EXPECT_EQ(error({"a", "b", "a"}, {0, 0, 1, 1, 2, 2}),
             "two classes are called a (set): give every class a name of its own");
   EXPECT_EQ(error({"a"}, {0, 0}).substr(0, 33), "there is only one class, a (set):");
   EXPECT_EQ(error({"a", "b"}, {0, 1, 0}).substr(0, 47), "class b has only one image that can be read (se");
   EXPECT_EQ(error({"a", "b"}, {1, 1}).substr(0, 41), "class a has no image that can be read (se");
+}
+
+TEST(CheckClasses, ToJudgeANetworkOneImageWillDo) {
+  EXPECT_TRUE(check_classes({"a", "b"}, {1}, 0, "set").ok());
+  EXPECT_TRUE(check_classes({"a"}, {0}, 0, "set").ok());
+  EXPECT_FALSE(check_classes({"a", "b"}, {}, 0, "set").ok());
 }
 
 }  // namespace

@@ -125,6 +125,8 @@ TEST_F(SafetensorsFile, EveryDamageToTheHeaderIsNamed) {
               HasSubstr("shape [3] of F32 does not take the 8"));
   EXPECT_THAT(fault(with(entry("a", "\"F32\"", "[4294967296,4294967296]", "[0,8]"))),
               HasSubstr("does not take"));
+  EXPECT_THAT(fault(with(entry("a", "\"F32\"", "[4611686018427387906]", "[0,8]"))),  // times 4: 8, cut off
+              HasSubstr("does not take"));
   EXPECT_THAT(fault(with(entry("a", "\"F32\"", "[2]", "[8,0]"))), HasSubstr("not a range"));
   EXPECT_THAT(fault(with(entry("a", "\"F32\"", "[2]", "[0,4,8]"))), HasSubstr("not a range"));
   EXPECT_THAT(fault(with(entry("a", "\"F32\"", "[1]", "[4,8]"))), HasSubstr("a hole before tensor 'a'"));
@@ -154,7 +156,6 @@ TEST_F(SafetensorsFile, CanGrowRowByRow) {
     Result<SafetensorsWriter> writer = SafetensorsWriter::create(path_, "images", DType::u8, {1, 5});
     ASSERT_TRUE(writer.ok());
     for (int i = 0; i < 7; ++i) ASSERT_TRUE(writer->append_rows(std::as_bytes(std::span(kBytes))).ok());
-    EXPECT_EQ(writer->rows(), 7);
     EXPECT_FALSE(writer->append_rows(std::as_bytes(std::span(kBytes)).first(3)).ok());
     EXPECT_FALSE(std::filesystem::exists(path_));
     ASSERT_TRUE(writer->finish(example(), {{"k", "v"}}).ok());

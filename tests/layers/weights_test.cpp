@@ -71,7 +71,7 @@ TEST_F(WeightsTest, NamesTheTensorThatIsMissing) {
   const std::string path = save(without, model_metadata(small_model()));
   EXPECT_EQ(open_weights(path).status().message(),
             "tensor head.bias is missing (" + path +
-                "): these are not weights of the model 'small', give a file that is");
+                "): these are not weights of the model 'small', give a file of that model's weights");
 }
 
 TEST_F(WeightsTest, NamesTheTensorOfAnotherShape) {
@@ -80,7 +80,7 @@ TEST_F(WeightsTest, NamesTheTensorOfAnotherShape) {
   const std::string path = save(changed, model_metadata(small_model()));
   EXPECT_EQ(open_weights(path).status().message(),
             "tensor head.weight has the shape [8,2], not [2,8] (" + path +
-                "): these are not weights of the model 'small', give a file that is");
+                "): these are not weights of the model 'small', give a file of that model's weights");
 }
 
 TEST_F(WeightsTest, NamesTheTensorOfAnotherTypeAndTheOneThatBelongsToNoLayer) {
@@ -105,6 +105,39 @@ TEST_F(WeightsTest, RefusesAnotherPreprocessing) {
   Metadata metadata = model_metadata(small_model());
   metadata[4].second = "rgb, nearest";
   EXPECT_NE(open_weights(save(views(), metadata)).status().message().find("rgb, nearest"), std::string::npos);
+}
+
+TEST_F(WeightsTest, RefusesMetadataThatSayNothing) {
+  const Metadata metadata = model_metadata(small_model());
+  const std::vector<TensorView> tensors = views();
+  for (const char* key : {"model", "classes", "preprocessing"}) {
+    Metadata without = metadata;
+    std::erase_if(without, [&](const auto& entry) { return entry.first == key; });
+    EXPECT_FALSE(open_weights(save(tensors, without)).ok()) << key;
+  }
+  for (const char* classes : {"", "{}", "[1,2]", "[\"a\"", "[\"a\",null]"}) {
+    Metadata changed = metadata;
+    changed[3].second = classes;
+    EXPECT_FALSE(open_weights(save(tensors, changed)).ok()) << classes;
+  }
+}
+
+// The optimiser's state in a checkpoint is looked at here alone.
+TEST_F(WeightsTest, LoadsNoTensorThatIsNotTheParameters) {
+  const std::vector<TensorView> sound = views();
+  const auto loaded = [&](TensorView first) {
+    std::vector<TensorView> tensors = sound;
+    first.name = tensors.front().name;
+    tensors.front() = first;
+    const auto file = Safetensors::open(save(tensors, {}));
+    EXPECT_TRUE(file.ok());
+    std::vector<float> values(size());
+    return load_parameters(*file, "", parameters_, values).ok();
+  };
+  EXPECT_TRUE(loaded(sound.front()));
+  const std::vector<float> more(sound.front().bytes.size() / 4 + 3);
+  EXPECT_FALSE(loaded({"", DType::f32, {std::ssize(more)}, std::as_bytes(std::span(more))}));
+  EXPECT_FALSE(loaded({"", DType::i32, sound.front().shape, sound.front().bytes}));
 }
 
 }  // namespace

@@ -208,19 +208,6 @@ __global__ void product_bf16(Global<const float> a, Global<const float> b, Globa
   for (int i = 0; i < 4; ++i) c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = sums[i];
 }
 
-// C [16][8] = A [16][8] · B [8][8], fragments gathered by the letter of the documentation.
-__global__ void product_tf32(Global<const float> a, Global<const float> b, Global<float> c) {
-  const int row = thread() / 4;
-  const int pair = thread() % 4;
-  unsigned as[4];
-  unsigned bs[2];
-  for (int i = 0; i < 4; ++i) as[i] = to_tf32(a[(row + i % 2 * 8) * 8 + pair + i / 2 * 4]);
-  for (int i = 0; i < 2; ++i) bs[i] = to_tf32(b[(pair + i * 4) * 8 + row]);
-  float sums[4] = {};
-  mma_tf32(sums, as, bs);
-  for (int i = 0; i < 4; ++i) c[(row + i / 2 * 8) * 8 + pair * 2 + i % 2] = sums[i];
-}
-
 // Small whole numbers: exact in bf16, and so is their product.
 std::vector<float> small_numbers(int size, int step) {
   std::vector<float> values;
@@ -228,8 +215,8 @@ std::vector<float> small_numbers(int size, int step) {
   return values;
 }
 
-void expect_product(int k, const std::vector<float>& a, const std::vector<float>& b,
-                    const std::vector<float>& c) {
+void expect_product(const std::vector<float>& a, const std::vector<float>& b, const std::vector<float>& c) {
+  constexpr int k = 16;
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 8; ++column) {
       float sum = 0;
@@ -248,27 +235,17 @@ TEST(SimtPtx, simt_MmaOfBf16IsAProductOfMatrices) {
   const testing::Run result =
       testing::run({"bf16", 1, 32}, product_bf16, testing::global(a), testing::global(b), testing::global(c));
   ASSERT_TRUE(result.status.ok()) << result.status.message();
-  expect_product(16, a, b, c);
+  expect_product(a, b, c);
   EXPECT_EQ(result.counts().mma, 1U);
   EXPECT_EQ(result.counts().warp_barriers, 1U);
 }
 
-TEST(SimtPtx, simt_MmaOfTf32IsAProductOfMatrices) {
-  std::vector<float> a = small_numbers(128, 5);
-  std::vector<float> b = small_numbers(64, 7);
-  std::vector<float> c(128);
-  run_well({"tf32", 1, 32}, product_tf32, testing::global(a), testing::global(b), testing::global(c));
-  expect_product(8, a, b, c);
-}
-
-TEST(SimtPtx, simt_RoundsToBf16AndTf32) {
+TEST(SimtPtx, simt_RoundsToBf16) {
   EXPECT_EQ(to_float(to_bf16(1.0F)), 1.0F);
   EXPECT_EQ(to_float(to_bf16(1.0F + 1.0F / 256)), 1.0F);               // a tie, to even
   EXPECT_EQ(to_float(to_bf16(1.0F + 3.0F / 256)), 1.0F + 2.0F / 128);  // a tie, to even
   EXPECT_TRUE(std::isnan(to_float(to_bf16(NAN))));
   EXPECT_EQ(pack_bf16(1.0F, -2.0F), 0xC0003F80U);
-  EXPECT_EQ(to_tf32(1.0F + 1.0F / 2048),
-            std::bit_cast<unsigned>(1.0F + 1.0F / 1024));  // a tie, away from zero
 }
 
 }  // namespace

@@ -160,6 +160,9 @@ Status make_dataset(const MakeOptions& options) {
     });
     for (const Status& outcome : outcomes) BAUTA_TRY(outcome);
     if (options.progress) options.progress(first + count, total);
+    if (options.stop != nullptr && options.stop->load()) {
+      return Status::error("stopped, and removed what was rendered", temporary, "start it again");
+    }
   }
   return folder.finish(out);
 }

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "kernels/status.h"
+
+namespace bauta {
+
+/// CLI11's own message in the form of all errors: WHAT (WHERE): HOW TO FIX. An option or a subcommand that
+/// there is not is named, with the one that it looks like.
+Status usage_error(const CLI::ParseError& error, const CLI::App& app);
+
+}  // namespace bauta
