@@ -3,11 +3,27 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 
 #include "tests/engine/temporary_folder.h"
+
+namespace {
+
+int syncs = 0;       // calls of fsync
+int sync_error = 0;  // with which they fail; 0: they do not
+
+}  // namespace
+
+// In the place of the C library's.
+extern "C" int fsync(int file) {
+  ++syncs;
+  errno = sync_error;
+  return sync_error != 0 ? -1 : static_cast<int>(::syscall(SYS_fsync, file));
+}
 
 namespace bauta {
 namespace {
@@ -28,6 +44,19 @@ TEST(WriteFile, ReplacesTheWholeFile) {
   ASSERT_TRUE(write_file(folder / "a", "a long first version").ok());
   ASSERT_TRUE(write_file(folder / "a", "second").ok());
   EXPECT_EQ(read(folder / "a"), "second");
+  EXPECT_FALSE(fs::exists(folder / "a.tmp"));
+}
+
+TEST(WriteFile, PutsTheFileAndItsNameOntoTheDisk) {
+  const TemporaryFolder folder;
+  syncs = 0;
+  ASSERT_TRUE(write_file(folder / "a", "old").ok());
+  EXPECT_EQ(syncs, 2);  // the file, and the folder that names it
+  sync_error = EIO;
+  const Status status = write_file(folder / "a", "new");
+  sync_error = 0;
+  EXPECT_THAT(status.message(), HasSubstr("cannot write: Input/output error (" + folder / "a" + ")"));
+  EXPECT_EQ(read(folder / "a"), "old");
   EXPECT_FALSE(fs::exists(folder / "a.tmp"));
 }
 

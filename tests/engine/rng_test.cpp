@@ -27,6 +27,10 @@ TEST(Rng, BelowIsUniformAndBounded) {
   for (int i = 0; i < 100000; ++i) ++counts[rng.below(10)];
   for (int count : counts) EXPECT_NEAR(count, 10000, 500);
   EXPECT_EQ(rng.below(1), 0U);
+  // Three quarters of all words: without a second draw every third number would come twice as often.
+  std::array<int, 3> thirds = {};
+  for (int i = 0; i < 30000; ++i) ++thirds[rng.below(3U << 30) % 3];
+  for (const int count : thirds) EXPECT_NEAR(count, 10000, 500);
 }
 
 TEST(Rng, UniformFillsItsRange) {

@@ -177,18 +177,28 @@ INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dBf16Test, ::testing::ValuesIn(vendor_mac
 
 // What is summed are fp32 products of the rounded factors, without further loss. dbias is a row of wgrad's
 // product.
+void expect_reference_on_rounded_factors(const Machine& machine, const Conv2dShape& s) {
+  SCOPED_TRACE(words(s));
+  const Problem p(s);
+  Problem rounded(s);
+  rounded.x = rounded_to_bf16(p.x);
+  rounded.w = rounded_to_bf16(p.w);
+  rounded.dy = rounded_to_bf16(p.dy);
+  expect_equal(run(runner_for(machine, s).context(), p), run(reference_context(), rounded),
+               bf16_convolution_tolerance(machine));
+}
+
 TEST_P(Conv2dBf16Test, EqualsTheReferenceOnRoundedFactors) {
   for (const Conv2dShape& s : kConv2dCases) {
     if (GetParam().backend == Backend::simt && multiply_adds(s) > 40'000'000) continue;  // seconds
-    SCOPED_TRACE(words(s));
-    const Problem p(s);
-    Problem rounded(s);
-    rounded.x = rounded_to_bf16(p.x);
-    rounded.w = rounded_to_bf16(p.w);
-    rounded.dy = rounded_to_bf16(p.dy);
-    expect_equal(run(runner_for(GetParam(), s).context(), p), run(reference_context(), rounded),
-                 bf16_convolution_tolerance(GetParam()));
+    expect_reference_on_rounded_factors(GetParam(), s);
   }
+}
+
+// 6 patches an image: more than wgrad has blocks, and than dgrad has groups of threads.
+TEST_P(Conv2dBf16Test, ABlockComputesOnePatchAfterAnother) {
+  expect_reference_on_rounded_factors(GetParam(), {23, 23, 23, 32, 4, 3, 1, 1, 23, 23});
+  expect_reference_on_rounded_factors(GetParam(), {67, 23, 23, 4, 32, 3, 1, 0, 21, 21});
 }
 
 TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {
@@ -213,9 +223,11 @@ TEST(Conv2dTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
             "conv2d: stride is 0: every size of a shape must be at least 1");
   EXPECT_EQ(error({1, 4, 4, 1, 1, 3, 1, 3, 1, 1}),
             "conv2d: pad is 3: it must be at least 0 and less than the kernel's 3");
-  EXPECT_EQ(error({1, 4, 4, 1, 1, 3, 1, 0, 3, 2}),
-            "conv2d: out_h or out_w reach beyond the padded input: "
-            "they can be at most (in + 2 * pad - kernel) / stride + 1");
+  for (const Conv2dShape& s :
+       {Conv2dShape{1, 4, 4, 1, 1, 3, 1, 0, 3, 2}, Conv2dShape{1, 4, 4, 1, 1, 3, 1, 0, 2, 3}})
+    EXPECT_EQ(error(s),
+              "conv2d: out_h or out_w reach beyond the padded input: "
+              "they can be at most (in + 2 * pad - kernel) / stride + 1");
   EXPECT_FALSE(conv2d_wgrad(reference_context(), {4, 1, 1, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value, &value,
                             &value, &value)
                    .ok());

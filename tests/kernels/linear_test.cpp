@@ -123,6 +123,15 @@ TEST_P(LinearGpuTest, EqualsTheReference) {
   }
 }
 
+TEST_P(LinearGpuTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
+  for (LinearShape s : kLinearCases) {
+    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+      s.batch = batch;
+      return linear_workspace(context, s, pass);
+    });
+  }
+}
+
 TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
   const Problem p({13, 40, 26});
   const Outputs one = run(runner_for(with_threads(GetParam(), 1), p.s).context(), p);

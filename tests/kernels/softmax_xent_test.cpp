@@ -121,7 +121,13 @@ TEST_P(SoftmaxXentTest, ALossThatIsNotFiniteIsToldAndStaysTold) {
   p.logits[20] = kInf;
   Outputs out = run(runner.context(), p);
   EXPECT_EQ(out.not_finite[0], 1);
-  p.logits[20] = 0;
+  p.logits[20] = 3e38F;
+  p.logits[21] = -3e38F;
+  p.labels[10] = 1;  // of these two, whose difference no float holds
+  Outputs infinite = run(runner.context(), p);
+  EXPECT_EQ(infinite.losses[10], kInf);
+  EXPECT_EQ(infinite.not_finite[0], 1);
+  p.logits[20] = p.logits[21] = 0;
   ASSERT_TRUE(softmax_xent_loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(),
                                 nullptr, {.losses = out.losses.data(), .not_finite = out.not_finite.data()})
                   .ok());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/core/stream.h"
 #include "kernels/conv_relu_pool/conv_relu_pool.h"
 #include "layers/zoo.h"
 #include "tests/kernels/op_test.h"
@@ -19,6 +20,15 @@ Model mixed_model() {
   model.conv2d("two", 6, 2).relu();                   // 6x6
   model.maxpool(3, 2);                                // 2x2, its row and column 5 are never read
   model.linear("three", 7).relu().linear("four", 3);
+  return model;
+}
+
+// Blocks one after the other, and linear layers of which the widest is not the last.
+Model deep_model() {
+  Model model("deep", {16, 12, 3}, {"a", "b", "c"});
+  model.conv2d("one", 8, 3, 1, 1).relu().maxpool(2);
+  model.conv2d("two", 4, 3, 1, 1).relu().maxpool(2);
+  model.linear("three", 40).relu().linear("four", 50).relu().linear("five", 3);
   return model;
 }
 
@@ -54,9 +64,9 @@ std::span<float> input_of(Graph& graph, int batch) {
   return {graph.input(), static_cast<std::size_t>(batch * graph.model().input().count())};
 }
 
-TEST(Graph, GradientsAgreeWithFiniteDifferences) {
+void expect_finite_differences(const Model& model) {
   constexpr int kBatch = 3;
-  Graph graph = make_graph(reference_context(), mixed_model(), kBatch, GraphMode::training);
+  Graph graph = make_graph(reference_context(), model, kBatch, GraphMode::training);
   fill(input_of(graph, kBatch), 5);
   loss_of(graph, kBatch);
   run_backward(graph, kBatch);
@@ -81,6 +91,11 @@ TEST(Graph, GradientsAgreeWithFiniteDifferences) {
   }
 }
 
+TEST(Graph, GradientsAgreeWithFiniteDifferences) {
+  expect_finite_differences(mixed_model());
+  expect_finite_differences(deep_model());
+}
+
 class GraphTest : public ::testing::TestWithParam<Machine> {};
 INSTANTIATE_TEST_SUITE_P(Machines, GraphTest, ::testing::ValuesIn(machines()), machine_name);
 
@@ -103,6 +118,44 @@ TEST_P(BackwardTest, EqualsTheReference) {
   for (std::size_t i = 0; i < actual.parameter_gradients().size(); ++i) {
     ASSERT_NEAR(actual.parameter_gradients()[i], expected.parameter_gradients()[i], 2e-5) << i;
   }
+}
+
+// Nothing is in order that the graph does not put in order: under simt its chain, too, is then done as late
+// as is allowed.
+TEST_P(BackwardTest, EqualsTheReferenceWhenAnotherStreamWaitsForItsGradients) {
+  constexpr int kBatch = 5;
+  Graph expected = make_graph(reference_context(), mixed_model(), kBatch, GraphMode::training);
+  fill(input_of(expected, kBatch), 5);
+  loss_of(expected, kBatch);
+  run_backward(expected, kBatch);
+
+  const Runner runner(GetParam());
+  const auto stream = Stream::create(runner.context());
+  ASSERT_TRUE(stream.ok());
+  const Context chain = stream->of(runner.context());
+  Graph actual = make_graph(chain, mixed_model(), kBatch, GraphMode::training);
+  fill(input_of(actual, kBatch), 5);
+  ASSERT_TRUE(actual.forward(kBatch).ok());
+  ASSERT_TRUE(wait_for_stream(chain).ok());
+  fill({actual.logits_gradient(), kBatch * 3}, 9);
+  const std::span<float> gradients = actual.parameter_gradients();
+  std::ranges::fill(gradients, std::nanf(""));
+  const auto expect_final = [&](Index first) {
+    for (const Parameter& p : actual.parameters()) {
+      if (p.offset < first) continue;
+      for (auto i = static_cast<std::size_t>(p.offset); i < static_cast<std::size_t>(p.offset + p.size); ++i)
+        ASSERT_NEAR(gradients[i], expected.parameter_gradients()[i], 2e-5) << p.name;
+    }
+  };
+  ASSERT_TRUE(actual
+                  .backward(Shards{kBatch},
+                            [&](Index first, const Context& computed) {
+                              ASSERT_TRUE(wait_for_stream(computed).ok());
+                              expect_final(first);
+                            })
+                  .ok());
+  ASSERT_TRUE(wait_for_stream(chain).ok());
+  expect_final(0);
 }
 
 TEST_P(GraphTest, InferenceGivesTheLogitsOfTrainingInLessMemory) {
@@ -192,6 +245,15 @@ TEST(Graph, NamesTheFirstLayerThatIsNotFinite) {
   EXPECT_EQ(*graph.first_non_finite(2), "the output of one");
   graph.parameter_values()[static_cast<std::size_t>(graph.parameters()[0].offset)] = INFINITY;
   EXPECT_EQ(*graph.first_non_finite(2), "one.weight");
+  graph.parameter_values()[static_cast<std::size_t>(graph.parameters()[0].offset)] = 1;
+  graph.parameter_values()[static_cast<std::size_t>(graph.parameters()[1].offset)] = INFINITY;
+  EXPECT_EQ(*graph.first_non_finite(2), "one.bias");
+}
+
+TEST(Graph, RefusesABatchOfNothing) {
+  const auto graph = Graph::create({}, mixed_model(), 0, GraphMode::training);
+  ASSERT_FALSE(graph.ok());
+  EXPECT_EQ(graph.status().message(), "a batch of 0 samples (--batch): use at least 1");
 }
 
 TEST_P(BackwardTest, TellsFromWhereOnGradientsAreFinal) {

@@ -37,11 +37,12 @@ TEST(StudyModel, HasTheParametersOfTheStudy) {
 }
 
 TEST(Model, SurvivesItsJson) {
-  const Model model = *zoo_model("study");
-  const auto back = model_from_json(model.name(), graph_to_json(model), model.classes());
-  ASSERT_TRUE(back.ok()) << back.status().message();
-  EXPECT_EQ(graph_to_json(*back), graph_to_json(model));
-  EXPECT_EQ(back->input(), model.input());
+  for (const Model& model : {*zoo_model("study"), Model("wide", {14, 15, 3}, {"a", "b"}).linear("l", 2)}) {
+    const auto back = model_from_json(model.name(), graph_to_json(model), model.classes());
+    ASSERT_TRUE(back.ok()) << back.status().message();
+    EXPECT_EQ(graph_to_json(*back), graph_to_json(model));
+    EXPECT_EQ(back->input(), model.input());
+  }
 }
 
 TEST(Model, RefusesLayersThatDoNotFit) {
@@ -60,6 +61,8 @@ TEST(Model, RefusesLayersThatDoNotFit) {
 
 TEST(Model, RefusesDescriptionsThatAreNone) {
   for (const char* text : {"", "[]", "{}", R"({"input":[100,100],"layers":[]})",
+                           R"({"input":[4,4,3,1],"layers":[{"kind":"linear","name":"l","out":2}]})",
+                           R"({"input":[4,4,3],"layers":[{"kind":"linear","name":"l","out":4294967298}]})",
                            R"({"input":[100,100,3],"layers":[{"kind":"dropout"}]})",
                            R"({"input":[1e9,1e9,3],"layers":[{"kind":"relu"}]})",
                            R"({"input":[16384,16384,16384],"layers":[{"kind":"linear","name":"l","out":2}]})",

@@ -7,136 +7,14 @@
 #include <fstream>
 #include <functional>
 #include <limits>
-#include <numeric>
 #include <set>
 
-#include "engine/core/rng.h"
 #include "engine/io/file.h"
-#include "engine/io/safetensors.h"
-#include "optim/run_config.h"
-#include "tests/engine/temporary_folder.h"
-#include "tests/kernels/op_test.h"
+#include "optim/checkpoint.h"
+#include "tests/optim/trainer_fixture.h"
 
 namespace bauta::testing {
 namespace {
-
-constexpr int kSide = 10;
-
-// 60 small pictures of two classes that brightness tells apart, more or less.
-Dataset pictures(float noise = 0.35F) {
-  Dataset::Parts parts;
-  parts.size = {kSide, kSide, 3};
-  parts.classes = {"dark", "light"};
-  auto pixels = std::make_shared<std::vector<std::uint8_t>>();
-  for (int i = 0; i < 60; ++i) {
-    const std::int32_t label = i % 3 == 0 ? 0 : 1;
-    Rng rng(1, RngStream::render, static_cast<std::uint64_t>(i));
-    const float base = label == 0 ? 0.4F : 0.6F;
-    for (std::size_t k = 0; k < parts.size.bytes(); ++k) {
-      pixels->push_back(static_cast<std::uint8_t>(255 * std::min(1.0F, base + rng.uniform(-noise, noise))));
-    }
-    parts.labels.push_back(label);
-    parts.names.push_back("picture " + std::to_string(i));
-  }
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  return Dataset(std::move(parts));
-}
-
-Model network() {
-  Model model("small", {kSide, kSide, 3}, {"dark", "light"});
-  model.conv2d("conv", 4, 3, 1, 1).relu().maxpool(2).linear("head", 2);
-  return model;
-}
-
-class TrainerTest : public ::testing::Test {
- protected:
-  TrainOptions options(const std::string& name) const {
-    TrainOptions o;
-    o.out = folder_ / name;
-    o.epochs = 3;
-    o.batch = 7;  // 54 train, so the last batch of an epoch has 5
-    o.lr = 1e-2F;
-    o.augment = Augment::light;
-    return o;
-  }
-
-  Result<TrainResult> run(const TrainOptions& o, int threads = 2) {
-    const Runner runner({"", available_isas().back(), threads, backend_});
-    return train(runner.context(), network(), data_, o, observer_);
-  }
-
-  TrainResult must_run(const TrainOptions& o, int threads = 2) {
-    auto result = run(o, threads);
-    EXPECT_TRUE(result.ok()) << result.status().message();
-    return result.ok() ? *result : TrainResult{};
-  }
-
-  // Runs and asks to stop after `step` steps.
-  void run_until(TrainOptions o, std::int64_t step) {
-    stop_ = false;
-    o.stop = &stop_;
-    observer_.stop_after = step;
-    observer_.stop = &stop_;
-    EXPECT_TRUE(must_run(o).stopped);
-    observer_.stop_after = 0;
-  }
-
-  /// Resumed, the run ends as the one in "whole" did, which was never interrupted.
-  void expect_whole_when_resumed(TrainOptions o, int threads = 2);
-
-  struct Observer : TrainObserver {
-    void on_step(const StepReport& report) override {
-      losses.push_back(report.loss);
-      if (report.step == stop_after) *stop = true;
-    }
-    void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
-    std::vector<double> losses;
-    std::vector<EpochReport> epochs;
-    std::int64_t stop_after = 0;
-    std::atomic<bool>* stop = nullptr;
-  };
-
-  Backend backend_ = Backend::cpu;
-  TemporaryFolder folder_;
-  Dataset data_ = pictures();
-  Observer observer_;
-  std::atomic<bool> stop_ = false;
-};
-
-void expect_same_tensors(const std::string& a, const std::string& b) {
-  const auto file_a = Safetensors::open(a);
-  const auto file_b = Safetensors::open(b);
-  ASSERT_TRUE(file_a.ok() && file_b.ok());
-  ASSERT_EQ(file_a->tensors().size(), file_b->tensors().size());
-  for (const TensorView& tensor : file_a->tensors()) {
-    const TensorView* other = file_b->find(tensor.name);
-    ASSERT_NE(other, nullptr) << tensor.name;
-    EXPECT_TRUE(
-        std::equal(tensor.bytes.begin(), tensor.bytes.end(), other->bytes.begin(), other->bytes.end()))
-        << tensor.name;
-  }
-}
-
-// metrics.jsonl without the times, which alone may differ.
-std::string metrics_of(const std::string& run) {
-  std::ifstream in(run + "/metrics.jsonl");
-  std::string all;
-  for (std::string line; std::getline(in, line);) all += line.substr(0, line.find("\"seconds\"")) + "\n";
-  return all;
-}
-
-void expect_same_run(const std::string& a, const std::string& b) {
-  expect_same_tensors(a + "/best.safetensors", b + "/best.safetensors");
-  expect_same_tensors(a + "/last.safetensors", b + "/last.safetensors");
-  EXPECT_EQ(metrics_of(a), metrics_of(b));
-}
-
-void TrainerTest::expect_whole_when_resumed(TrainOptions o, int threads) {
-  o.resume = true;
-  must_run(o, threads);
-  expect_same_run(folder_ / "whole", o.out);
-}
 
 TEST_F(TrainerTest, LearnsAndWritesTheRun) {
   TrainOptions o = options("run");
@@ -153,6 +31,78 @@ TEST_F(TrainerTest, LearnsAndWritesTheRun) {
   EXPECT_EQ(best->tensors().size(), 4U);
 }
 
+TEST_F(TrainerTest, TellsWhatAnEpochCameTo) {
+  TrainOptions o = options("new/run");
+  o.class_weights = {ClassWeights::Kind::none, {}};
+  must_run(o);
+  ASSERT_EQ(observer_.epochs.size(), 3U);
+  for (std::size_t epoch = 0; epoch < 3; ++epoch) {
+    const EpochReport& report = observer_.epochs[epoch];
+    EXPECT_EQ(report.metrics.step, 8 * (static_cast<int>(epoch) + 1));
+    double loss = 0;
+    for (std::size_t i = 8 * epoch; i < 8 * (epoch + 1); ++i)
+      loss += observer_.losses[i] * observer_.images[i] / 54;
+    EXPECT_NEAR(report.metrics.train_loss, loss, 1e-6 * loss) << "epoch " << epoch + 1;
+    if (epoch > 0) {
+      EXPECT_GE(report.previous_best, observer_.epochs[epoch - 1].metrics.val_acc);
+    }
+  }
+  const auto best = Safetensors::open(o.out + "/best.safetensors");
+  ASSERT_TRUE(best.ok());
+  EXPECT_NE(best->metadata("val_acc"), nullptr);
+  EXPECT_EQ(*best->metadata("format"), "pt");
+  const auto events = read_file(o.out + "/events.out.tfevents.0.bauta", 100000);
+  ASSERT_TRUE(events.ok());
+  for (const char* tag : {"train_loss", "val_loss", "val_acc"})
+    EXPECT_NE(events->find(tag), std::string::npos) << tag;
+}
+
+TEST_F(TrainerTest, TheBestOfEqualEpochsIsTheFirst) {
+  TrainOptions o = options("run");
+  o.lr = 1e-30F;  // nothing is learned
+  EXPECT_EQ(must_run(o).best_epoch, 1);
+  EXPECT_TRUE(observer_.epochs[0].improved);
+  EXPECT_FALSE(observer_.epochs[1].improved);
+}
+
+TEST_F(TrainerTest, EveryEpochVariesImagesAnew) {
+  TrainOptions o = options("plain");
+  o.lr = 1e-30F;
+  o.shuffle = false;
+  o.augment = Augment::none;
+  must_run(o);
+  const auto epoch = [&](int number) {
+    const auto begin = observer_.losses.begin() + 8 * number;
+    return std::vector<double>(begin, begin + 8);
+  };
+  EXPECT_EQ(epoch(0), epoch(1));
+  observer_.losses.clear();
+  o.out = folder_ / "varied";
+  o.augment = Augment::light;
+  must_run(o);
+  EXPECT_NE(epoch(0), epoch(1));
+}
+
+TEST_F(TrainerTest, SavesACheckpointEverySoManySteps) {
+  TrainOptions o = options("run");
+  o.save_every = 3;
+  observer_.at_step = [&](std::int64_t step) {
+    if (step != 5) return;
+    const auto checkpoint = open_checkpoint(o.out + "/last.safetensors");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().message();
+    EXPECT_EQ(checkpoint->state.step, 3);
+  };
+  must_run(o);
+}
+
+TEST_F(TrainerTest, AStopInTheLastStepComesTooLate) {
+  TrainOptions o = options("run");
+  o.stop = &stop_;
+  observer_.stop = &stop_;
+  observer_.stop_after = 24;
+  EXPECT_FALSE(must_run(o).stopped);
+}
+
 TEST_F(TrainerTest, TheNumberOfThreadsDoesNotChangeABit) {
   must_run(options("one"), 1);
   for (int threads : {2, 3, 8}) {
@@ -160,164 +110,6 @@ TEST_F(TrainerTest, TheNumberOfThreadsDoesNotChangeABit) {
     must_run(options(name), threads);
     expect_same_run(folder_ / "one", folder_ / name);
   }
-}
-
-TEST_F(TrainerTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
-  must_run(options("whole"));
-  for (std::int64_t step :
-       {1, 7, 9, 20}) {  // in the first epoch, before an epoch's end, after it, in the last
-    TrainOptions o = options("stopped" + std::to_string(step));
-    o.save_every = 5;
-    run_until(o, step);
-    expect_whole_when_resumed(o, 3);
-  }
-}
-
-TEST_F(TrainerTest, MetricsBehindTheCheckpointAreCutBack) {
-  must_run(options("whole"));
-  TrainOptions o = options("killed");
-  run_until(o, 12);
-  // What a killed run leaves: lines and events of steps that no checkpoint knows.
-  std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "{\"step\": 13, \"epoch\": 2, \"lo";
-  std::ofstream(o.out + "/events.out.tfevents.0.bauta", std::ios::app) << "half an event";
-  expect_whole_when_resumed(o);
-}
-
-TEST_F(TrainerTest, ResumingRefusesFilesThatAreShorterThanTheCheckpointKnowsAndChangesNone) {
-  TrainOptions o = options("killed");
-  run_until(o, 12);
-  std::filesystem::resize_file(o.out + "/events.out.tfevents.0.bauta", 100);
-  std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "more";
-  const auto bytes = std::filesystem::file_size(o.out + "/metrics.jsonl");
-  o.resume = true;
-  const auto result = run(o);
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.status().message(),
-            "the file is shorter than when the checkpoint was written (" + o.out +
-                "/events.out.tfevents.0.bauta): put the whole folder back from where it was copied");
-  EXPECT_EQ(std::filesystem::file_size(o.out + "/metrics.jsonl"), bytes);
-}
-
-TEST_F(TrainerTest, ResumingWithoutACheckpointStartsAfresh) {
-  must_run(options("whole"));
-  TrainOptions o = options("fresh");
-  expect_whole_when_resumed(o);
-}
-
-TEST_F(TrainerTest, ResumingARunThatWasKilledBeforeItsFirstCheckpointStartsAfresh) {
-  must_run(options("whole"));
-  TrainOptions o = options("killed");
-  must_run(o);
-  std::filesystem::remove(o.out + "/last.safetensors");
-  expect_whole_when_resumed(o);
-}
-
-TEST_F(TrainerTest, ResumingARunThatWasKilledAtOnceStartsAfresh) {
-  must_run(options("whole"));
-  TrainOptions o = options("killed");
-  std::filesystem::create_directories(o.out);
-  std::ofstream(o.out + "/config.json.tmp") << "{\"mod";
-  expect_whole_when_resumed(o);
-}
-
-TEST_F(TrainerTest, ResumingWithoutACheckpointRefusesAnotherRunAndKeepsIt) {
-  TrainOptions o = options("run");
-  must_run(o);
-  std::filesystem::remove(o.out + "/last.safetensors");
-  const std::string metrics = *read_file(o.out + "/metrics.jsonl", 100000);
-  o.resume = true;
-  o.lr = 0.5F;
-  const auto result = run(o);
-  ASSERT_FALSE(result.ok());
-  EXPECT_TRUE(result.status().is_usage());
-  EXPECT_EQ(result.status().message(),
-            "the run was started with lr 0.01, not 0.5 (" + o.out +
-                "/config.json): resume with the first value, or start another run with another --out");
-  EXPECT_EQ(*read_file(o.out + "/metrics.jsonl", 100000), metrics);
-}
-
-TEST_F(TrainerTest, ResumingRefusesAFolderOfSomethingElseAndKeepsIt) {
-  for (const std::string file : {"config.json", "thesis.txt"}) {
-    TrainOptions o = options("of " + file);
-    std::filesystem::create_directories(o.out);
-    std::ofstream(o.out + "/" + file) << "{}";
-    std::ofstream(o.out + "/metrics.jsonl") << "years of work";
-    o.resume = true;
-    const auto result = run(o);
-    ASSERT_FALSE(result.ok()) << file;
-    EXPECT_NE(result.status().message().find(o.out), std::string::npos) << result.status().message();
-    EXPECT_EQ(*read_file(o.out + "/" + file, 100), "{}");
-    EXPECT_EQ(*read_file(o.out + "/metrics.jsonl", 100), "years of work");
-    EXPECT_FALSE(std::filesystem::exists(o.out + "/best.safetensors"));
-  }
-}
-
-TEST_F(TrainerTest, ResumingAFinishedRunChangesNothing) {
-  TrainOptions o = options("run");
-  must_run(o);
-  const std::string before = metrics_of(o.out);
-  o.resume = true;
-  must_run(o);
-  EXPECT_EQ(metrics_of(o.out), before);
-}
-
-TEST_F(TrainerTest, EpochsMayGrow) {
-  TrainOptions o = options("grown");
-  o.epochs = 1;
-  must_run(o);
-  o.epochs = 3;
-  o.resume = true;
-  must_run(o);
-  must_run(options("whole"));
-  expect_same_run(folder_ / "whole", o.out);
-}
-
-TEST(CheckResumable, ThePrecisionMayChange) {
-  const auto config = [](const char* lr, const char* precision) {
-    return std::string(R"({"graph":"{}","lr":)") + lr + R"(,"precision":")" + precision +
-           R"(","schedule":"constant"})";
-  };
-  const std::string kept = config("0.1", "fp32");
-  EXPECT_TRUE(check_resumable(kept, config("0.1", "bf16"), "last.safetensors").ok());
-  EXPECT_FALSE(check_resumable(kept, config("0.2", "bf16"), "last.safetensors").ok());
-}
-
-TEST(CheckResumable, RefusesWhatIsNoRuns) {
-  for (const char* kept : {"", "[]", R"({"name":"another program's"})"}) {
-    EXPECT_EQ(check_resumable(kept, "{}", "run/config.json").message(),
-              "this does not say how a run was started (run/config.json): start another run with another "
-              "--out");
-  }
-}
-
-TEST_F(TrainerTest, RefusesToResumeAnotherRun) {
-  TrainOptions o = options("run");
-  run_until(o, 3);
-  o.resume = true;
-  const auto refusal = [&](const std::function<void(TrainOptions&)>& change) {
-    TrainOptions changed = o;
-    change(changed);
-    const auto result = run(changed);
-    return result.ok() ? std::string("resumed") : result.status().message();
-  };
-  EXPECT_EQ(refusal([](TrainOptions& t) { t.batch = 8; }),
-            "the run was started with batch 7, not 8 (" + o.out +
-                "/last.safetensors): resume with the first value, or start another run with another --out");
-  EXPECT_NE(refusal([](TrainOptions& t) { t.seed = 1; }), "resumed");
-  EXPECT_NE(refusal([](TrainOptions& t) { t.lr = 1; }), "resumed");
-  EXPECT_NE(refusal([](TrainOptions& t) { t.epochs = 2; }), "resumed");
-  EXPECT_NE(refusal([](TrainOptions& t) { t.augment = Augment::none; }), "resumed");
-  data_ = pictures(0.3F);
-  EXPECT_NE(refusal([](TrainOptions&) {}), "resumed");
-}
-
-TEST_F(TrainerTest, CosineEpochsMayNotGrow) {
-  TrainOptions o = options("run");
-  o.schedule = Schedule::cosine;
-  run_until(o, 3);
-  o.resume = true;
-  o.epochs = 4;
-  EXPECT_FALSE(run(o).ok());
 }
 
 TEST_F(TrainerTest, RefusesAFolderThatIsNotEmpty) {
@@ -509,6 +301,13 @@ TEST_F(TrainerTest, SaysWhatIsWrongWithItsOptions) {
             "a run needs at least 1 epoch (--epochs): use 1 or more");
   EXPECT_EQ(refusal([](TrainOptions& t) { t.val = 1; }),
             "the part that validates is not in [0, 1) (--val): use 0.1");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.batch = 0; }),
+            "a batch needs at least 1 sample (--batch): use 1 or more");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.max_steps = -1; }),
+            "a negative number of steps (--max-steps): use 0 for no limit");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.save_every = -1; }),
+            "a negative number of steps (--save-every): use 0 for epochs alone");
+  EXPECT_EQ(refusal([](TrainOptions& t) { t.out = ""; }), "a run needs a folder to write (--out): name one");
   const float infinity = std::numeric_limits<float>::infinity();
   for (const float lr : {0.0F, -1.0F, infinity, std::nanf("")}) {
     EXPECT_EQ(

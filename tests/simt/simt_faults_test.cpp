@@ -65,6 +65,38 @@ __global__ void partial_warp_barrier(Global<float> out) {
   out[thread()] = s[31 - thread()];  // partial warp barrier
 }
 
+// A barrier of warp 1 says nothing of what warp 0 has read.
+__global__ void another_warps_barrier(Global<float> out) {
+  __shared__ Shared<float, 1> s;
+  if (thread() == 0) s[0] = 1;
+  __syncthreads();
+  float value = 0;
+  if (thread() < 32) value = s[0];
+  if (thread() >= 32) __syncwarp();
+  if (thread() == 32) s[0] = 2;  // another warp's barrier
+  out[thread()] = value;
+}
+
+__global__ void barrier_of_half_a_warp(Global<float> out) {
+  if (thread() >= 32) __syncwarp(~0U);  // barrier of half a warp
+  out[thread()] = 1;
+}
+
+__global__ void warp_barriers_at_two_lines(Global<float> out) {
+  if (thread() % 2 == 0) {
+    __syncwarp();  // warp barriers at two lines
+  } else {
+    __syncwarp();
+  }
+  out[thread()] = 1;
+}
+
+__global__ void copy_behind_the_array(Global<const float> in, Global<float> out) {
+  alignas(16) __shared__ Shared<float, 30> s;
+  if (thread() == 0) cp_async<16>(&s[28], &in[0]);  // copy behind the array
+  out[thread()] = 0;
+}
+
 __global__ void atomic_and_plain(Global<float> out) {
   __shared__ Shared<int, 1> s;
   if (thread() == 0) s[0] = 0;
@@ -200,6 +232,10 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"write after read", FaultKind::race, write_after_read},
         Planted{"write after many reads", FaultKind::race, write_after_many_reads, nullptr, 16},
         Planted{"partial warp barrier", FaultKind::race, partial_warp_barrier, nullptr, 32},
+        Planted{"another warp's barrier", FaultKind::race, another_warps_barrier},
+        Planted{"barrier of half a warp", FaultKind::barrier, barrier_of_half_a_warp, nullptr, 48},
+        Planted{"warp barriers at two lines", FaultKind::barrier, warp_barriers_at_two_lines, nullptr, 32},
+        Planted{"copy behind the array", FaultKind::out_of_bounds, nullptr, copy_behind_the_array},
         Planted{"atomic and plain", FaultKind::race, atomic_and_plain},
         Planted{"shared overflow", FaultKind::out_of_bounds, shared_overflow},
         Planted{"before the array", FaultKind::out_of_bounds, nullptr, before_the_array},
@@ -215,7 +251,8 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"dynamic shared too small", FaultKind::out_of_bounds, dynamic_shared_too_small}),
     [](const auto& info) {
       std::string name = info.param.name;
-      std::replace(name.begin(), name.end(), ' ', '_');
+      std::replace_if(
+          name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
       return name;
     });
 
@@ -242,13 +279,17 @@ TEST(SimtFaultsText, simt_ARaceNamesBothOfItsSides) {
                          std::to_string(read - 1) + "): put a barrier between the two");
 }
 
+__global__ void nothing(Global<float>) {}
+
 TEST(SimtLaunch, simt_RefusesWhatAGpuWould) {
   std::vector<float> out(64);
-  EXPECT_FALSE(testing::run({"k", 1, 1025}, uninitialised, testing::global(out)).status.ok());
-  EXPECT_FALSE(testing::run({"k", 0, 64}, uninitialised, testing::global(out)).status.ok());
-  EXPECT_FALSE(testing::run({"k", dim3(1, 65536), 64}, uninitialised, testing::global(out)).status.ok());
-  EXPECT_FALSE(testing::run({"k", 1, 64, 1 << 20}, uninitialised, testing::global(out)).status.ok());
-  EXPECT_FALSE(testing::run({"k", 1, dim3(1, 1, 128)}, uninitialised, testing::global(out)).status.ok());
+  EXPECT_TRUE(
+      testing::run({"k", dim3(1, 65535), dim3(16, 1, 64)}, nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 1, 1025}, nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 0, 64}, nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", dim3(1, 65536), 64}, nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 1, 64, 1 << 20}, nothing, testing::global(out)).status.ok());
+  EXPECT_FALSE(testing::run({"k", 1, dim3(1, 1, 128)}, nothing, testing::global(out)).status.ok());
   // Declared arrays and dynamic shared memory together are more than there is.
   EXPECT_TRUE(testing::run({"k", 1, 64, 226 << 10}, missing_nothing, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", 1, 64, 227 << 10}, missing_nothing, testing::global(out)).status.ok());

@@ -66,6 +66,13 @@ TEST_F(SimtStreams, AStreamThatIsHeldComesAfterTheOther) {
   EXPECT_EQ(it_[0], 22);
 }
 
+TEST_F(SimtStreams, WhatIsZeroedInAStreamIsSoAfterItsKernels) {
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());
+  ASSERT_TRUE(zero_on_device(beside(), it_.data(), sizeof(float)).ok());
+  ASSERT_TRUE(wait_for_stream(beside()).ok());
+  EXPECT_EQ(it_[0], 0);
+}
+
 TEST_F(SimtStreams, WhatIsCopiedInAStreamComesAfterItsKernels) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   float copy = 0;
@@ -75,6 +82,7 @@ TEST_F(SimtStreams, WhatIsCopiedInAStreamComesAfterItsKernels) {
 
 TEST_F(SimtStreams, AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
   ASSERT_TRUE(launch(beside(), {"write_behind", 1, 1}, write_behind, global(it_)).ok());
+  ASSERT_TRUE(add_to_it(beside(), 10).ok());  // which succeeds
   ASSERT_TRUE(mark_.record(beside()).ok());
   const Status first = mark_.hold(context_);
   EXPECT_NE(first.message().find("kernel write_behind"), std::string::npos) << first.message();
