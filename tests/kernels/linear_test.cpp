@@ -123,15 +123,6 @@ TEST_P(LinearGpuTest, EqualsTheReference) {
   }
 }
 
-TEST_P(LinearGpuTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
-  for (LinearShape s : kLinearCases) {
-    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
-      s.batch = batch;
-      return linear_workspace(context, s, pass);
-    });
-  }
-}
-
 TEST_P(LinearGpuTest, BitsDoNotDependOnThreads) {
   const Problem p({13, 40, 26});
   const Outputs one = run(runner_for(with_threads(GetParam(), 1), p.s).context(), p);
@@ -147,6 +138,15 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearBf16Test);
 INSTANTIATE_TEST_SUITE_P(Machines, LinearBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Vendors, LinearBf16Test, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
                          machine_name);
+
+TEST_P(LinearBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) {
+  for (LinearShape s : kLinearCases) {
+    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+      s.batch = batch;
+      return linear_workspace(context, s, pass);
+    });
+  }
+}
 
 // What is summed are fp32 products of the rounded factors, without further loss; dbias has no factors. Where
 // outputs are few, our kernels round none but dgrad's.

@@ -24,6 +24,7 @@ TEST_F(ResumeTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
     TrainOptions o = options("stopped" + std::to_string(step));
     o.save_every = 5;
     run_until(o, step);
+    EXPECT_EQ(open_checkpoint(o.out + "/last.safetensors")->state.step, step);
     expect_whole_when_resumed(o, 3);
   }
 }
