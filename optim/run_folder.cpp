@@ -19,16 +19,13 @@ namespace fs = std::filesystem;
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
 std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
 
-Status make_folder(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (!error) return {};
-  return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
-}
-
 // Makes the folder where there is none, and puts config.json into it.
 Status begin_folder(const std::string& path, const std::string& config_json) {
-  BAUTA_TRY(make_folder(path));
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return Status::error("cannot make the folder: " + error.message(), path, "choose another --out");
+  }
   return write_file(config_path(path), nlohmann::ordered_json::parse(config_json).dump(2) + "\n");
 }
 
@@ -123,10 +120,10 @@ Result<RunFolder> RunFolder::reopen(const std::string& path, const std::string& 
   BAUTA_TRY(check(path, /*resume=*/true));
   BAUTA_TRY(check_length(metrics_path(path), metrics_bytes));
   BAUTA_TRY(check_length(events_path(path), events_bytes));
-  BAUTA_TRY(make_folder(path));
+  if (!holds_run(path)) BAUTA_TRY(begin_folder(path, config_json));
   auto metrics = take_metrics(path);
   if (!metrics.ok()) return metrics.status();
-  BAUTA_TRY(begin_folder(path, config_json));
+  BAUTA_TRY(begin_folder(path, config_json));  // a larger --epochs
   if (ftruncate(fileno(metrics->get()), static_cast<off_t>(metrics_bytes)) != 0) {
     return file_error("shorten", metrics_path(path));
   }
