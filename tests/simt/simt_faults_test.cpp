@@ -283,8 +283,8 @@ __global__ void nothing(Global<float>) {}
 
 TEST(SimtLaunch, simt_RefusesWhatAGpuWould) {
   std::vector<float> out(64);
-  EXPECT_TRUE(
-      testing::run({"k", dim3(1, 65535), dim3(16, 1, 64)}, nothing, testing::global(out)).status.ok());
+  EXPECT_TRUE(testing::run({"k", dim3(1, 65535), 1}, nothing, testing::global(out)).status.ok());
+  EXPECT_TRUE(testing::run({"k", 1, dim3(16, 1, 64)}, nothing, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", 1, 1025}, nothing, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", 0, 64}, nothing, testing::global(out)).status.ok());
   EXPECT_FALSE(testing::run({"k", dim3(1, 65536), 64}, nothing, testing::global(out)).status.ok());
