@@ -1,7 +1,6 @@
 #include "optim/run_folder.h"
 
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,8 +50,7 @@ Status check_length(const std::string& path, std::uint64_t bytes) {
 
 // Has the run's folder be this process's alone, until it closes its metrics.jsonl or ends.
 Status lock(std::FILE* metrics, const std::string& path) {
-  // A file system without locks has no one else to be kept out either.
-  if (::flock(fileno(metrics), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+  if (lock_file(fileno(metrics))) return {};
   return Status::error("another process is training this run", path,
                        "wait until it ends, or choose another --out");
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <filesystem>
 #include <optional>
 
 #include "engine/core/hash.h"
@@ -11,18 +10,16 @@
 #include "engine/data/image_feed.h"
 #include "engine/data/order.h"
 #include "engine/data/split.h"
-#include "engine/io/file.h"
 #include "engine/io/json.h"
 #include "layers/weights.h"
 #include "optim/checkpoint.h"
+#include "optim/open_run.h"
 #include "optim/predict.h"
 #include "optim/run_config.h"
 #include "optim/training_step.h"
 
 namespace bauta {
 namespace {
-
-constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
 
 bool is_positive(float x) { return x > 0 && std::isfinite(x); }
 
@@ -330,63 +327,6 @@ Result<bool> first_weights(const TrainOptions& options, Graph& graph) {
   return bare;
 }
 
-// Fails where RUN holds a run without a checkpoint that is not one like this.
-Status check_started_like(const std::string& config, const std::string& run) {
-  const std::string path = config_path(run);
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return {};
-  const auto kept = read_file(path, kLongestConfig);
-  if (!kept.ok()) return kept.status();
-  return check_resumable(*kept, config, path);
-}
-
-// The checkpoint to go on from, if there is one and it belongs to a run like this.
-Result<std::optional<Checkpoint>> checkpoint_to_resume(const TrainOptions& options,
-                                                       const std::string& config) {
-  const std::string path = last_path(options.out);
-  std::error_code error;
-  if (!options.resume) return std::optional<Checkpoint>();
-  if (!std::filesystem::exists(path, error)) {
-    BAUTA_TRY(check_started_like(config, options.out));
-    return std::optional<Checkpoint>();
-  }
-  auto checkpoint = open_checkpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
-  BAUTA_TRY(check_resumable(checkpoint->config_json, config, path));
-  return std::optional<Checkpoint>(std::move(*checkpoint));
-}
-
-// Fails where the best weights that the checkpoint knows of are gone.
-Status check_best(const std::string& run, const TrainingState& state) {
-  std::error_code error;
-  if (state.best_epoch == 0 || std::filesystem::exists(best_path(run), error)) return {};
-  return Status::error("the weights of epoch " + std::to_string(state.best_epoch) + ", the best, are missing",
-                       best_path(run), "put the whole folder back from where it was copied");
-}
-
-// Where a run stands: what its checkpoint says, and the folder that it goes on writing.
-struct Start {
-  TrainingState state;
-  std::optional<RunFolder> folder;
-};
-
-// Rank 0's: opens the checkpoint, if there is one, and the folder.
-Result<Start> open_run(const TrainOptions& options, const std::string& config, TrainingStep& step) {
-  const auto checkpoint = checkpoint_to_resume(options, config);
-  if (!checkpoint.ok()) return checkpoint.status();
-  TrainingState state;
-  if (checkpoint->has_value()) {
-    state = (*checkpoint)->state;
-    BAUTA_TRY(check_best(options.out, state));
-    BAUTA_TRY(restore(**checkpoint, step));
-  }
-  auto folder = options.resume
-                    ? RunFolder::reopen(options.out, config, state.metrics_bytes, state.events_bytes)
-                    : RunFolder::create(options.out, config);
-  if (!folder.ok()) return folder.status();
-  return Start{state, std::move(*folder)};
-}
-
 // Rank 0's array, on all ranks' devices.
 Status broadcast_on_device(Communicator& communicator, const Context& context, std::span<float> array) {
   auto values = on_host<float>(context, array);
@@ -493,7 +433,8 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   if (!feed.ok()) return feed.status();
 
   // All is checked and in place: only now is anything written.
-  auto start = communicator.leads() ? open_run(options, config, *step) : Result<Start>(Start());
+  auto start = communicator.leads() ? open_run(options.out, options.resume, config, *step)
+                                    : Result<OpenRun>(OpenRun());
   if (!start.ok()) return start.status();
   BAUTA_TRY(share(communicator, start->state, *step));
   return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*feed),

@@ -10,7 +10,6 @@
 #include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
-#include "engine/comm/mpi.h"
 
 namespace bauta {
 namespace {
@@ -130,10 +129,7 @@ Result<int> run_epoch(const EpochArguments& arguments) {
           "a batch of " + std::to_string(arguments.plan.batch) + " has no image for each rank", name,
           "use a larger --batch");
     }
-    if (devices->device == "cpu" && devices->ranks > 1 && !has_mpi()) {
-      return Status::error("this build has no MPI", name,
-                           "install libopenmpi-dev and openmpi-bin, and build with -DBAUTA_MPI=ON");
-    }
+    if (devices->device == "cpu" && devices->ranks > 1) BAUTA_TRY(check_mpi(name));
     all.push_back(*devices);
   }
   if (!arguments.measurement.empty()) {

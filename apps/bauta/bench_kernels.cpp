@@ -43,11 +43,11 @@ Result<int> run_kernels(const KernelsArguments& arguments) {
     return Status::usage("--gpu is of --device simt", "--device cuda",
                          "leave --gpu out: the GPU at hand is measured");
   }
-  const auto machine = Machine::open(arguments.device);
-  if (!machine.ok() && arguments.device.device == "cuda") {
+  if (arguments.device.device == "cuda" && !Gpu::count().ok()) {
     return Status::error("there is no GPU to time kernels on", "--device cuda",
                          "bauta info --device cuda says why; without this option simt counts on the CPU");
   }
+  const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);
 #if defined(BAUTA_HAS_SIMT)

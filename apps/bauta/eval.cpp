@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -186,6 +187,14 @@ void print_result(const EvalResult& r) {
                          r.mistakes.size(), mistakes_table(r)));
 }
 
+// Of the network's classes some may have no image. The progress bar goes with the options.
+Result<Dataset> open_data(const Machine& machine, const EvalArguments& arguments, const Model& model) {
+  OpenOptions options = open_options(machine, image_size(model), arguments.strict);
+  options.classes = model.classes();
+  options.images_of_class = 0;
+  return open_dataset(arguments.data, options);
+}
+
 Result<int> run_eval(const EvalArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
@@ -193,7 +202,7 @@ Result<int> run_eval(const EvalArguments& arguments) {
   const auto weights = open_weights_noted(arguments.weights, arguments.json);
   if (!weights.ok()) return weights.status();
   const Model& model = weights->model;
-  const auto data = open_data_to_judge(*machine, arguments.data, model, arguments.strict);
+  const auto data = open_data(*machine, arguments, model);
   if (!data.ok()) return data.status();
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();

@@ -32,23 +32,6 @@ OpenOptions open_options(const Machine& machine, ImageSize size, bool strict) {
   return options;
 }
 
-Result<Dataset> open_data(const Machine& machine, const std::string& path, ImageSize size,
-                          std::vector<std::string> classes, bool strict,
-                          std::function<void(std::string_view)> warn) {
-  OpenOptions options = open_options(machine, size, strict);
-  options.classes = std::move(classes);
-  options.warn = std::move(warn);
-  return open_dataset(path, options);
-}
-
-Result<Dataset> open_data_to_judge(const Machine& machine, const std::string& path, const Model& model,
-                                   bool strict) {
-  OpenOptions options = open_options(machine, image_size(model), strict);
-  options.classes = model.classes();
-  options.images_of_class = 0;
-  return open_dataset(path, options);
-}
-
 std::string bare_weights_note(const std::string& path, const Model& model) {
   return fmt::format(
       "{} has no metadata: taken for a PyTorch state dict of the {} network, classes {}, images RGB {}x{}, "

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <functional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "apps/bauta/machine.h"
 #include "engine/data/dataset.h"
@@ -16,16 +13,6 @@ namespace bauta {
 /// Options for opening a data set, with progress on stderr where it takes more than two seconds. The bar goes
 /// away with the last copy of the options.
 OpenOptions open_options(const Machine&, ImageSize, bool strict);
-
-/// Opens a data set for a network. `classes`: those that it must have, in their order; empty: its own.
-/// `warn` takes one line for each image that is left out, and one that says how many were.
-Result<Dataset> open_data(const Machine&, const std::string& path, ImageSize,
-                          std::vector<std::string> classes, bool strict,
-                          std::function<void(std::string_view)> warn);
-
-/// Opens a data set to hold a trained network against, of whose classes some may have no image. Warnings are
-/// printed.
-Result<Dataset> open_data_to_judge(const Machine&, const std::string& path, const Model&, bool strict);
 
 /// Opens a file of weights, and says so in one line where it has no metadata (on stderr where stdout is kept
 /// for results).

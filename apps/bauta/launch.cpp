@@ -142,12 +142,15 @@ int wait_for_children() {
 
 }  // namespace
 
+Status check_mpi(const std::string& option) {
+  if (has_mpi()) return {};
+  return Status::error("this build has no MPI", option,
+                       "install libopenmpi-dev and openmpi-bin, and build with -DBAUTA_MPI=ON");
+}
+
 Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::string>& args,
                          const std::string& resume) {
-  if (launcher == Launcher::mpirun && !has_mpi()) {
-    return Status::error("this build has no MPI", "--devices " + std::to_string(ranks),
-                         "install libopenmpi-dev and openmpi-bin, and build with -DBAUTA_MPI=ON");
-  }
+  if (launcher == Launcher::mpirun) BAUTA_TRY(check_mpi("--devices " + std::to_string(ranks)));
   std::atomic<bool> fault{false};
   Watch::Options options;
   options.remedy = "go on with: " + resume;

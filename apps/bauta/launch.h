@@ -16,6 +16,9 @@ enum class Launcher {
 /// Ranks that one host's run has at most.
 inline constexpr int kMaxRanksOfHost = 8;
 
+/// Fails, naming `option`, where this build cannot have ranks on CPUs.
+Status check_mpi(const std::string& option);
+
 /// Runs this program's command line, `args`, as `ranks` processes on this host, which share the cores that
 /// this process may use, and waits for their end. The result is the exit code. `resume`: the command to go on
 /// with after a fault. Fails where mpirun is wanted and MPI is not in this build, or there is no mpirun.

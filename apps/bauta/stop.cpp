@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 
@@ -20,9 +21,11 @@ void request_stop(int) {
   stop_requested = true;
   const char* const line = line_to_say.exchange(nullptr);
   if (line == nullptr) return;
+  const int error = errno;                       // of whatever was interrupted
   if (::isatty(error_output()) != 0) say("\n");  // what is there is a bar, and ^C
   say(line);
   say("\n");
+  errno = error;
 }
 
 void catch_once(int signal) {

@@ -137,6 +137,15 @@ class RankReport final : public TrainReport {
   Ranks& ranks_;
 };
 
+// The progress bar goes with the options.
+Result<Dataset> open_data(const Machine& machine, const TrainArguments& arguments, const Start& start,
+                          DataWarnings& warnings) {
+  OpenOptions options = open_options(machine, image_size(start.model), arguments.strict);
+  options.classes = start.classes;
+  options.warn = [&](std::string_view line) { warnings.add(line); };
+  return open_dataset(arguments.data, options);
+}
+
 Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::string& resume) {
   Communicator& communicator = ranks.communicator();
   const char* const stopping = communicator.leads() ? kStopping : nullptr;
@@ -162,8 +171,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
       agree(communicator, communicator.leads() ? RunFolder::check(options.out, options.resume) : Status()));
 
   DataWarnings warnings;
-  const auto data = open_data(*machine, arguments.data, image_size(start->model), start->classes,
-                              arguments.strict, [&](std::string_view line) { warnings.add(line); });
+  const auto data = open_data(*machine, arguments, *start, warnings);
   if (!data.ok()) return data.status();
   if (start->classes.empty())
     BAUTA_TRY(put_into(start->model, zoo_model(start->model.name(), data->classes())));

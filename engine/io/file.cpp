@@ -86,6 +86,8 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
+bool lock_file(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
 Result<MappedFile> MappedFile::open(const std::string& path) {
   // Non-blocking, so that a pipe is refused below rather than waited for.
   const FileDescriptor file(
@@ -125,8 +127,7 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
     FileDescriptor file(
         uninterrupted([&] { return ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666); }));
     if (file.get() < 0) return file_error("create", temporary);
-    // A file system without locks has no one else to be kept out either.
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (!lock_file(file.get())) {
       return Status::error("another process is writing this file", path, "wait for it, or write elsewhere");
     }
     // Whoever held the lock before may have renamed the file since it was opened here: then it is theirs, not

@@ -36,6 +36,10 @@ struct CloseFile {
 /// A file that is written by stdio; closes it when destroyed.
 using FilePointer = std::unique_ptr<std::FILE, CloseFile>;
 
+/// Locks an open file for this process, until it is closed. False where another process has locked it; a file
+/// system without locks has no one else to be kept out either.
+bool lock_file(int descriptor);
+
 /// A whole regular file, mapped read-only. Its bytes are at page-aligned addresses and stay where they are
 /// when the object is moved. The file must not be shortened while it is mapped; replacing it by rename is
 /// safe.

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
 #include "engine/data/faces/jpeg.h"
@@ -108,8 +107,8 @@ Status check(const MakeOptions& options) {
 
 Status write_jpeg(const std::string& path, const RenderedFace& face) {
   const std::vector<std::uint8_t> jpeg = encode_jpeg(face);
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), std::fclose);
-  if (file == nullptr) return file_error("create", path);
+  FilePointer file(std::fopen(path.c_str(), "wb"));
+  if (!file) return file_error("create", path);
   const bool written = std::fwrite(jpeg.data(), 1, jpeg.size(), file.get()) == jpeg.size();
   if (std::fclose(file.release()) != 0 || !written) return file_error("write", path);
   return {};
