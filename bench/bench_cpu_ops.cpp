@@ -103,8 +103,8 @@ void add_linear(const Bench& bench) {
     const std::string name = label({s.batch, s.in_features, s.out_features});
     bench.add("linear/forward/" + name, flop, floats({x, w, b, y}), {x, w, b, y},
               [=](const Context& c, auto& a) { return linear_forward(c, s, a[0], a[1], a[2], a[3]); });
-    bench.add("linear/dgrad/" + name, flop, floats({y, w, x}), {y, w, x},
-              [=](const Context& c, auto& a) { return linear_dgrad(c, s, a[0], a[1], a[2]); });
+    bench.add("linear/dgrad/" + name, flop, floats({y, w, s.relu_before ? 2 * x : x}), {y, w, x, x},
+              [=](const Context& c, auto& a) { return linear_dgrad(c, s, a[0], a[1], a[2], a[3]); });
     bench.add("linear/wgrad/" + name, flop, floats({x, y, w, b}), {x, y, w, b},
               [=](const Context& c, auto& a) {
                 return linear_wgrad(c, s, Shards{s.batch}, a[0], a[1], a[2], a[3]);

@@ -16,6 +16,18 @@ bool is_conv_relu_pool(std::span<const Layer> layers) {
          layers[2].kind == LayerKind::maxpool && layers[2].kernel == 2 && layers[2].stride == 2;
 }
 
+// Whether there is a ReLU that two linear layers take on.
+bool is_linear_relu_linear(std::span<const Layer> layers) {
+  return layers.size() >= 3 && layers[0].kind == LayerKind::linear && layers[1].kind == LayerKind::relu &&
+         layers[2].kind == LayerKind::linear;
+}
+
+// Of so many of these layers the first node is made.
+std::size_t layers_of_node(std::span<const Layer> layers) {
+  if (is_conv_relu_pool(layers)) return 3;
+  return is_linear_relu_linear(layers) ? 2 : 1;
+}
+
 // Rows (or columns) that a window op reads of its `in` for the first `out` of its own.
 int rows_read(const Layer& layer, int out, int in) {
   return std::min(in, (out - 1) * layer.stride - layer.pad + layer.kernel);
@@ -141,8 +153,7 @@ Status Graph::open_contexts() {
 void Graph::add_nodes(const std::vector<Size3>& sizes) {
   const std::span<const Layer> layers = model_.layers();
   std::vector<std::size_t> firsts;  // the layers at which nodes begin
-  for (std::size_t i = 0; i < layers.size(); i += is_conv_relu_pool(layers.subspan(i)) ? 3 : 1)
-    firsts.push_back(i);
+  for (std::size_t i = 0; i < layers.size(); i += layers_of_node(layers.subspan(i))) firsts.push_back(i);
 
   int parameter = static_cast<int>(parameters_.size());
   Size3 out = sizes.back();
@@ -155,8 +166,11 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
     const Size3 in = *first == 0 ? whole_in : region_read(layer, fused ? conv_out : out, whole_in);
     const bool has_parameters = layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
     if (has_parameters) parameter -= 2;
+    const bool relu_before = *first >= 2 && is_linear_relu_linear(layers.subspan(*first - 2));
+    const bool relu_after = is_linear_relu_linear(layers.subspan(*first));
     nodes_.push_back(fused ? make_conv_relu_pool_node(layer, in, out, parameter)
-                           : make_node(layer, in, out, has_parameters ? parameter : -1));
+                           : make_node(layer, in, out, has_parameters ? parameter : -1,
+                                       {.before = relu_before, .after = relu_after}));
     node_names_.push_back(has_parameters ? layer.name : "layer " + std::to_string(*first));
     out = in;
   }
@@ -179,6 +193,11 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
     const std::size_t writer = first == 0 ? 0 : first - 1;  // of the input: its first reader
     const int read = training ? time.backward_read(writer) : time.forward(last);
     const std::size_t activation = plan.add(bytes(size), static_cast<int>(first) - 1, read);
+    if (first == 0) {
+      places.inputs.push_back(activation);
+      if (has_two_inputs()) places.inputs.push_back(plan.add(bytes(size), -1, time.end()));
+      places.of_input = last + 1;
+    }
     // The gradient of the network's input is never asked for.
     const bool wanted = training && first > 0;
     const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, time.backward(last),
@@ -224,6 +243,7 @@ Graph::Places Graph::plan(int batch) const {
   add_saved(plan, batch, places);
   plan.plan();
   const auto place = [&](std::size_t& array) { array = plan.offset(array); };
+  std::ranges::for_each(places.inputs, place);
   std::ranges::for_each(places.activations, place);
   std::ranges::for_each(places.activation_gradients, place);
   std::ranges::for_each(places.saved, place);
@@ -256,11 +276,15 @@ NodeArrays Graph::arrays(std::size_t i) {
   return a;
 }
 
-Status Graph::set_images(int batch, const std::uint8_t* images, int image_count, const std::int32_t* places,
-                         const AugmentParams* augment) {
+void Graph::choose_input(int i) {
+  std::fill_n(places_.activations.begin(), places_.of_input, places_.inputs[static_cast<std::size_t>(i)]);
+}
+
+Status Graph::set_images(const Context& context, int batch, const std::uint8_t* images, int image_count,
+                         const std::int32_t* places, const AugmentParams* augment) {
   if (batch == 0) return {};
   const Size3 in = model_.input();
-  return gather_images(context_, {batch, in.height, in.width, in.channels, image_count}, images, places,
+  return gather_images(context, {batch, in.height, in.width, in.channels, image_count}, images, places,
                        augment, input());
 }
 

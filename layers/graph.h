@@ -54,11 +54,16 @@ class Graph {
 
   /// Where the batch goes before forward: [N, height, width, channels] of Model::input().
   float* input() { return activation(0); }
+  /// Inputs that there are to choose from: two in training where a device computes beside the host, so that
+  /// one can be filled while the layers read the other.
+  int inputs() const { return static_cast<int>(places_.inputs.size()); }
+  /// input() is the i-th of them from now on. At first it is the first.
+  void choose_input(int i);
   /// Puts a batch of images into input(): those at `places` [batch] of `images` [image_count, height, width,
   /// channels], varied by `augment` [batch] unless it is null, and divided by 255. All in the device's
-  /// memory.
-  Status set_images(int batch, const std::uint8_t* images, int image_count, const std::int32_t* places,
-                    const AugmentParams* augment);
+  /// memory. The work is the context's: this graph's, or one with another stream.
+  Status set_images(const Context&, int batch, const std::uint8_t* images, int image_count,
+                    const std::int32_t* places, const AugmentParams* augment);
   /// What forward put out: [N, classes]. Valid until the next forward; may be overwritten.
   float* logits() { return activation(nodes_.size()); }
   /// Where the loss's gradient goes before backward: [N, classes].
@@ -90,6 +95,8 @@ class Graph {
   // Offsets in memory_ of the arrays that samples need, in bytes. An activation is a node's x and the y of
   // the one before.
   struct Places {
+    std::vector<std::size_t> inputs;
+    std::size_t of_input = 0;  // the first so many activations are an input
     std::vector<std::size_t> activations;
     std::vector<std::size_t> activation_gradients;
     std::vector<std::size_t> saved;
@@ -107,6 +114,7 @@ class Graph {
   std::size_t gradient_floats() const { return mode_ == GraphMode::training ? value_floats() + 1 : 0; }
   std::size_t parameter_bytes() const;
   void add_nodes(const std::vector<Size3>& sizes);
+  bool has_two_inputs() const { return mode_ == GraphMode::training && !reads_host_memory(context_); }
   // Whether wgrads go on beside the chain of dgrads, and whether a node's does: the first node's, which has
   // no dgrad, ends the chain, so that it need not queue behind the others.
   bool has_wgrads_beside() const;

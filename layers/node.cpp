@@ -103,7 +103,8 @@ class MaxPoolNode final : public Node {
 
 class LinearNode final : public Node {
  public:
-  LinearNode(Size3 in, Size3 out, int parameter) : Node(in, out, parameter) {}
+  LinearNode(Size3 in, Size3 out, int parameter, RelusBeside relus)
+      : Node(in, out, parameter), relus_(relus) {}
 
   std::size_t workspace(const Context& context, int batch, Pass pass) const override {
     return linear_workspace(context, shape(batch), pass);
@@ -112,19 +113,22 @@ class LinearNode final : public Node {
     return linear_forward(context, shape(batch), a.x, a.w, a.bias, a.y);
   }
   Status dgrad(const Context& context, int batch, const NodeArrays& a) const override {
-    return linear_dgrad(context, shape(batch), a.dy, a.w, a.dx);
+    return linear_dgrad(context, shape(batch), a.dy, a.w, a.x, a.dx);
   }
   Status wgrad(const Context& context, const Shards& shards, const NodeArrays& a) const override {
     return linear_wgrad(context, shape(shards.batch()), shards, a.x, a.dy, a.dw, a.dbias);
   }
 
  private:
-  LinearShape shape(int batch) const { return {batch, input().count(), output().channels}; }
+  LinearShape shape(int batch) const {
+    return {batch, input().count(), output().channels, relus_.before, relus_.after};
+  }
+  RelusBeside relus_;
 };
 
 }  // namespace
 
-std::unique_ptr<Node> make_node(const Layer& layer, Size3 in, Size3 out, int parameter) {
+std::unique_ptr<Node> make_node(const Layer& layer, Size3 in, Size3 out, int parameter, RelusBeside relus) {
   switch (layer.kind) {
     case LayerKind::conv2d:
       return std::make_unique<Conv2dNode>(layer, in, out, parameter);
@@ -133,7 +137,7 @@ std::unique_ptr<Node> make_node(const Layer& layer, Size3 in, Size3 out, int par
     case LayerKind::maxpool:
       return std::make_unique<MaxPoolNode>(layer, in, out);
     case LayerKind::linear:
-      return std::make_unique<LinearNode>(in, out, parameter);
+      return std::make_unique<LinearNode>(in, out, parameter, relus);
   }
   return nullptr;
 }

@@ -58,8 +58,14 @@ class Node {
   int parameter_;
 };
 
+/// Which ReLUs a linear layer takes on: see LinearShape (kernels/linear/linear.h).
+struct RelusBeside {
+  bool before = false;
+  bool after = false;
+};
+
 /// A node for `layer`, of which the region `out` is demanded, on an input of which `in` is in memory.
-std::unique_ptr<Node> make_node(const Layer& layer, Size3 in, Size3 out, int parameter);
+std::unique_ptr<Node> make_node(const Layer& layer, Size3 in, Size3 out, int parameter, RelusBeside relus);
 
 /// A node for a convolution, a ReLU and a 2x2 max-pool in one.
 std::unique_ptr<Node> make_conv_relu_pool_node(const Layer& conv, Size3 in, Size3 out, int parameter);

@@ -10,14 +10,12 @@
 namespace bauta {
 namespace {
 
-constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
-
 // Fails where the folder holds a run without a checkpoint that is not one like this.
 Status check_started_like(const std::string& config, const std::string& out) {
   const std::string path = config_path(out);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return {};
-  const auto kept = read_file(path, kLongestConfig);
+  const auto kept = read_config(out);
   if (!kept.ok()) return kept.status();
   return check_resumable(*kept, config, path);
 }

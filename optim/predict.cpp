@@ -79,8 +79,8 @@ Status predict_batch(Graph& graph, const DeviceBatch& batch, const OnDevice& arr
   const Context& context = graph.context();
   const std::size_t classes = arrays.class_weights.size();
   const SoftmaxXentShape shape{static_cast<int>(batch.labels.size()), static_cast<int>(classes)};
-  BAUTA_TRY(
-      graph.set_images(shape.batch, batch.images, batch.image_count, arrays.places.data() + first, nullptr));
+  BAUTA_TRY(graph.set_images(context, shape.batch, batch.images, batch.image_count,
+                             arrays.places.data() + first, nullptr));
   BAUTA_TRY(graph.forward(shape.batch));
   BAUTA_TRY(softmax_xent_loss(
       context, shape, graph.logits(), arrays.labels.data() + first, arrays.class_weights.data(), nullptr,

@@ -39,6 +39,8 @@ Json optimizer_json(const OptimizerOptions& o) {
           {"epsilon", shortest(o.epsilon)}};
 }
 
+std::string fingerprint_text(const Dataset& data) { return fmt::format("{:016x}", data.fingerprint()); }
+
 Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
   if (key == "data") {
     return Status::usage("the data are not those that the run was started with", path,
@@ -52,6 +54,11 @@ Status refuse(const std::string& key, const Json& kept, const Json& wanted, cons
   }
   return Status::usage(fmt::format("the run was started with {} {}, not {}", key, kept.dump(), wanted.dump()),
                        path, "resume with the first value, or start another run with another --out");
+}
+
+Status no_run(const std::string& path) {
+  return Status::error("this does not say how a run was started", path,
+                       "name the folder of a run, or another --out for a new one");
 }
 
 // What to do where ranks differ.
@@ -68,7 +75,7 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
   Json config{{"model", model.name()},
               {"graph", graph_to_json(model)},
               {"classes", model.classes()},
-              {"data", fmt::format("{:016x}", data.fingerprint())},
+              {"data", fingerprint_text(data)},
               {"epochs", o.epochs},
               {"batch", o.batch},
               {"lr", shortest(o.lr)},
@@ -109,10 +116,7 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
                        const std::string& path) {
   const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
   const Json wanted = Json::parse(wanted_text);
-  if (!kept.is_object() || !kept.contains("graph")) {
-    return Status::error("this does not say how a run was started", path,
-                         "start another run with another --out");
-  }
+  if (!kept.is_object() || !kept.contains("graph")) return no_run(path);
   for (const auto& [key, value] : wanted.items()) {
     const auto found = kept.find(key);
     const Json before = found == kept.end() ? Json() : *found;
@@ -121,6 +125,21 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
     if (!grows || wanted.at("schedule") == "cosine") return refuse(key, before, value, path);
   }
   return {};
+}
+
+Result<Split> split_of_run(const std::string& kept_text, const Dataset& data, const std::string& path) {
+  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  if (!kept.is_object()) return no_run(path);
+  const Json fingerprint = kept.value("data", Json());
+  const Json val = kept.value("val", Json());
+  const Json seed = kept.value("seed", Json());
+  if (!fingerprint.is_string() || !val.is_number() || !seed.is_number_unsigned()) return no_run(path);
+  if (fingerprint != fingerprint_text(data)) {
+    return Status::usage("the data are not those that the run was started with", path,
+                         "use the images that it was trained on, all of them and as they were");
+  }
+  return split_dataset(data.labels(), data.groups(), data.classes(), val.get<double>(),
+                       seed.get<std::uint64_t>());
 }
 
 }  // namespace bauta

@@ -4,6 +4,7 @@
 
 #include "engine/comm/communicator.h"
 #include "engine/data/dataset.h"
+#include "engine/data/split.h"
 #include "kernels/common.h"
 #include "layers/model.h"
 #include "optim/train_options.h"
@@ -20,6 +21,10 @@ std::string run_config(const Model&, const Dataset&, const TrainOptions&, Precis
 /// grow, though not under a cosine schedule, which it would bend. Fails as well where `kept` is no run's.
 /// `path` is where it was read.
 Status check_resumable(const std::string& kept, const std::string& wanted, const std::string& path);
+
+/// The parts of `data` that the run which `kept` describes trains and validates on. Fails where these are not
+/// the data that it was started with, and where `kept` is no run's. `path` is where it was read.
+Result<Split> split_of_run(const std::string& kept, const Dataset& data, const std::string& path);
 
 /// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks run
 /// the same version on the same instruction set with the same configuration. Collective, with the same result

@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
+
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
 std::string events_path(const std::string& folder) { return folder + "/events.out.tfevents.0.bauta"; }
 
@@ -86,6 +88,10 @@ double now() {
 }
 
 }  // namespace
+
+Result<std::string> read_config(const std::string& folder) {
+  return read_file(config_path(folder), kLongestConfig);
+}
 
 Status RunFolder::check(const std::string& path, bool resume) {
   BAUTA_TRY(check_writable(path));

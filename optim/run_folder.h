@@ -30,6 +30,9 @@ inline std::string config_path(const std::string& folder) { return folder + "/co
 inline std::string best_path(const std::string& folder) { return folder + "/best.safetensors"; }
 inline std::string last_path(const std::string& folder) { return folder + "/last.safetensors"; }
 
+/// What the run in a folder was started with: its config.json, as it is.
+Result<std::string> read_config(const std::string& folder);
+
 /// The folder that a run writes: config.json, metrics.jsonl, a TensorBoard event file, and where its
 /// checkpoints go. One process has it at a time: another that wants it meanwhile is refused.
 class RunFolder {

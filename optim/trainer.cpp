@@ -54,6 +54,11 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
 }
 
 /// One run: the state between its steps, and the loop over epochs.
+// Samples of a global batch: no more than there are to train on, so that no memory is taken for others.
+int largest_batch(const TrainOptions& options, const Split& split) {
+  return std::min(options.batch, static_cast<int>(split.train.size()));
+}
+
 class Trainer {
  public:
   Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split,
@@ -89,12 +94,13 @@ class Trainer {
 
  private:
   int batches_per_epoch() const {
-    return (static_cast<int>(split_.train.size()) + options_.batch - 1) / options_.batch;
+    const int batch = largest_batch(options_, split_);
+    return (static_cast<int>(split_.train.size()) + batch - 1) / batch;
   }
 
   LoaderOptions loader_options() const {
     LoaderOptions loading;
-    loading.batch = options_.batch;
+    loading.batch = largest_batch(options_, split_);
     loading.augment = options_.augment;
     loading.seed = options_.seed;
     loading.epoch = state_.epoch;
@@ -419,7 +425,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();
   BAUTA_TRY((*optimizer)->numbers(1, options.lr).status());
-  const int part = (options.batch + communicator.size() - 1) / communicator.size();
+  const int part = (largest_batch(options, *split) + communicator.size() - 1) / communicator.size();
   auto graph = Graph::create(context, named, part, GraphMode::training);
   if (!graph.ok()) return graph.status();
   const auto bare_init = first_weights(options, *graph);

@@ -52,7 +52,7 @@ Status TrainingStep::allocate() {
   const auto batch = static_cast<std::size_t>(graph_.max_batch());
   const std::size_t words = Inputs::words(batch, true);
   BAUTA_TRY(weights_.allocate(context, class_weights_.size()));
-  BAUTA_TRY(put_into(sends_, Stream::create(context)));
+  BAUTA_TRY(put_into(sends_, Stream::create(context, Precedence::after_others)));
   BAUTA_TRY(put_into(returns_, Stream::create(context)));
   for (Slot& slot : slots_) {
     BAUTA_TRY(slot.inputs.allocate(context, words));
@@ -71,8 +71,7 @@ Status TrainingStep::start(const DeviceBatch& batch, int step, float lr) {
   const Context& context = graph_.context();
   Slot& slot = this->slot(started_);
   BAUTA_TRY(send_inputs(slot, batch, step, lr));
-  Recording& recording =
-      recordings_[{started_ % kAhead, batch.images, batch.global_labels.size(), !batch.augment.empty()}];
+  Recording& recording = recordings_[{started_ % kAhead, batch.global_labels.size()}];
   BAUTA_TRY(recording.run(context, [&] { return compute(slot, batch); }));
   BAUTA_TRY(return_losses(slot, batch.labels.size()));
   ++started_;
@@ -95,8 +94,24 @@ Status TrainingStep::send_inputs(Slot& slot, const DeviceBatch& batch, int step,
   const Context sending = sends_.of(graph_.context());
   BAUTA_TRY(start_copy_to_device<std::uint32_t>(sending, slot.inputs.span().first(words),
                                                 slot.device_inputs.span()));
+  BAUTA_TRY(gather_images(sending, slot, batch));
   BAUTA_TRY(slot.sent.record(sending));
   return slot.sent.hold(graph_.context());
+}
+
+// Into the input that the step before does not read: the one before that has, once it is computed; and if no
+// step is on its way, whatever else was computed in between.
+Status TrainingStep::gather_images(const Context& sending, Slot& slot, const DeviceBatch& batch) {
+  static_assert(kAhead % 2 == 0, "a recorded slot's input is always the same");
+  graph_.choose_input(static_cast<int>(started_ % graph_.inputs()));
+  if (unfinished() == 0) {
+    BAUTA_TRY(slot.computed.record(graph_.context()));
+    BAUTA_TRY(slot.computed.hold(sending));
+  } else if (started_ >= graph_.inputs()) {
+    BAUTA_TRY(this->slot(started_ - graph_.inputs()).computed.hold(sending));
+  }
+  if (batch.there != nullptr) BAUTA_TRY(batch.there->hold(sending));
+  return set_images(sending, slot, batch);
 }
 
 Status TrainingStep::return_losses(Slot& slot, std::size_t samples) {
@@ -108,18 +123,17 @@ Status TrainingStep::return_losses(Slot& slot, std::size_t samples) {
   return slot.done.record(returning);
 }
 
-Status TrainingStep::set_images(Slot& slot, const DeviceBatch& batch) {
+Status TrainingStep::set_images(const Context& context, Slot& slot, const DeviceBatch& batch) {
   const Inputs inputs(slot.device_inputs.data(), static_cast<std::size_t>(graph_.max_batch()));
-  return graph_.set_images(static_cast<int>(batch.labels.size()), batch.images, batch.image_count,
+  return graph_.set_images(context, static_cast<int>(batch.labels.size()), batch.images, batch.image_count,
                            inputs.places, batch.augment.empty() ? nullptr : inputs.augment);
 }
 
-// All of a step that the device does.
+// All of a step that the device does once it has the images.
 Status TrainingStep::compute(Slot& slot, const DeviceBatch& batch) {
   const Context& context = graph_.context();
   const Inputs inputs(slot.device_inputs.data(), static_cast<std::size_t>(graph_.max_batch()));
   const int samples = static_cast<int>(batch.labels.size());
-  BAUTA_TRY(set_images(slot, batch));
   BAUTA_TRY(graph_.forward(samples));
   if (samples > 0) {
     const SoftmaxXentShape shape{samples, static_cast<int>(class_weights_.size())};
@@ -174,7 +188,7 @@ Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float
 // The parameters are what they were: forward again finds the layer.
 Status TrainingStep::not_a_number(const DeviceBatch& batch, int step) {
   const int samples = static_cast<int>(batch.labels.size());
-  BAUTA_TRY(set_images(slot(started_ - 1), batch));
+  BAUTA_TRY(set_images(graph_.context(), slot(started_ - 1), batch));
   BAUTA_TRY(graph_.forward(samples));
   return not_a_number("the loss is not a number at step " + std::to_string(step), samples);
 }

@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "engine/comm/communicator.h"
@@ -23,7 +22,8 @@ namespace bauta {
 /// Where a device computes beside the host, steps may be started before earlier ones are finished, up to
 /// kAhead of them: the device then never waits for the host. What a step reads besides images and parameters
 /// goes to the device in one block, so that all its work is the same each time and can be recorded. That
-/// block is copied while earlier steps are computed, and losses while later ones are: none waits for a copy.
+/// block is copied, and images are gathered, while earlier steps are computed, and losses are copied while
+/// later ones are: none waits for a copy.
 class TrainingStep {
  public:
   static constexpr int kAhead = 8;
@@ -72,9 +72,9 @@ class TrainingStep {
     Shards shards;
     double weight = 0;
   };
-  // What tells recordings apart: slot, images, the global batch, whether they are varied. It is the same on
-  // all ranks, so that they record and replay a step's sums together, as NCCL asks.
-  using Key = std::tuple<std::int64_t, const std::uint8_t*, std::size_t, bool>;
+  // What tells recordings apart: slot and global batch. They are the same on all ranks, so that these record
+  // and replay a step's sums together, as NCCL asks.
+  using Key = std::pair<std::int64_t, std::size_t>;
 
   TrainingStep(Graph graph, Graph inference, std::unique_ptr<Optimizer> optimizer,
                std::vector<float> class_weights, Communicator& communicator)
@@ -87,7 +87,8 @@ class TrainingStep {
   Status allocate();
   Slot& slot(std::int64_t number) { return slots_[static_cast<std::size_t>(number % kAhead)]; }
   Status send_inputs(Slot&, const DeviceBatch& batch, int step, float lr);
-  Status set_images(Slot&, const DeviceBatch& batch);
+  Status gather_images(const Context& sending, Slot&, const DeviceBatch& batch);
+  Status set_images(const Context&, Slot&, const DeviceBatch& batch);
   Status compute(Slot&, const DeviceBatch& batch);
   Status return_losses(Slot&, std::size_t samples);
   Status backward(const Shards& shards);
@@ -101,7 +102,7 @@ class TrainingStep {
   std::vector<float> class_weights_;
   DeviceBuffer<float> weights_;
 
-  Stream sends_, returns_;  // for what is copied to and from the device
+  Stream sends_, returns_;  // for what comes to the device before a step, and from it afterwards
   std::array<Slot, kAhead> slots_;
   std::int64_t started_ = 0;
   std::int64_t finished_ = 0;

@@ -12,6 +12,8 @@
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "optim/predict.h"
+#include "optim/run_config.h"
+#include "optim/run_folder.h"
 
 namespace bauta {
 namespace {
@@ -25,6 +27,8 @@ constexpr const char* kExamples = R"(Examples:
       Says as well how many images the network is less than 90 % sure of, and how good it is on the others.
   bauta eval --weights pytorch_model.safetensors --data photos.csv
       A PyTorch state dict of the study's network needs no conversion.
+  bauta eval --run runs/a --data faces
+      The best weights of a run on the part of its images that it kept for validation.
 
 Confidence is the probability of the predicted class. Accuracy, classes, ROC-AUC, confusion and mistakes are about all
 images, whatever the threshold; images below it are counted as uncertain besides.)";
@@ -34,6 +38,7 @@ constexpr std::size_t kWorstMistakes = 10;
 
 struct EvalArguments {
   std::string weights;
+  std::string run;  // whose validation part counts; empty: all images
   std::string data;
   std::optional<double> threshold;
   bool strict = false;
@@ -58,12 +63,13 @@ struct Uncertain {
 struct EvalResult {
   const EvalArguments& arguments;
   const Dataset& data;
+  int images;
   Evaluation evaluation;
   double loss;
   std::vector<Mistake> mistakes;  // highest confidence first
   Uncertain uncertain;
 
-  int certain() const { return data.size() - uncertain.images; }
+  int certain() const { return images - uncertain.images; }
   double certain_accuracy() const { return static_cast<double>(uncertain.certain_right) / certain(); }
 };
 
@@ -71,11 +77,11 @@ float confidence(const Predictions& p, std::size_t n, std::size_t classes) {
   return p.probabilities[n * classes + static_cast<std::size_t>(p.predicted[n])];
 }
 
-std::vector<Mistake> mistakes_of(const Predictions& p, std::size_t classes) {
+std::vector<Mistake> mistakes_of(const Predictions& p, std::span<const int> samples, std::size_t classes) {
   std::vector<Mistake> mistakes;
   for (std::size_t n = 0; n < p.labels.size(); ++n) {
     if (p.predicted[n] == p.labels[n]) continue;
-    mistakes.push_back({static_cast<int>(n), p.labels[n], p.predicted[n], confidence(p, n, classes)});
+    mistakes.push_back({samples[n], p.labels[n], p.predicted[n], confidence(p, n, classes)});
   }
   std::stable_sort(mistakes.begin(), mistakes.end(),
                    [](const Mistake& a, const Mistake& b) { return a.confidence > b.confidence; });
@@ -111,8 +117,9 @@ OrderedJson to_json(const EvalResult& r) {
                         {"confidence", m.confidence}});
   }
   OrderedJson json{{"weights", r.arguments.weights},
+                   {"run", r.arguments.run.empty() ? OrderedJson() : OrderedJson(r.arguments.run)},
                    {"data", r.arguments.data},
-                   {"images", r.data.size()},
+                   {"images", r.images},
                    {"classes", classes},
                    {"accuracy", r.evaluation.accuracy},
                    {"loss", r.loss},
@@ -173,9 +180,9 @@ std::string uncertain_text(const EvalResult& r) {
 }
 
 void print_result(const EvalResult& r) {
-  print_note(fmt::format("accuracy {:.4f} on {}, {}; cross-entropy {:.4g}", r.evaluation.accuracy,
-                         counted(r.data.size(), "image"), counted(std::ssize(r.mistakes), "mistake"),
-                         r.loss));
+  print_note(fmt::format("accuracy {:.4f} on {}{}, {}; cross-entropy {:.4g}", r.evaluation.accuracy,
+                         counted(r.images, "image"), r.arguments.run.empty() ? "" : " kept for validation",
+                         counted(std::ssize(r.mistakes), "mistake"), r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
   print_note(std::isnan(r.evaluation.roc_auc)
                  ? "no ROC-AUC of " + positive + ": it takes images of it, and others"
@@ -195,23 +202,47 @@ Result<Dataset> open_data(const Machine& machine, const EvalArguments& arguments
   return open_dataset(arguments.data, options);
 }
 
-Result<int> run_eval(const EvalArguments& arguments) {
+// All samples, or those that the run with this configuration kept for validation.
+Result<std::vector<int>> samples_of(const EvalArguments& arguments, const std::string& config,
+                                    const Dataset& data) {
+  if (arguments.run.empty()) {
+    std::vector<int> all(static_cast<std::size_t>(data.size()));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  auto split = split_of_run(config, data, config_path(arguments.run));
+  if (!split.ok()) return split.status();
+  if (split->val.empty()) {
+    return Status::usage("the run trained on all images, and kept none for validation", arguments.run,
+                         "use --weights, and images that it was not trained on");
+  }
+  return std::move(split->val);
+}
+
+Result<int> run_eval(EvalArguments arguments) {
+  if (arguments.weights.empty() && arguments.run.empty()) {
+    return Status::usage("no weights are named", "--weights or --run",
+                         "name a file of weights, or the folder of a run");
+  }
+  if (arguments.weights.empty()) arguments.weights = best_path(arguments.run);
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);
   const auto weights = open_weights_noted(arguments.weights, arguments.json);
   if (!weights.ok()) return weights.status();
   const Model& model = weights->model;
+  std::string config;  // before all images are read for nothing
+  if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
   const auto data = open_data(*machine, arguments, model);
   if (!data.ok()) return data.status();
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();
 
-  std::vector<int> samples(static_cast<std::size_t>(data->size()));
-  std::iota(samples.begin(), samples.end(), 0);
+  const auto samples = samples_of(arguments, config, *data);
+  if (!samples.ok()) return samples.status();
   const std::vector<float> alike(model.classes().size(), 1.0F);
-  std::optional<Progress> bar(std::in_place, "evaluating", data->size());
-  const auto predictions = predict(*graph, *data, samples, alike, [&](int done) { bar->update(done); });
+  std::optional<Progress> bar(std::in_place, "evaluating", static_cast<int>(samples->size()));
+  const auto predictions = predict(*graph, *data, *samples, alike, [&](int done) { bar->update(done); });
   bar.reset();
   if (!predictions.ok()) return predictions.status();
   BAUTA_TRY(check_finite(*predictions, arguments.weights));
@@ -220,9 +251,10 @@ Result<int> run_eval(const EvalArguments& arguments) {
 
   EvalResult result{arguments,
                     *data,
+                    static_cast<int>(samples->size()),
                     std::move(*evaluation),
                     predictions->loss.mean(),
-                    mistakes_of(*predictions, alike.size()),
+                    mistakes_of(*predictions, *samples, alike.size()),
                     {}};
   if (arguments.threshold)
     result.uncertain = uncertain_of(*predictions, alike.size(), static_cast<float>(*arguments.threshold));
@@ -242,8 +274,11 @@ Command eval_command(CLI::App& app) {
   auto arguments = std::make_shared<EvalArguments>();
   eval->add_option("--weights", arguments->weights,
                    "weights that bauta wrote, or a PyTorch state dict as safetensors")
-      ->required()
       ->type_name("FILE");
+  eval->add_option("--run", arguments->run,
+                   "folder of a run: its best weights, unless --weights names others, on its validation part "
+                   "of --data")
+      ->type_name("RUN");
   eval->add_option("--data", arguments->data, "folder, CSV manifest or pack of images")
       ->required()
       ->type_name("PATH");

@@ -91,8 +91,8 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
                                                  fmt::format("roof us, {}", gpu.name)}};
   for (const auto& launch : log.launches) rows.push_back(launch_row(launch, gpu));
   print_text(fmt::format(
-      "one training step of the {} network, batch {}: roofs of {:.1f} us, beside which go wgrads of {:.1f} "
-      "us\n{}",
+      "one training step of the {} network, batch {}: roofs of {:.1f} us, beside which go the next step's "
+      "images and wgrads of {:.1f} us\n{}",
       zoo_names().front(), batch, all_roof_microseconds(log, gpu, false),
       all_roof_microseconds(log, gpu, true), table(rows)));
   return 0;

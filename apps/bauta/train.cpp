@@ -109,7 +109,11 @@ Result<Start> start_of(const TrainArguments& arguments) {
   return Start{std::move(*model), classes};
 }
 
-std::string next_step(const TrainResult& result) {
+std::string next_step(const TrainArguments& arguments, const TrainResult& result) {
+  if (arguments.train.val > 0) {
+    return fmt::format("next: bauta eval --run {} --data {}", shell_word(arguments.train.out),
+                       shell_word(arguments.data));
+  }
   return fmt::format("next: bauta eval --weights {} --data UNSEEN, images that it was not trained on",
                      shell_word(result.best_path));
 }
@@ -188,7 +192,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
     return kExitInterrupted;
   }
   report.print_result(*result);
-  print_note(next_step(*result));
+  print_note(next_step(arguments, *result));
   return 0;
 }
 

@@ -25,6 +25,7 @@ constexpr auto kAsleep = 5s;       // a longer pause in the loop: this process w
 constexpr auto kConnect = 2s;      // for one address
 constexpr auto kHello = 2s;        // for a hello and its answer
 constexpr auto kDelivery = 100ms;  // for last words to be heard before the connection breaks
+constexpr std::size_t kMostCallers = 64;  // that are heard at a time; others wait to be let in
 
 // What is said on a connection after the hello, a byte each.
 constexpr char kWelcome = 'w';
@@ -80,6 +81,14 @@ struct Watch::Hello {
   std::int32_t from = 0;
   std::int32_t to = 0;
   std::array<char, 64> host{};
+};
+
+/// A connection that has come and not said who it is from.
+struct Watch::Caller {
+  FileDescriptor socket;
+  Clock::time_point since;
+  Hello hello;
+  std::size_t heard = 0;  // bytes of the hello
 };
 
 Watch::Watch(int self, int ranks, Listener listener, Options options)
@@ -212,29 +221,46 @@ void Watch::work() {
 }
 
 void Watch::wait_for_news() {
-  std::vector<pollfd> sockets = {{wake_.get(), POLLIN, 0}, {listener_.socket.get(), POLLIN, 0}};
+  std::vector<pollfd> sockets = {{wake_.get(), POLLIN, 0}};
+  if (callers_.size() < kMostCallers) sockets.push_back({listener_.socket.get(), POLLIN, 0});
   for (const Member& member : members_) {
     if (member.socket.get() >= 0) sockets.push_back({member.socket.get(), POLLIN, 0});
   }
+  for (const Caller& caller : callers_) sockets.push_back({caller.socket.get(), POLLIN, 0});
   ::poll(sockets.data(), sockets.size(), static_cast<int>(Milliseconds(kLook).count()));
   std::uint64_t count = 0;
   static_cast<void>(!::read(wake_.get(), &count, sizeof(count)));
 }
 
-// A connection that has come, if it says the right words at once.
+// Connections that have come. A stranger's may say nothing for as long as it likes: nobody waits for it.
 void Watch::take_in() {
-  FileDescriptor socket = accept_from(listener_.socket, 0ms);
-  Hello hello;
-  if (socket.get() < 0 || !receive_all(socket, bytes_of(hello), kHello)) return;
+  if (callers_.size() < kMostCallers) {
+    FileDescriptor socket = accept_from(listener_.socket, 0ms);
+    if (socket.get() >= 0) callers_.push_back({std::move(socket), Clock::now(), {}});
+  }
+  std::erase_if(callers_, [this](Caller& caller) { return answer(caller); });
+}
+
+// Whether the caller need not be heard any more: it is a member now, or none.
+bool Watch::answer(Caller& caller) {
+  Hello& hello = caller.hello;
+  const auto rest = bytes_of(hello).subspan(caller.heard);
+  const ssize_t count = ::recv(caller.socket.get(), rest.data(), rest.size(), 0);
+  const bool silent = count < 0 && (errno == EAGAIN || errno == EINTR);
+  if (count <= 0 && !silent) return true;
+  caller.heard += silent ? 0 : static_cast<std::size_t>(count);
+  if (caller.heard < sizeof(Hello)) return Clock::now() - caller.since > kHello;
   const bool known =
       hello.token == token_ && hello.to == self_ && hello.from >= 0 && hello.from < std::ssize(members_);
-  if (!known || !send_all(socket, std::as_bytes(std::span(&kWelcome, 1)), kHello)) return;
+  if (!known) return true;
   Member& member = members_[static_cast<std::size_t>(hello.from)];
   hello.host.back() = '\0';
   member.host = hello.host.data();
-  member.socket = std::move(socket);
+  member.socket = std::move(caller.socket);
   member.heard = Clock::now();
+  say(member, kWelcome);
   anyone_joined_ = true;
+  return true;
 }
 
 void Watch::read(Member& member) {

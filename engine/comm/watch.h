@@ -82,6 +82,7 @@ class Watch {
     Clock::time_point since;
   };
   struct Hello;
+  struct Caller;
 
   Watch(int self, int ranks, Listener listener, Options options);
   Status connect_to_others(const std::vector<std::string>& hosts,
@@ -94,6 +95,7 @@ class Watch {
   void work();
   void wait_for_news();
   void take_in();
+  bool answer(Caller&);
   void read(Member&);
   void part_from(Member&);
   void lose(Member&, const std::string& how);
@@ -109,6 +111,7 @@ class Watch {
   const Options options_;
   std::uint64_t token_ = 0;  // which run this is: strangers who connect do not know it
   std::vector<Member> members_;
+  std::vector<Caller> callers_;
   std::optional<Fault> fault_;
   bool told_ = false;  // another member says why the run ended
   Clock::time_point next_beat_{};

@@ -28,6 +28,13 @@ std::string gibibytes(std::size_t bytes) {
   return text;
 }
 
+Status copy_in_order(const Context& context, const void* from, void* to, std::size_t bytes) {
+  return do_in_order(context, [=] {
+    std::memcpy(to, from, bytes);
+    return Status();
+  });
+}
+
 }  // namespace
 
 Result<int> Gpu::count() {
@@ -135,9 +142,10 @@ Status copy_bytes_to_host(const Context& context, const void* from, void* to, st
 Status zero_on_device(const Context& context, void* memory, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().zero(context.stream, memory, bytes);
-  BAUTA_TRY(wait_for_stream(context));
-  std::memset(memory, 0, bytes);
-  return {};
+  return do_in_order(context, [=] {
+    std::memset(memory, 0, bytes);
+    return Status();
+  });
 }
 
 Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t bytes) {
@@ -151,17 +159,13 @@ Result<DeviceMemory> allocate_for_transfers(const Context& context, std::size_t 
 Status start_copying_bytes_to_device(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_device(context.stream, from, to, bytes);
-  BAUTA_TRY(wait_for_stream(context));
-  std::memcpy(to, from, bytes);
-  return {};
+  return copy_in_order(context, from, to, bytes);
 }
 
 Status start_copying_bytes_to_host(const Context& context, const void* from, void* to, std::size_t bytes) {
   if (bytes == 0) return {};
   if (on_gpu(context)) return gpu().to_host(context.stream, from, to, bytes);
-  BAUTA_TRY(wait_for_stream(context));
-  std::memcpy(to, from, bytes);
-  return {};
+  return copy_in_order(context, from, to, bytes);
 }
 
 }  // namespace bauta

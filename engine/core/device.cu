@@ -182,8 +182,18 @@ void destroy_graph(void* graph) {
 const GpuBackend gpu_backend = {count_gpus, open,    free_memory, allocate,        release,
                                 to_device,  to_host, zero,        allocate_pinned, release_pinned};
 
-const StreamBackend stream_backend = {make_stream,   close,        wait,         make_event,
-                                      destroy_event, record_event, hold,         wait_for_event,
-                                      begin_capture, end_capture,  launch_graph, destroy_graph};
+const StreamBackend stream_backend = {.make_stream = make_stream,
+                                      .close = close,
+                                      .wait = wait,
+                                      .put = nullptr,
+                                      .make_event = make_event,
+                                      .destroy_event = destroy_event,
+                                      .record = record_event,
+                                      .hold = hold,
+                                      .wait_for_event = wait_for_event,
+                                      .begin_capture = begin_capture,
+                                      .end_capture = end_capture,
+                                      .launch_graph = launch_graph,
+                                      .destroy_graph = destroy_graph};
 
 }  // namespace bauta::cuda

@@ -1,6 +1,7 @@
 #include "engine/core/stream.h"
 
 #include <cstdlib>
+#include <utility>
 
 namespace bauta {
 namespace {
@@ -22,6 +23,13 @@ bool launches_are_waited_for() {
 Status wait_for_stream(const Context& context) {
   const StreamBackend* const backend = backend_of(context);
   return backend == nullptr ? Status() : backend->wait(context.stream);
+}
+
+Status do_in_order(const Context& context, std::function<Status()> work) {
+  const StreamBackend* const backend = backend_of(context);
+  if (backend == nullptr || context.stream == nullptr) return work();
+  backend->put(context.stream, std::move(work));
+  return {};
 }
 
 Result<Stream> Stream::create(const Context& context, Precedence precedence) {

@@ -13,6 +13,10 @@ namespace bauta {
 /// Waits until the context's stream has done all that it was given.
 Status wait_for_stream(const Context&);
 
+/// Has the host do what a GPU would copy or set to zero, when the context's stream comes to it. Not for a
+/// GPU.
+Status do_in_order(const Context&, std::function<Status()> work);
+
 /// Whose work a GPU takes up first where that of several streams is ready: a Context's own is before others.
 enum class Precedence { before_others, after_others };
 
@@ -59,11 +63,12 @@ class Recording {
   std::unique_ptr<void, void (*)(void*)> graph_{nullptr, [](void*) {}};
 };
 
-/// What device.cu gives, and stream_simt.cpp but for the last four.
+/// What device.cu gives but for put, and stream_simt.cpp but for the last four.
 struct StreamBackend {
   Status (*make_stream)(Precedence, void*& stream);
   void (*close)(void* stream);
   Status (*wait)(void* stream);
+  void (*put)(void* stream, std::function<Status()> work);
   Status (*make_event)(void*& event);
   void (*destroy_event)(void* event);
   Status (*record)(void* event, void* stream);

@@ -15,14 +15,16 @@ struct Mark {
 Stream* as_stream(void* stream) { return static_cast<Stream*>(stream); }
 Mark& as_mark(void* event) { return *static_cast<Mark*>(event); }
 
-Status make_stream(Precedence, void*& stream) {
-  stream = new Stream;
+Status make_stream(Precedence precedence, void*& stream) {
+  stream = new Stream(precedence == Precedence::after_others && runtime::hasty_after_others);
   return {};
 }
 void close(void* stream) { delete as_stream(stream); }
 Status wait(void* stream) {
   return stream == nullptr ? Status() : as_stream(stream)->run(as_stream(stream)->size());
 }
+
+void put(void* stream, std::function<Status()> work) { as_stream(stream)->put(std::move(work)); }
 
 Status make_event(void*& event) {
   event = new Mark;
@@ -51,6 +53,7 @@ Status wait_for_event(void* event) { return reach(as_mark(event)); }
 const StreamBackend stream_backend = {.make_stream = make_stream,
                                       .close = close,
                                       .wait = wait,
+                                      .put = put,
                                       .make_event = make_event,
                                       .destroy_event = destroy_event,
                                       .record = record,

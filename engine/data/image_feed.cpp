@@ -74,7 +74,7 @@ Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader, Activity& act
     return loader.next();
   }();
   if (!loaded) return std::optional<DeviceBatch>();
-  DeviceBatch batch{*loaded, resident_.data(), dataset_->size(), loaded->samples};
+  DeviceBatch batch{*loaded, resident_.data(), dataset_->size(), loaded->samples, nullptr};
   if (at_ == At::device) return std::optional(batch);
   batch.image_count = static_cast<int>(loaded->samples.size());
   batch.places = std::span(counting_).first(loaded->samples.size());
@@ -82,6 +82,7 @@ Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader, Activity& act
   if (at_ == At::streamed) {
     BAUTA_TRY(copy(*loaded));
     batch.images = slots_[slot_].pixels.data();
+    batch.there = &copied_;
   }
   return std::optional(batch);
 }

@@ -19,6 +19,7 @@ struct DeviceBatch : Batch {
   const std::uint8_t* images = nullptr;  ///< [M, H, W, C] bytes in the device's memory
   int image_count = 0;                   ///< M
   std::span<const std::int32_t> places;  ///< [n] where each sample is among the images
+  const Event* there = nullptr;          ///< the mark behind which the images are there; null: they are
 };
 
 /// Brings a data set's images to the device that computes on them.
@@ -44,8 +45,9 @@ class ImageFeed {
   Result<std::unique_ptr<Loader>> load(std::vector<int> order, LoaderOptions options);
 
   /// The loader's next batch; none after the last. Its images are there for what the context's stream is
-  /// given next, up to the next call; its other arrays are the host's, and valid as long. Waits for the
-  /// device are the activity's.
+  /// given next, up to the next call, and for other streams behind DeviceBatch::there, if the context's then
+  /// waits for these; its other arrays are the host's, and valid as long. Waits for the device are the
+  /// activity's.
   Result<std::optional<DeviceBatch>> next(Loader&, Activity&);
 
  private:

@@ -118,8 +118,8 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards&, const 
   auto* partial = reinterpret_cast<float*>(context.workspace.data());
   const auto leave_sums = wgrad_has_patches(context.precision, s) ? conv2d_wgrad_by_patches : wgrad_by_tiles;
   BAUTA_TRY(leave_sums(context, s, x, dy, partial));
-  return launch_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(context.precision, s), s,
-                                 partial, dw, dbias);
+  return run_add_partial_sums(context, "conv2d_wgrad_sums", partial_sums_work(context.precision, s), s,
+                              partial, dw, dbias);
 }
 
 std::size_t workspace(const Context& context, const Conv2dShape& s, Pass pass) {

@@ -7,33 +7,50 @@
 /// What wgrad's blocks leave for each other: every one of them, sums over its share of the positions.
 namespace bauta::BAUTA_DEVICE {
 
-/// Warps of a block that adds up what so many blocks left: one for each sixteen, if there are no more than
-/// sixteen times sixteen.
 inline constexpr int kMostSummingWarps = 16;
-inline int summing_warps(int blocks) { return std::min(ceil_div(blocks, 16), kMostSummingWarps); }
+inline constexpr int kShare = 16;  // of the blocks, that a thread adds up if the warps suffice
 
-/// A warp adds up what its share of the blocks left for 32 neighbouring elements of dw, or of dbias behind
-/// it; then the first warp adds up the shares. All in order: the same bits on every run. Reads partial once,
-/// 128 bytes per warp and block of the split: bound by the second-level cache, where it lies, and by its
-/// latency, which eight reads of a thread wait for together.
-template <int kMostWarps>
-__global__ void __launch_bounds__(kMostWarps * 32)
+/// Warps of a block that adds up what so many blocks left for kColumns elements each.
+template <int kColumns>
+int summing_warps(int blocks) {
+  return std::min(ceil_div(ceil_div(blocks, kShare) * kColumns, 32), kMostSummingWarps);
+}
+
+/// A thread adds up what its share of the blocks left for an element of dw, or of dbias behind it, kColumns
+/// neighbouring ones in a block: whole sectors. Shares are added up in the warp, by a butterfly, and then by
+/// the first warp. All in order: the same bits on every run. Reads partial once, from the second-level cache,
+/// where it lies: bound by its latency, for which a thread waits once; and twice where elements are many, as
+/// more blocks find room then, with fewer registers each.
+template <int kColumns>
+__global__ void __launch_bounds__(kMostSummingWarps * 32)
     add_partial_sums(int blocks, int weights, int biases, Global<const float> partial, Global<float> dw,
                      Global<float> dbias) {
-  __shared__ Shared<float, kMostWarps, 32> shares;
+  constexpr int kAtOnce = kColumns < 32 ? kShare : kShare / 2;
+  __shared__ Shared<float, kMostSummingWarps, kColumns> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
   const int warp = thread_of_block() / 32;
   const int lane = thread_of_block() % 32;
-  const int i = static_cast<int>(blockIdx.x) * 32 + lane;
+  const int i = static_cast<int>(blockIdx.x) * kColumns + lane % kColumns;
   const bool inside = i < weights + biases;
-  const int share = ceil_div(blocks, warps);
-  const int end = inside ? min((warp + 1) * share, blocks) : 0;
+  const int share = ceil_div(blocks, warps * (32 / kColumns));
+  const int begin = thread_of_block() / kColumns * share;
+  const int end = inside ? min(begin + share, blocks) : 0;
   float sum = 0;
-#pragma unroll 8
-  for (int block = warp * share; block < end; ++block) sum += partial[Index{block} * (weights + biases) + i];
-  shares[warp][lane] = sum;
+#pragma unroll 1
+  for (int first = begin; first < end; first += kAtOnce) {
+    float values[kAtOnce] = {};
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      if (first + k < end) values[k] = partial[Index{first + k} * (weights + biases) + i];
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) sum += values[k];
+  }
+#pragma unroll
+  for (int bit = kColumns; bit < 32; bit *= 2) sum += __shfl_xor_sync(~0U, sum, bit);
+  if (lane < kColumns) shares[warp][lane] = sum;
   __syncthreads();
-  if (warp > 0 || !inside) return;
+  if (warp > 0 || lane >= kColumns || !inside) return;
   for (int other = 1; other < warps; ++other) sum += shares[other][lane];
   if (i < weights) {
     dw[i] = sum;
@@ -62,15 +79,25 @@ inline std::size_t wgrad_workspace(Precision precision, const Conv2dShape& s) {
   return static_cast<std::size_t>(Index{blocks} * wgrad_rows(s) * s.out_channels) * sizeof(float);
 }
 
-inline Status launch_add_partial_sums(const Context& context, const char* name, const Work& work,
-                                      const Conv2dShape& s, const float* partial, float* dw, float* dbias) {
+template <int kColumns>
+Status launch_add_partial_sums(const Context& context, const char* name, const Work& work,
+                               const Conv2dShape& s, const float* partial, float* dw, float* dbias) {
   const int blocks = wgrad_split_blocks(context.precision, s);
   const int weights = (wgrad_rows(s) - 1) * s.out_channels;
-  const auto grid = static_cast<unsigned>(ceil_div(weights + s.out_channels, 32));
-  const auto threads = static_cast<unsigned>(32 * summing_warps(blocks));
-  return launch(context, {name, grid, threads, 0, work}, add_partial_sums<kMostSummingWarps>, blocks, weights,
+  const auto grid = static_cast<unsigned>(ceil_div(weights + s.out_channels, kColumns));
+  const auto threads = static_cast<unsigned>(32 * summing_warps<kColumns>(blocks));
+  return launch(context, {name, grid, threads, 0, work}, add_partial_sums<kColumns>, blocks, weights,
                 s.out_channels, global(partial, partial_sums(context.precision, s)), global(dw, weights),
                 global(dbias, s.out_channels));
+}
+
+/// With a sector's columns in a block where warps' would leave multiprocessors without one.
+inline Status run_add_partial_sums(const Context& context, const char* name, const Work& work,
+                                   const Conv2dShape& s, const float* partial, float* dw, float* dbias) {
+  constexpr int kSomeMultiprocessors = 128;
+  const bool few = wgrad_rows(s) * s.out_channels < 32 * kSomeMultiprocessors;
+  return few ? launch_add_partial_sums<8>(context, name, work, s, partial, dw, dbias)
+             : launch_add_partial_sums<32>(context, name, work, s, partial, dw, dbias);
 }
 
 }  // namespace bauta::BAUTA_DEVICE

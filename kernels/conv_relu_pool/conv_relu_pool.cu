@@ -235,8 +235,8 @@ Status wgrad(const Context& context, const ConvReluPoolShape& shape, const Shard
   const auto leave_sums =
       wgrad_has_patches(context.precision, s) ? conv_relu_pool_wgrad_by_patches : wgrad_by_tiles;
   BAUTA_TRY(leave_sums(context, shape, x, dy, y, argmax, partial));
-  return launch_add_partial_sums(context, "conv_relu_pool_wgrad_sums",
-                                 partial_sums_work(context.precision, s), s, partial, dw, dbias);
+  return run_add_partial_sums(context, "conv_relu_pool_wgrad_sums", partial_sums_work(context.precision, s),
+                              s, partial, dw, dbias);
 }
 
 // dgrad by tiles wants the gradient of the convolution whole, which has four times the pooled elements.

@@ -24,9 +24,9 @@ Status linear_forward(const Context& context, const LinearShape& s, const float*
 }
 
 Status linear_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
-                    float* dx) {
+                    const float* x, float* dx) {
   BAUTA_TRY(check(context, s, Pass::dgrad));
-  return backend(context).dgrad(context, s, dy, w, dx);
+  return backend(context).dgrad(context, s, dy, w, x, dx);
 }
 
 Status linear_wgrad(const Context& context, const LinearShape& s, const Shards& shards, const float* x,

@@ -8,7 +8,8 @@ namespace bauta {
 struct LinearBackend {
   Status (*forward)(const Context&, const LinearShape&, const float* x, const float* w, const float* bias,
                     float* y);
-  Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
+  Status (*dgrad)(const Context&, const LinearShape&, const float* dy, const float* w, const float* x,
+                  float* dx);
   Status (*wgrad)(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                   float* dw, float* dbias);
   std::size_t (*workspace)(const Context&, const LinearShape&, Pass);

@@ -27,7 +27,8 @@ void forward_tile(const LinearShape& s, const float* x, const float* w, const fl
   for (int n = 0; n < kN; ++n) {
     for (int o = 0; o < kO; ++o) {
       const Vec products = load_partial(x + n * in + i, rest) * load_partial(w + o * in + i, rest);
-      y[n * s.out_features + o] = sum(sums[n][o] + products) + bias[o];
+      const float result = sum(sums[n][o] + products) + bias[o];
+      y[n * s.out_features + o] = s.relu_after && result <= 0 ? 0 : result;  // a NaN stays one
     }
   }
 }
@@ -60,9 +61,9 @@ Status forward(const Context& context, const LinearShape& s, const float* x, con
   return {};
 }
 
-// kN rows x kV vectors of dx, o in order.
+// kN rows x kV vectors of dx, o in order; x lies like dx.
 template <int kN, int kV>
-void dgrad_tile(const LinearShape& s, const float* dy, const float* w, float* dx, int lanes) {
+void dgrad_tile(const LinearShape& s, const float* dy, const float* w, const float* x, float* dx, int lanes) {
   Vec sums[kN][kV] = {};
   for (Index o = 0; o < s.out_features; ++o) {
     Vec ws[kV];
@@ -73,29 +74,36 @@ void dgrad_tile(const LinearShape& s, const float* dy, const float* w, float* dx
     }
   }
   for (int n = 0; n < kN; ++n) {
-    for (int v = 0; v < kV; ++v) store(dx + n * Index{s.in_features} + v * kWidth, sums[n][v], lanes);
+    for (int v = 0; v < kV; ++v) {
+      const Index at = n * Index{s.in_features} + v * kWidth;
+      Vec result = sums[n][v];
+      if (s.relu_before) result = load(x + at, lanes) <= 0 ? zero() : result;
+      store(dx + at, result, lanes);
+    }
   }
 }
 
 template <int kV>
-void dgrad_columns(const LinearShape& s, const float* dy, const float* w, float* dx, int lanes) {
+void dgrad_columns(const LinearShape& s, const float* dy, const float* w, const float* x, float* dx,
+                   int lanes) {
   Index n = 0;
   for (; n + 4 <= s.batch; n += 4) {
-    dgrad_tile<4, kV>(s, dy + n * s.out_features, w, dx + n * s.in_features, lanes);
+    dgrad_tile<4, kV>(s, dy + n * s.out_features, w, x + n * s.in_features, dx + n * s.in_features, lanes);
   }
   for (; n < s.batch; ++n) {
-    dgrad_tile<1, kV>(s, dy + n * s.out_features, w, dx + n * s.in_features, lanes);
+    dgrad_tile<1, kV>(s, dy + n * s.out_features, w, x + n * s.in_features, dx + n * s.in_features, lanes);
   }
 }
 
 // One index takes 3 vectors of columns, whose panel of w the whole batch shares. w is read once from memory.
-Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
+Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, const float* x,
+             float* dx) {
   constexpr int kColumns = 3 * kWidth;
   parallel_for(context, divide_up(s.in_features, kColumns), [&](int block, int) {
     int i = block * kColumns;
     const int end = smaller(i + kColumns, s.in_features);
-    if (end - i == kColumns) return dgrad_columns<3>(s, dy, w + i, dx + i, kWidth);
-    for (; i < end; i += kWidth) dgrad_columns<1>(s, dy, w + i, dx + i, smaller(kWidth, end - i));
+    if (end - i == kColumns) return dgrad_columns<3>(s, dy, w + i, x + i, dx + i, kWidth);
+    for (; i < end; i += kWidth) dgrad_columns<1>(s, dy, w + i, x + i, dx + i, smaller(kWidth, end - i));
   });
   return {};
 }

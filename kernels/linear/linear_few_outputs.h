@@ -4,14 +4,16 @@
 
 #include "kernels/cuda/product.h"
 #include "kernels/linear/linear.h"
+#include "kernels/relu/relu_passed.h"
 
-/// forward and wgrad of a layer of few outputs, such as a network's last. Each float of x that is read has
+/// The passes of a layer of few outputs, such as a network's last. Each float of x or dx that is moved has
 /// few products: memory is what such a layer waits for, and at a small batch the latency of it. So both
 /// precisions have these kernels, which multiply in fp32: tensor cores, and rounding for them, would gain
 /// nothing. They come for up to 2 outputs and for up to kFewLinearOutputs, s.out_features of which exist.
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kMostFewForwardWarps = 4;  // of a block
+inline constexpr int kFewDgradThreads = 128;
 inline constexpr int kMostFewWgradWarps = 16;
 
 /// A warp takes a sample, and its lanes every 32nd vector of it and of the rows of w. A lane has 24 vectors
@@ -60,7 +62,37 @@ __global__ void __launch_bounds__(kMostFewForwardWarps * 32, 4)
     for (int bit = 16; bit > 0; bit /= 2) sums[o] += __shfl_xor_sync(~0U, sums[o], bit);
     if (lane == o) of_lane += sums[o];
   }
+  if (s.relu_after) of_lane = passed(of_lane, of_lane);
   if (lane < s.out_features) y[Index{n} * s.out_features + lane] = of_lane;
+}
+
+/// A thread takes a vector of a row of dx, and reads what it needs for that at once. Outputs are added up in
+/// order. Reads dy and w for every sample, from the caches, and x once if a ReLU put it out; writes dx once.
+/// Bound by latency while the samples are few, and by memory when they are many.
+template <int kOutputs, int kVector>
+__global__ void __launch_bounds__(kFewDgradThreads)
+    few_dgrad(LinearShape s, Global<const float> dy, Global<const float> w, Global<const float> x,
+              Global<float> dx) {
+  const int n = static_cast<int>(blockIdx.x);
+  const int i = (static_cast<int>(blockIdx.y) * kFewDgradThreads + thread_of_block()) * kVector;
+  if (i >= s.in_features) return;
+  const Index at = Index{n} * s.in_features + i;
+  const Values<kVector> of_relu = Address<kVector>{x, at, s.relu_before}.fetch();
+  float gradients[kOutputs] = {};
+  Values<kVector> ws[kOutputs];
+#pragma unroll
+  for (int o = 0; o < kOutputs; ++o) {
+    if (o < s.out_features) gradients[o] = dy[Index{n} * s.out_features + o];
+    ws[o] = Address<kVector>{w, Index{o} * s.in_features + i, o < s.out_features}.fetch();
+  }
+  float sums[kVector] = {};
+#pragma unroll
+  for (int v = 0; v < kVector; ++v) {
+#pragma unroll
+    for (int o = 0; o < kOutputs; ++o) sums[v] = fmaf(gradients[o], ws[o].values[v], sums[v]);
+    if (s.relu_before) sums[v] = passed(sums[v], of_relu.values[v]);
+  }
+  store_vector(dx + at, sums);
 }
 
 /// A lane of few_wgrad. kLanes of a warp take a vector each of a row of x, in whole sectors, and there are
@@ -195,6 +227,26 @@ inline Status launch_few_forward(const Context& context, const LinearShape& s, c
                   few_forward<kOutputs, kVector>, s, global(x, Index{s.batch} * s.in_features),
                   global(w, Index{s.out_features} * s.in_features), global(bias, s.out_features),
                   global(y, Index{s.batch} * s.out_features));
+  };
+  return with_few_outputs(s, run);
+}
+
+inline Status launch_few_dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w,
+                               const float* x, float* dx) {
+  const auto run = [&]<int kOutputs, int kVector>() {
+    const dim3 grid(static_cast<unsigned>(s.batch),
+                    static_cast<unsigned>(ceil_div(s.in_features, kFewDgradThreads * kVector)));
+    const double x_size = double{1} * s.batch * s.in_features;
+    const double w_size = double{1} * s.out_features * s.in_features;
+    const double dy_size = double{1} * s.batch * s.out_features;
+    const double moved = x_size * (s.relu_before ? 2 : 1);
+    const double warps = double{1} * s.batch * ceil_div(s.in_features, 32 * kVector);
+    const Work work = {4 * (moved + s.batch * w_size) + 32 * warps * s.out_features,
+                       4 * (moved + w_size + dy_size), x_size * s.out_features};
+    return launch(context, {"linear_few_dgrad", grid, kFewDgradThreads, 0, work},
+                  few_dgrad<kOutputs, kVector>, s, global(dy, Index{s.batch} * s.out_features),
+                  global(w, Index{s.out_features} * s.in_features), global(x, Index{s.batch} * s.in_features),
+                  global(dx, Index{s.batch} * s.in_features));
   };
   return with_few_outputs(s, run);
 }

@@ -11,20 +11,22 @@ Status forward(const Context&, const LinearShape& s, const float* x, const float
       for (Index i = 0; i < s.in_features; ++i) {
         sum += double{x[n * s.in_features + i]} * w[o * s.in_features + i];
       }
-      y[n * s.out_features + o] = static_cast<float>(sum);
+      y[n * s.out_features + o] = s.relu_after && sum <= 0 ? 0 : static_cast<float>(sum);
     }
   }
   return {};
 }
 
-Status dgrad(const Context&, const LinearShape& s, const float* dy, const float* w, float* dx) {
+Status dgrad(const Context&, const LinearShape& s, const float* dy, const float* w, const float* x,
+             float* dx) {
   for (Index n = 0; n < s.batch; ++n) {
     for (Index i = 0; i < s.in_features; ++i) {
       double sum = 0;
       for (Index o = 0; o < s.out_features; ++o) {
         sum += double{dy[n * s.out_features + o]} * w[o * s.in_features + i];
       }
-      dx[n * s.in_features + i] = static_cast<float>(sum);
+      const bool passes = !s.relu_before || !(x[n * s.in_features + i] <= 0);
+      dx[n * s.in_features + i] = passes ? static_cast<float>(sum) : 0;
     }
   }
   return {};

@@ -2,6 +2,7 @@
 #include "kernels/cuda/vectors.h"
 #include "kernels/linear/linear_backends.h"
 #include "kernels/linear/linear_bias.h"
+#include "kernels/relu/relu.h"
 #include "kernels/vendor/vendor.h"
 
 namespace bauta::BAUTA_DEVICE {
@@ -51,23 +52,28 @@ Work product_work(const Context& context, const LinearShape& s, Index a_size, In
           double{1} * s.batch * s.in_features * s.out_features};
 }
 
+// The ReLUs have launches of their own: what the vendor's do with a NaN is not documented.
+
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
   const auto operands = given(context, x, x_size(s), w, w_size(s));
   BAUTA_TRY(operands.status());
   const Work work = product_work(context, s, x_size(s), w_size(s), y_size(s));
-  return launch_vendor(context, "linear_vendor_forward", work, [&] {
+  BAUTA_TRY(launch_vendor(context, "linear_vendor_forward", work, [&] {
     return context.vendor->linear_forward(context, s, operands->a, operands->b, bias, y);
-  });
+  }));
+  return s.relu_after ? relu_forward(context, y_size(s), y, y) : Status{};
 }
 
-Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
+Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, const float* x,
+             float* dx) {
   const auto operands = given(context, dy, y_size(s), w, w_size(s));
   BAUTA_TRY(operands.status());
   const Work work = product_work(context, s, y_size(s), w_size(s), x_size(s));
-  return launch_vendor(context, "linear_vendor_dgrad", work, [&] {
+  BAUTA_TRY(launch_vendor(context, "linear_vendor_dgrad", work, [&] {
     return context.vendor->linear_dgrad(context, s, operands->a, operands->b, dx);
-  });
+  }));
+  return s.relu_before ? relu_dgrad(context, x_size(s), dx, x, dx) : Status{};
 }
 
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,

@@ -1,6 +1,7 @@
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/ptx.h"
 #include "kernels/relu/relu_backends.h"
+#include "kernels/relu/relu_passed.h"
 
 namespace bauta::BAUTA_DEVICE {
 namespace {
@@ -11,9 +12,6 @@ __device__ __forceinline__ float rectified(float x) {
   const unsigned bits = bits_of(x);
   return float_of(bits >= 0x80000000 && bits <= 0xFF800000 ? 0 : bits);
 }
-
-// The comparison is false for NaN, where the gradient passes.
-__device__ __forceinline__ float passed(float dy, float y) { return y <= 0 ? 0 : dy; }
 
 /// A thread takes four elements. Reads and writes 4·size bytes, each once: bound by memory. y may be x.
 __global__ void __launch_bounds__(kElementwiseThreads) rectify(Index size, Ptr<const float> x, Ptr<float> y) {

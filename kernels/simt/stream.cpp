@@ -2,6 +2,11 @@
 
 namespace bauta::simt::runtime {
 
+void Stream::put(Job job) {
+  jobs_.push_back(std::move(job));
+  if (hasty_) static_cast<void>(run(size()));  // a failure stays
+}
+
 Status Stream::run(std::int64_t end) {
   while (done_ < end) {
     const Job job = std::move(jobs_.front());

@@ -16,7 +16,10 @@ class Stream {
  public:
   using Job = std::function<Status()>;
 
-  void put(Job job) { jobs_.push_back(std::move(job)); }
+  /// Does each job at once if it is `hasty`: what a GPU may do, too.
+  explicit Stream(bool hasty = false) : hasty_(hasty) {}
+
+  void put(Job job);
   /// Jobs that were ever put.
   std::int64_t size() const { return done_ + static_cast<std::int64_t>(jobs_.size()); }
   /// Does the jobs that were put when size() was `end`, unless they are done. Fails with the first that did,
@@ -27,6 +30,11 @@ class Stream {
   std::deque<Job> jobs_;  // those that are not done
   std::int64_t done_ = 0;
   Status failure_;
+  bool hasty_;
 };
+
+/// Whether Streams that this thread makes from now on, of Precedence::after_others, are hasty: for tests of
+/// what must not be done too early.
+inline thread_local bool hasty_after_others = false;
 
 }  // namespace bauta::simt::runtime

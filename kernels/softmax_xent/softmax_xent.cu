@@ -59,7 +59,8 @@ __device__ __forceinline__ int first_of(Ptr<const float> row, int classes, doubl
 
 /// Loss, prediction and gradient in one launch. Reads the logits three or four times, all but the first from
 /// the caches, and the weight of each row's label; writes what is asked for once. The study's batch is 64
-/// logits: bound by the time that a launch takes. A label that there is not gives NaN.
+/// logits: bound by latency, so that all that is read is asked for before anything is computed. A label that
+/// there is not gives NaN.
 __global__ void __launch_bounds__(kWarps * 32, 1)
     cross_entropy(SoftmaxXentShape s, Global<const float> logits, Global<const std::int32_t> labels,
                   Global<const float> weights, Global<const float> scale, Global<float> losses,
@@ -69,12 +70,14 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   if (n >= s.batch) return;
   const Index first = Index{n} * s.classes;
   const Ptr<const float> row = logits + first;
-  const double max = largest(row, s.classes, lane);
-  const double log_sum = log_of_sum(row, s.classes, max, lane);
   const int label = labels[n];
+  float factor = 0;
+  if (dlogits) factor = scale[0];
   const bool known = label >= 0 && label < s.classes;
   const float label_logit = row[known ? label : 0];
   const float label_weight = weights[known ? label : 0];
+  const double max = largest(row, s.classes, lane);
+  const double log_sum = log_of_sum(row, s.classes, max, lane);
   const double weight = known ? double{label_weight} : NAN;
   if (lane == 0) {
     const auto loss = static_cast<float>(weight * (log_sum + (max - label_logit)));
@@ -86,7 +89,6 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
     if (lane == 0) predicted[n] = first;
   }
   if (!dlogits) return;
-  const float factor = scale[0];
   for (int k = lane; k < s.classes; k += 32) {
     const double value = row[k];
     const double difference = exp(value - max - log_sum) - (k == label ? 1 : 0);

@@ -35,7 +35,7 @@ class VendorLibraries {
   virtual Status conv2d_wgrad(const Context&, const Conv2dShape&, const void* x, const void* dy,
                               void* dw) = 0;
 
-  /// The fully connected layer of linear.h, and its gradients but for that of the bias.
+  /// The fully connected layer of linear.h without its ReLUs, and its gradients but for that of the bias.
   virtual Status linear_forward(const Context&, const LinearShape&, const void* x, const void* w,
                                 const float* bias, float* y) = 0;
   virtual Status linear_dgrad(const Context&, const LinearShape&, const void* dy, const void* w,

@@ -168,7 +168,9 @@ class Faults(FaultsTest, StrikesTest):
     LAUNCHERS = ["devices", "mpirun"]
 
     def test_a_rank_whose_memory_runs_out_says_so_before_another_says_that_it_died(self):
-        command = self.command(self.work / "run", *self.RUN)
+        many = self.work / "many"
+        self.ok("data", "make", "--out", many, "--with-mask", 1300, "--without-mask", 1300)
+        command = self.command(self.work / "run", *self.RUN, data=many)
         command[command.index("--batch") + 1] = "2048"
         small = ["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh"]
         result = self.finish(self.start([*MPIRUN, "-np", 1, *command, ":", "-np", 1, *small, *command]))

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import unittest
 
-from bauta_cli import BAUTA, CliTest, read_safetensors, run, write_png, write_safetensors
+from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, run, write_png, write_safetensors
 
 
 class TrainedTest(CliTest):
@@ -20,6 +20,56 @@ class TrainedTest(CliTest):
         bare = self.work / "bare.safetensors"
         write_safetensors(bare, read_safetensors(self.weights)[0])
         return bare
+
+
+class EvalOfARun(TrainedTest):
+    def evaluate(self, *args):
+        return json.loads(self.ok("eval", "--run", self.weights.parent, "--data", self.faces, "--json", *args).stdout)
+
+    def test_it_is_about_the_validation_part_and_finds_what_training_found(self):
+        found = self.evaluate()
+        self.assertEqual(found["images"], 4)
+        self.assertEqual(found["weights"], str(self.weights))
+        best = max(metrics_of(self.weights.parent)[1], key=lambda epoch: epoch["val_acc"])
+        self.assertAlmostEqual(found["accuracy"], best["val_acc"])
+        self.assertAlmostEqual(found["per_class"]["with_mask"]["f1"], best["f1"])
+
+    def test_its_parts_mistakes_are_those_of_the_whole_that_are_in_it(self):
+        first = self.work / "first"
+        self.train(first, "--lr", "1e-5", "--val", "0.5")
+        args = ["--weights", first / "best.safetensors", "--data", self.faces, "--json"]
+        part = json.loads(self.ok("eval", "--run", first, *args).stdout)
+        whole = json.loads(self.ok("eval", *args).stdout)
+        self.assertGreater(len(part["mistakes"]), 0)
+        self.assertEqual(part["images"], 20)
+        self.assertLessEqual({m["path"] for m in part["mistakes"]}, {m["path"] for m in whole["mistakes"]})
+
+    def test_people_are_told_which_images_these_are(self):
+        out = self.ok("eval", "--run", self.weights.parent, "--data", self.faces).stdout
+        self.assertRegexIn(r"^accuracy \d\.\d{4} on 4 images kept for validation, \d mistakes?; ", out)
+
+    def test_other_images_are_refused(self):
+        fewer = self.copy_of_faces()
+        next(fewer.rglob("*.jpg")).unlink()
+        self.fails("eval", "--run", self.weights.parent, "--data", fewer, code=2,
+                   saying=["not those that the run was started with", self.weights.parent / "config.json"])
+
+    def test_a_run_that_kept_none_is_refused(self):
+        self.train(self.work / "run", "--val", 0)
+        self.fails("eval", "--run", self.work / "run", "--data", self.faces, code=2,
+                   saying="kept none for validation")
+
+    def test_a_folder_that_is_no_run_is_refused(self):
+        (self.work / "run").mkdir()
+        self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="best.safetensors")
+        args = ["eval", "--run", self.work / "run", "--weights", self.weights, "--data", self.faces]
+        self.fails(*args, saying="config.json")
+        for text in ["no JSON", "[]", "{}", '{"data": 1, "val": "x", "seed": -1}']:
+            (self.work / "run/config.json").write_text(text)
+            self.fails(*args, saying="this does not say how a run was started")
+
+    def test_weights_or_a_run_must_be_named(self):
+        self.fails("eval", "--data", self.faces, code=2, saying="no weights are named")
 
 
 class Eval(TrainedTest):

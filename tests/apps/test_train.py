@@ -60,7 +60,7 @@ class WhatARunSays(CliTest):
         self.assertRegex(epochs[0], r"\d s  \d+ images/s")
         self.assertIn(f"saved {self.work}/run/best.safetensors", epochs[0])
         self.assertRegex(epochs[1], r"val_acc (improved \S+ -> \S+, saved|did not improve on)")
-        self.assertEqual(lines[-1], f"next: bauta eval --weights {self.work}/run/best.safetensors --data UNSEEN, images that it was not trained on")
+        self.assertEqual(lines[-1], f"next: bauta eval --run {self.work}/run --data {self.faces}")
 
     def test_a_device_that_was_named_is_not_explained(self):
         out = self.train(self.work / "run", "--device", "cpu", "--threads", 2).stdout

@@ -8,9 +8,11 @@
 
 #include <csignal>
 #include <future>
+#include <sstream>
 #include <thread>
 
 #include "engine/comm/peers.h"
+#include "engine/comm/socket.h"
 
 namespace bauta {
 namespace {
@@ -156,6 +158,26 @@ TEST(Watch, WhatFailsOnAllRanksAlikeIsSaidByRank0WithoutAName) {
   const Status nan = Status::error("the loss is not a number", "step 3", "use a smaller --lr");
   run([&](Rank& rank) { EXPECT_EQ(rank.fail(nan), nan.message()); },
       [&](Rank& rank) { EXPECT_EQ(rank.fail(nan), ""); });
+}
+
+// More of them than a rank that joins would wait for, if each was heard out first.
+TEST(Watch, StrangersWhoSayNothingKeepNobodyWaiting) {
+  Watch::Options options;
+  options.on_fault = [](const std::string& line) { ADD_FAILURE() << line; };
+  const auto starter = std::move(*Watch::start(1, options));
+  options.starter = starter->ticket();
+  std::istringstream ticket(options.starter);  // "token port address ..."
+  std::uint64_t token = 0;
+  std::uint16_t port = 0;
+  ticket >> token >> port;
+  std::vector<FileDescriptor> strangers;
+  for (int i = 0; i < 8; ++i) strangers.push_back(connect_to("127.0.0.1", port, 1000ms));
+  ASSERT_TRUE(send_all(strangers.front(), std::as_bytes(std::span("who")), 1000ms));
+
+  const auto communicator = std::move(*open_peers(0, std::vector<FileDescriptor>(1)));
+  const auto rank = Watch::join(*communicator, options);
+  EXPECT_TRUE(rank.ok()) << rank.status().message();
+  EXPECT_TRUE(starter->anyone_joined());
 }
 
 TEST(Watch, AProcessThatIsStoppedForAWhileDoesNotHang) {

@@ -1,10 +1,14 @@
 #include "kernels/linear/linear.h"
 
 #include "kernels/linear/linear_cases.h"
+#include "kernels/relu/relu.h"
 #include "tests/kernels/op_test.h"
 
 namespace bauta::testing {
 namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
 
 struct Problem {
   explicit Problem(const LinearShape& shape)
@@ -39,7 +43,7 @@ Outputs run(const Context& context, const Problem& p) {
   const auto of = [&](Pass pass) { return with_workspace(context, linear_workspace(context, p.s, pass)); };
   EXPECT_TRUE(
       linear_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
-  EXPECT_TRUE(linear_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
+  EXPECT_TRUE(linear_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), p.x.data(), out.dx.data()).ok());
   EXPECT_TRUE(
       linear_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data())
           .ok());
@@ -149,12 +153,12 @@ TEST_P(LinearBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) {
 }
 
 // What is summed are fp32 products of the rounded factors, without further loss; dbias has no factors. Where
-// outputs are few, our kernels round none but dgrad's.
+// outputs are few, our kernels round none.
 TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
   std::vector<LinearShape> cases = gpu_cases(GetParam().backend);
-  cases.push_back({150, 72, 136});  // a batch of several tiles
-  cases.push_back({5, 1283, 33});   // blocks that share sums of single floats, unevenly
-  cases.push_back({600, 40, 36});   // or those of a batch
+  cases.push_back({150, 72, 136, true, true});  // a batch of several tiles
+  cases.push_back({5, 1283, 33, true, true});   // blocks that share sums of single floats, unevenly
+  cases.push_back({600, 40, 36});               // or those of a batch
   for (const LinearShape& s : cases) {
     SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
     const Problem p(s);
@@ -164,8 +168,6 @@ TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
     rounded.dy = rounded_to_bf16(p.dy);
     const bool few = s.out_features <= kFewLinearOutputs && GetParam().vendor == nullptr;
     Outputs expected = run(reference_context(), few ? p : rounded);
-    ASSERT_TRUE(
-        linear_dgrad(reference_context(), s, rounded.dy.data(), rounded.w.data(), expected.dx.data()).ok());
     ASSERT_TRUE(linear_wgrad(reference_context(), s, p.shards, p.x.data(), p.dy.data(),
                              Guarded<float>(p.w.size()).data(), expected.dbias.data())
                     .ok());
@@ -182,10 +184,56 @@ INSTANTIATE_TEST_SUITE_P(Vendors, LinearVendorTest, ::testing::ValuesIn(vendor_m
 TEST_P(LinearVendorTest, RefusesAWorkspaceThatIsTooSmall) {
   const Problem p({3, 5, 7});
   Outputs out(p);
-  EXPECT_EQ(
-      linear_dgrad(Runner(GetParam(), 64).context(), p.s, p.dy.data(), p.w.data(), out.dx.data()).message(),
-      "linear: the workspace holds 64 bytes, 192 are needed: "
-      "give the context what the op's workspace function asks for");
+  const Runner small(GetParam(), 64);
+  EXPECT_EQ(linear_dgrad(small.context(), p.s, p.dy.data(), p.w.data(), p.x.data(), out.dx.data()).message(),
+            "linear: the workspace holds 64 bytes, 192 are needed: "
+            "give the context what the op's workspace function asks for");
+}
+
+// The layer alone and then a ReLU, or the layer that takes it on.
+class LinearReluTest : public ::testing::TestWithParam<Machine> {};
+INSTANTIATE_TEST_SUITE_P(Machines, LinearReluTest, ::testing::ValuesIn(all_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Vendors, LinearReluTest, ::testing::ValuesIn(vendor_machines()), machine_name);
+
+void expect_relu_after(const Machine& machine, LinearShape s) {
+  Problem p(s);
+  p.x[0] = kNan;  // a row of y, which a ReLU lets pass
+  const Runner runner = runner_for(machine, s);
+  Guarded<float> y(p.dy.size()), expected(p.dy.size());
+  ASSERT_TRUE(
+      linear_forward(runner.context(), s, p.x.data(), p.w.data(), p.bias.data(), expected.data()).ok());
+  ASSERT_TRUE(relu_forward(runner.context(), std::ssize(p.dy.span()), expected.data(), expected.data()).ok());
+  s.relu_after = true;
+  ASSERT_TRUE(linear_forward(runner.context(), s, p.x.data(), p.w.data(), p.bias.data(), y.data()).ok());
+  y.check();
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const bool nan = i < static_cast<std::size_t>(s.out_features);
+    ASSERT_TRUE(nan ? std::isnan(y[i]) : y[i] == expected[i]) << i;
+  }
+}
+
+void expect_relu_before(const Machine& machine, LinearShape s) {
+  Problem p(s);
+  const float special[] = {0, -0.0F, kNan, 1e-45F, -1e-45F, kInf, -kInf};
+  for (std::size_t i = 0; i < p.x.size(); i += 3) p.x[i] = special[i % std::size(special)];
+  const Runner runner = runner_for(machine, s);
+  Guarded<float> dx(p.x.size()), expected(p.x.size());
+  ASSERT_TRUE(linear_dgrad(runner.context(), s, p.dy.data(), p.w.data(), p.x.data(), expected.data()).ok());
+  ASSERT_TRUE(
+      relu_dgrad(runner.context(), std::ssize(p.x.span()), expected.data(), p.x.data(), expected.data())
+          .ok());
+  s.relu_before = true;
+  ASSERT_TRUE(linear_dgrad(runner.context(), s, p.dy.data(), p.w.data(), p.x.data(), dx.data()).ok());
+  dx.check();
+  expect_same_bits(dx, expected);
+}
+
+TEST_P(LinearReluTest, IsWhatALayerAndAReluAreOneAfterTheOther) {
+  for (const LinearShape& s : {LinearShape{3, 5, 7}, {13, 40, 26}, {9, 67, 2}, {5, 36, 8}}) {
+    SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
+    expect_relu_after(GetParam(), s);
+    expect_relu_before(GetParam(), s);
+  }
 }
 
 TEST(LinearReference, GradientsAgreeWithFiniteDifferences) {
@@ -196,6 +244,31 @@ TEST(LinearReference, GradientsAgreeWithFiniteDifferences) {
     ASSERT_TRUE(linear_forward(context, p.s, x, w, bias, y).ok());
   };
   expect_gradients(forward, p, out, 1e-4);
+}
+
+// Two layers with a ReLU between them, which the first takes on forwards and the second backwards.
+TEST(LinearReference, GradientsThroughTheReluBetweenTwoLayersAgreeWithFiniteDifferences) {
+  const Context context = reference_context();
+  const Problem first({4, 6, 5, false, true});
+  const Problem second({4, 5, 3, true, false});
+  std::vector<float> between(first.dy.size()), gradient(first.dy.size());
+  const auto forward = [&](const float* x, float* y) {
+    ASSERT_TRUE(linear_forward(context, first.s, x, first.w.data(), first.bias.data(), between.data()).ok());
+    ASSERT_TRUE(
+        linear_forward(context, second.s, between.data(), second.w.data(), second.bias.data(), y).ok());
+  };
+  std::vector<float> y(second.dy.size());
+  forward(first.x.data(), y.data());
+  EXPECT_TRUE(std::ranges::any_of(between, [](float value) { return value == 0; }));
+  Guarded<float> dx(first.x.size());
+  ASSERT_TRUE(
+      linear_dgrad(context, second.s, second.dy.data(), second.w.data(), between.data(), gradient.data())
+          .ok());
+  ASSERT_TRUE(
+      linear_dgrad(context, first.s, gradient.data(), first.w.data(), first.x.data(), dx.data()).ok());
+  Buffer<float> x(first.x.size());
+  std::ranges::copy(first.x.span(), x.data());
+  expect_gradient(forward, x, second.dy, dx, 1e-3, 1.0F / 4096);
 }
 
 TEST(LinearTest, RefusesShapesAndShardsThatMakeNoSense) {

@@ -64,13 +64,15 @@ class ReferenceVendor final : public VendorLibraries {
 
   Status linear_forward(const Context& context, const LinearShape& s, const void* x, const void* w,
                         const float* bias, float* y) override {
-    return bauta::linear_forward(reference_, s, floats(context, x, size(s.batch, s.in_features)).data(),
+    return bauta::linear_forward(reference_, without_relus(s),
+                                 floats(context, x, size(s.batch, s.in_features)).data(),
                                  floats(context, w, size(s.out_features, s.in_features)).data(), bias, y);
   }
   Status linear_dgrad(const Context& context, const LinearShape& s, const void* dy, const void* w,
                       float* dx) override {
-    return bauta::linear_dgrad(reference_, s, floats(context, dy, size(s.batch, s.out_features)).data(),
-                               floats(context, w, size(s.out_features, s.in_features)).data(), dx);
+    return bauta::linear_dgrad(reference_, without_relus(s),
+                               floats(context, dy, size(s.batch, s.out_features)).data(),
+                               floats(context, w, size(s.out_features, s.in_features)).data(), nullptr, dx);
   }
   Status linear_wgrad(const Context& context, const LinearShape& s, const void* x, const void* dy,
                       float* dw) override {
@@ -80,6 +82,7 @@ class ReferenceVendor final : public VendorLibraries {
   }
 
  private:
+  static LinearShape without_relus(const LinearShape& s) { return {s.batch, s.in_features, s.out_features}; }
   static std::size_t size(Index rows, Index columns) { return static_cast<std::size_t>(rows * columns); }
   static std::size_t x_size(const Conv2dShape& s) {
     return size(Index{s.batch} * s.in_h * s.in_w, s.in_channels);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "engine/data/whole_batch.h"
+#include "kernels/simt/stream.h"
 #include "optim/checkpoint.h"
 #include "optim/predict.h"
 #include "optim/training_step.h"
@@ -54,17 +55,20 @@ struct Training {
   explicit Training(const Machine& machine, const OptimizerOptions& options = {},
                     const Model& model = network())
       : runner(machine),
-        step(make_step(runner.context(), options, model)),
+        step(make_step(make_graph(runner.context(), model), options)),
         batch(std::move(*WholeBatch::create(runner.context(), data.all_pixels(),
                                             {data.labels().begin(), data.labels().end()}))) {}
 
-  static TrainingStep make_step(const Context& context, const OptimizerOptions& options, const Model& model) {
+  static Graph make_graph(const Context& context, const Model& model) {
     auto graph = Graph::create(context, model, kBatch, GraphMode::training);
     std::vector<float> values(graph->parameter_values().size());
     initialize(graph->parameters(), 1, values);
     EXPECT_TRUE(copy_to_device<float>(context, values, graph->parameter_values()).ok());
-    auto optimizer = make_optimizer(context, options, values.size());
-    return std::move(*TrainingStep::create(std::move(*graph), std::move(*optimizer), {1.0F, 2.0F, 0.5F}));
+    return std::move(*graph);
+  }
+  static TrainingStep make_step(Graph graph, const OptimizerOptions& options) {
+    auto optimizer = make_optimizer(graph.context(), options, graph.parameter_values().size());
+    return std::move(*TrainingStep::create(std::move(graph), std::move(*optimizer), {1.0F, 2.0F, 0.5F}));
   }
 
   /// Trains on all pictures; the last step's loss.
@@ -155,6 +159,93 @@ TEST_P(DeviceTrainingTest, ALossThatIsNoNumberNamesTheLayer) {
   EXPECT_TRUE(
       result.status().message().starts_with("the loss is not a number at step 1, first in one.weight:"))
       << result.status().message();
+}
+
+/// Steps that are started ahead of those that are computed: under simt all that computes is done as late as
+/// is allowed then, while the images of a step are gathered as early.
+class StepsAheadTest : public ::testing::TestWithParam<Machine> {
+ protected:
+  /// All pictures, but brighter by `shift`.
+  std::vector<std::uint8_t> pixels(int shift) const {
+    std::vector<std::uint8_t> result(data_.all_pixels().begin(), data_.all_pixels().end());
+    for (std::uint8_t& byte : result) byte = static_cast<std::uint8_t>(byte + shift);
+    return result;
+  }
+  WholeBatch batch(int shift) const {
+    return std::move(*WholeBatch::create(runner_.context(), pixels(shift),
+                                         {data_.labels().begin(), data_.labels().end()}));
+  }
+  TrainingStep make_step() const {
+    Graph graph = Training::make_graph(chain_.of(runner_.context()), network());
+    simt::runtime::hasty_after_others = true;
+    TrainingStep step = Training::make_step(std::move(graph), {});
+    simt::runtime::hasty_after_others = false;
+    return step;
+  }
+  /// Finishes a step, which has the loss of the same one when no other is on its way.
+  void expect_loss_alone(TrainingStep& step, const WholeBatch& batch) {
+    const auto loss = step.finish();
+    ASSERT_TRUE(loss.ok()) << loss.status().message();
+    EXPECT_EQ(loss->sum, alone_.step.run(batch.get(), ++alone_.steps_done, kLr)->sum) << alone_.steps_done;
+  }
+
+  static constexpr float kLr = 1e-3F;
+  Dataset data_ = pictures();
+  Runner runner_{GetParam()};
+  Stream chain_ = std::move(*Stream::create(runner_.context()));
+  Training alone_{GetParam()};
+};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StepsAheadTest);
+INSTANTIATE_TEST_SUITE_P(Machines, StepsAheadTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+TEST_P(StepsAheadTest, EachReadsItsOwnImages) {
+  TrainingStep step = make_step();
+  std::vector<WholeBatch> batches;
+  for (int i = 0; i < TrainingStep::kAhead; ++i) batches.push_back(batch(31 * i));
+  int started = 0;
+  for (const WholeBatch& each : batches) ASSERT_TRUE(step.start(each.get(), ++started, kLr).ok());
+  for (const WholeBatch& each : batches) expect_loss_alone(step, each);
+}
+
+TEST_P(StepsAheadTest, ImagesThatAreOnTheirWayAreWaitedFor) {
+  TrainingStep step = make_step();
+  const WholeBatch expected = batch(31);
+  const Stream stream = std::move(*Stream::create(runner_.context()));
+  const Context copying = stream.of(runner_.context());
+  const std::vector<std::uint8_t> bytes = pixels(31);
+  TransferBuffer<std::uint8_t> from;
+  DeviceBuffer<std::uint8_t> to;
+  ASSERT_TRUE(from.allocate(copying, bytes.size()).ok() && to.allocate(copying, bytes.size()).ok());
+  std::ranges::copy(bytes, from.data());
+  Event there = std::move(*Event::create(copying));
+  ASSERT_TRUE(start_copy_to_device<std::uint8_t>(copying, from.span(), to.span()).ok());
+  ASSERT_TRUE(there.record(copying).ok());
+  DeviceBatch late = expected.get();
+  late.images = to.data();
+  late.there = &there;
+  ASSERT_TRUE(step.start(late, 1, kLr).ok());
+  expect_loss_alone(step, expected);
+}
+
+// It computes in the same memory.
+TEST_P(StepsAheadTest, InferenceBetweenTwoStepsIsOverBeforeTheNextImagesCome) {
+  TrainingStep step = make_step();
+  const WholeBatch first = batch(0), other = batch(31), second = batch(62), third = batch(93);
+  ASSERT_TRUE(step.start(first.get(), 1, kLr).ok());
+  expect_loss_alone(step, first);
+  Graph& inference = step.inference();
+  const DeviceBatch looked_at = other.get();
+  DeviceBuffer<std::int32_t> places;
+  ASSERT_TRUE(places.allocate(runner_.context(), looked_at.places.size()).ok());
+  ASSERT_TRUE(copy_to_device(runner_.context(), looked_at.places, places.span()).ok());
+  ASSERT_TRUE(inference
+                  .set_images(inference.context(), kBatch, looked_at.images, looked_at.image_count,
+                              places.data(), nullptr)
+                  .ok());
+  ASSERT_TRUE(inference.forward(kBatch).ok());
+  ASSERT_TRUE(step.start(second.get(), 2, kLr).ok() && step.start(third.get(), 3, kLr).ok());
+  expect_loss_alone(step, second);
+  expect_loss_alone(step, third);
 }
 
 class Bf16TrainingTest : public ::testing::TestWithParam<Machine> {};

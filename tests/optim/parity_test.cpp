@@ -102,7 +102,10 @@ class Training {
     const DeviceBatch images = batch_.get();
     const auto places = std::move(*DeviceBuffer<std::int32_t>::create(context_, images.places.size()));
     EXPECT_TRUE(copy_to_device<std::int32_t>(context_, images.places, places.span()).ok());
-    EXPECT_TRUE(graph().set_images(batch(), images.images, images.image_count, places.data(), nullptr).ok());
+    EXPECT_TRUE(
+        graph()
+            .set_images(graph().context(), batch(), images.images, images.image_count, places.data(), nullptr)
+            .ok());
     EXPECT_TRUE(graph().forward(batch()).ok());
     const auto logits = here(std::span(graph().logits(), labels_.size() * step_->class_weights().size()));
     return {logits.begin(), logits.end()};

@@ -191,9 +191,10 @@ TEST(CheckResumable, ThePrecisionMayChange) {
 
 TEST(CheckResumable, RefusesWhatIsNoRuns) {
   for (const char* kept : {"", "[]", R"({"name":"another program's"})"}) {
-    EXPECT_EQ(check_resumable(kept, "{}", "run/config.json").message(),
-              "this does not say how a run was started (run/config.json): start another run with another "
-              "--out");
+    EXPECT_EQ(
+        check_resumable(kept, "{}", "run/config.json").message(),
+        "this does not say how a run was started (run/config.json): name the folder of a run, or another "
+        "--out for a new one");
   }
 }
 

@@ -86,6 +86,7 @@ class TrainerTest : public ::testing::Test {
   void expect_whole_when_resumed(TrainOptions o, int threads = 2);
 
   struct Observer : TrainObserver {
+    void on_start(const RunStart& start) override { arena_bytes = start.arena_bytes; }
     void on_step(const StepReport& report) override {
       losses.push_back(report.loss);
       images.push_back(report.images);
@@ -93,6 +94,7 @@ class TrainerTest : public ::testing::Test {
       if (report.step == stop_after) *stop = true;
     }
     void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
+    std::size_t arena_bytes = 0;
     std::vector<double> losses;  // of each step, as its images
     std::vector<int> images;
     std::vector<EpochReport> epochs;

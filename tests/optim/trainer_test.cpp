@@ -95,6 +95,19 @@ TEST_F(TrainerTest, SavesACheckpointEverySoManySteps) {
   must_run(o);
 }
 
+TEST_F(TrainerTest, ABatchThatIsLargerThanTheDataSetTakesNoMoreMemory) {
+  TrainOptions o = options("all");
+  o.epochs = 1;
+  o.batch = 54;
+  must_run(o);
+  const std::size_t enough = observer_.arena_bytes;
+  o.out = folder_ / "more";
+  o.batch = std::numeric_limits<int>::max();
+  must_run(o);
+  EXPECT_EQ(observer_.arena_bytes, enough);
+  EXPECT_EQ(observer_.images, (std::vector<int>{54, 54}));
+}
+
 TEST_F(TrainerTest, AStopInTheLastStepComesTooLate) {
   TrainOptions o = options("run");
   o.stop = &stop_;

@@ -2,6 +2,7 @@
 
 #include "engine/core/device.h"
 #include "engine/core/stream.h"
+#include "kernels/simt/stream.h"
 #include "tests/simt/simt_test.h"
 
 namespace bauta::simt {
@@ -78,6 +79,29 @@ TEST_F(SimtStreams, WhatIsCopiedInAStreamComesAfterItsKernels) {
   float copy = 0;
   ASSERT_TRUE(copy_to_host<float>(beside(), it_, {&copy, 1}).ok());
   EXPECT_EQ(copy, 11);
+}
+
+TEST_F(SimtStreams, ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotBefore) {
+  float copy = 0;
+  ASSERT_TRUE(start_copy_to_host<float>(beside(), it_, {&copy, 1}).ok());
+  ASSERT_TRUE(mark_.record(beside()).ok());
+  it_[0] = 5;
+  EXPECT_EQ(copy, 0);
+  ASSERT_TRUE(mark_.wait().ok());
+  EXPECT_EQ(copy, 5);
+}
+
+TEST_F(SimtStreams, AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
+  runtime::hasty_after_others = true;
+  const Stream hasty = std::move(*Stream::create(context_, Precedence::after_others));
+  const Stream other = std::move(*Stream::create(context_));
+  runtime::hasty_after_others = false;
+  ASSERT_TRUE(add_to_it(other.of(context_), 10).ok());
+  ASSERT_TRUE(double_it_on(hasty.of(context_)).ok());
+  EXPECT_EQ(it_[0], 2);
+  ASSERT_TRUE(mark_.record(other.of(context_)).ok());
+  ASSERT_TRUE(mark_.hold(hasty.of(context_)).ok());
+  EXPECT_EQ(it_[0], 12);
 }
 
 TEST_F(SimtStreams, AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
