@@ -171,7 +171,7 @@ std::string mistakes_table(const EvalResult& r) {
 }
 
 std::string uncertain_text(const EvalResult& r) {
-  const std::string text =
+  std::string text =
       fmt::format("{} uncertain (confidence below {:g})",
                   counted(r.uncertain.images, "image") + (r.uncertain.images == 1 ? " is" : " are"),
                   *r.arguments.threshold);
