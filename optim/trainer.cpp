@@ -53,12 +53,12 @@ Result<std::vector<float>> class_weights(const ClassWeights& wanted, const Datas
   return balanced_class_weights(labels, static_cast<int>(classes));
 }
 
-/// One run: the state between its steps, and the loop over epochs.
 // Samples of a global batch: no more than there are to train on, so that no memory is taken for others.
-int largest_batch(const TrainOptions& options, const Split& split) {
+int global_batch(const TrainOptions& options, const Split& split) {
   return std::min(options.batch, static_cast<int>(split.train.size()));
 }
 
+/// One run: the state between its steps, and the loop over epochs.
 class Trainer {
  public:
   Trainer(const Dataset& data, const TrainOptions& options, TrainObserver& observer, Split split,
@@ -94,13 +94,13 @@ class Trainer {
 
  private:
   int batches_per_epoch() const {
-    const int batch = largest_batch(options_, split_);
+    const int batch = global_batch(options_, split_);
     return (static_cast<int>(split_.train.size()) + batch - 1) / batch;
   }
 
   LoaderOptions loader_options() const {
     LoaderOptions loading;
-    loading.batch = largest_batch(options_, split_);
+    loading.batch = global_batch(options_, split_);
     loading.augment = options_.augment;
     loading.seed = options_.seed;
     loading.epoch = state_.epoch;
@@ -425,7 +425,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();
   BAUTA_TRY((*optimizer)->numbers(1, options.lr).status());
-  const int part = (largest_batch(options, *split) + communicator.size() - 1) / communicator.size();
+  const int part = (global_batch(options, *split) + communicator.size() - 1) / communicator.size();
   auto graph = Graph::create(context, named, part, GraphMode::training);
   if (!graph.ok()) return graph.status();
   const auto bare_init = first_weights(options, *graph);

@@ -23,12 +23,12 @@ constexpr const char* kExamples = R"(Examples:
       The products of cuDNN and cuBLASLt, and what is around them; what their kernels move is not known.
 
 A row is a launch. The images, which are the next step's, go on beside the rest, and so do wgrads, which come just
-before the optimiser. Counted: requested: bytes that its threads read and write in global memory. sectors: bytes in the 32-byte sectors that its warps' accesses touch.
-model: the same by the kernel's own formula. floor: every input once, every output once. conflict degree: passes over
-the banks of shared memory per pass without bank conflicts. roof us: the least time by the roofline of the GPU that
---gpu names: the floor from its memory and the other sectors from its L2 cache, or the multiply-adds, whichever takes
-longer. Timed: us: the mean of 20 launches. moved: the model's bytes per second. roof us: as above, of the GPU as it
-was measured.)";
+before the optimiser. Counted: requested: bytes that its threads read and write in global memory. sectors: bytes in
+the 32-byte sectors that its warps' accesses touch. model: the same by the kernel's own formula. floor: every input
+once, every output once. conflict degree: passes over the banks of shared memory per pass without bank conflicts.
+roof us: the least time by the roofline of the GPU that --gpu names: the floor from its memory and the other sectors
+from its L2 cache, or the multiply-adds, whichever takes longer. Timed: us: the mean of 20 launches. moved: the
+model's bytes per second. roof us: as above, of the GPU as it was measured.)";
 
 struct KernelsArguments {
   int batch = 32;

@@ -8,12 +8,12 @@
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kMostSummingWarps = 16;
-inline constexpr int kShare = 16;  // of the blocks, that a thread adds up if the warps suffice
+inline constexpr int kSumsOfAThread = 16;  // that it adds up, if the warps suffice
 
 /// Warps of a block that adds up what so many blocks left for kColumns elements each.
 template <int kColumns>
 int summing_warps(int blocks) {
-  return std::min(ceil_div(ceil_div(blocks, kShare) * kColumns, 32), kMostSummingWarps);
+  return std::min(ceil_div(ceil_div(blocks, kSumsOfAThread) * kColumns, 32), kMostSummingWarps);
 }
 
 /// A thread adds up what its share of the blocks left for an element of dw, or of dbias behind it, kColumns
@@ -25,7 +25,7 @@ template <int kColumns>
 __global__ void __launch_bounds__(kMostSummingWarps * 32)
     add_partial_sums(int blocks, int weights, int biases, Global<const float> partial, Global<float> dw,
                      Global<float> dbias) {
-  constexpr int kAtOnce = kColumns < 32 ? kShare : kShare / 2;
+  constexpr int kAtOnce = kColumns < 32 ? kSumsOfAThread : kSumsOfAThread / 2;
   __shared__ Shared<float, kMostSummingWarps, kColumns> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
   const int warp = thread_of_block() / 32;
