@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 namespace bauta {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kOwnParts = "own";  // "val" of a data set that comes split
 
 const char* name_of(Augment augment) {
   switch (augment) {
@@ -79,7 +82,7 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"epochs", o.epochs},
               {"batch", o.batch},
               {"lr", shortest(o.lr)},
-              {"val", o.val},
+              {"val", data.is_split() ? Json(kOwnParts) : Json(o.val.value_or(kValFraction))},
               {"seed", o.seed},
               {"class-weights", class_weights_json(o.class_weights)},
               {"augment", name_of(o.augment)},
@@ -133,13 +136,14 @@ Result<Split> split_of_run(const std::string& kept_text, const Dataset& data, co
   const Json fingerprint = kept.value("data", Json());
   const Json val = kept.value("val", Json());
   const Json seed = kept.value("seed", Json());
-  if (!fingerprint.is_string() || !val.is_number() || !seed.is_number_unsigned()) return no_run(path);
+  if (!fingerprint.is_string() || !(val.is_number() || val == kOwnParts) || !seed.is_number_unsigned())
+    return no_run(path);
   if (fingerprint != fingerprint_text(data)) {
     return Status::usage("the data are not those that the run was started with", path,
                          "use the images that it was trained on, all of them and as they were");
   }
-  return split_dataset(data.labels(), data.groups(), data.classes(), val.get<double>(),
-                       seed.get<std::uint64_t>());
+  const auto fraction = val.is_number() ? std::optional(val.get<double>()) : std::nullopt;
+  return split_dataset(data, fraction, seed.get<std::uint64_t>());
 }
 
 }  // namespace bauta

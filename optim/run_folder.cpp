@@ -163,11 +163,17 @@ Status RunFolder::epoch(const EpochMetrics& m) {
   text +=
       fmt::format("\"seconds\": {:.3f}, \"images_per_second\": {:.1f}}}\n", m.seconds, m.images_per_second);
   BAUTA_TRY(line(text));
-  const double time = now();
-  BAUTA_TRY(events_.scalar("train_loss", m.epoch, static_cast<float>(m.train_loss), time));
+  const auto curve = [&, time = now()](const char* tag, double value) {
+    return events_.scalar(tag, m.epoch, static_cast<float>(value), time);
+  };
+  BAUTA_TRY(curve("train_loss", m.train_loss));
+  BAUTA_TRY(curve("images_per_second", m.images_per_second));
   if (!m.validated) return {};
-  BAUTA_TRY(events_.scalar("val_loss", m.epoch, static_cast<float>(m.val_loss), time));
-  return events_.scalar("val_acc", m.epoch, static_cast<float>(m.val_acc), time);
+  BAUTA_TRY(curve("val_loss", m.val_loss));
+  BAUTA_TRY(curve("val_acc", m.val_acc));
+  BAUTA_TRY(curve("precision", m.precision));
+  BAUTA_TRY(curve("recall", m.recall));
+  return curve("f1", m.f1);
 }
 
 Status RunFolder::flush() {

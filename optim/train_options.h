@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ struct TrainOptions {
   int epochs = 10;  ///< at least 1
   int batch = 32;   ///< samples of a global batch
   float lr = 1e-5F;
-  double val = 0.1;        ///< the part of the data that validates, in [0, 1)
-  std::uint64_t seed = 0;  ///< of initial weights, split, order and augmentation
+  std::optional<double> val;  ///< the part of the data that validates, in [0, 1); see split_dataset
+  std::uint64_t seed = 0;     ///< of initial weights, split, order and augmentation
   ClassWeights class_weights;
   Augment augment = Augment::none;
   Schedule schedule = Schedule::constant;

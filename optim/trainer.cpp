@@ -360,7 +360,7 @@ Status check_options(const TrainOptions& o) {
   if (o.epochs < 1) return Status::usage("a run needs at least 1 epoch", "--epochs", "use 1 or more");
   if (!is_utf8(o.init)) return Status::usage("the file's name is not UTF-8", "--init " + o.init, "rename it");
   if (o.batch < 1) return Status::usage("a batch needs at least 1 sample", "--batch", "use 1 or more");
-  if (!(o.val >= 0 && o.val < 1))
+  if (o.val && !(*o.val >= 0 && *o.val < 1))
     return Status::usage("the part that validates is not in [0, 1)", "--val", "use 0.1");
   if (!is_positive(o.lr)) {
     return Status::usage("the learning rate is not a number above 0 that a float can hold", "--lr",
@@ -411,7 +411,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   BAUTA_TRY(check_options(options));
   BAUTA_TRY(check_class_count(model, data));
   BAUTA_TRY(check_ranks(context, options, communicator));
-  auto split = split_dataset(data.labels(), data.groups(), data.classes(), options.val, options.seed);
+  auto split = split_dataset(data, options.val, options.seed);
   if (!split.ok()) return split.status();
   auto weights = class_weights(options.class_weights, data, *split);
   if (!weights.ok()) return weights.status();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 
@@ -9,6 +10,7 @@
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
+#include "engine/data/listing.h"
 #include "engine/io/image.h"
 #include "optim/predict.h"
 
@@ -18,8 +20,8 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   bauta classify --weights runs/a/best.safetensors photo.jpg
       One line for each image: path, label, confidence (the probability of that label).
-  bauta classify --weights runs/a/best.safetensors --threshold 0.9 photos/*.jpg
-      Where the confidence is below 0.9 the label is "uncertain".
+  bauta classify --weights runs/a/best.safetensors --threshold 0.9 photos
+      Every image in a folder, at any depth. Where the confidence is below 0.9 the label is "uncertain".
   bauta classify --weights runs/a/best.safetensors --json photos/*.jpg | jq '.[].label'
 
 An image that cannot be read gets a line on stderr, the others go on, and the exit code is 1.)";
@@ -28,7 +30,7 @@ constexpr int kBatch = 32;
 
 struct ClassifyArguments {
   std::string weights;
-  std::vector<std::string> images;
+  std::vector<std::string> images;  // and folders of them, until these are looked into
   float threshold = 0;
   bool json = false;
   DeviceOptions device;
@@ -135,7 +137,26 @@ class Printer {
   bool failed_ = false;
 };
 
-Result<int> run_classify(const ClassifyArguments& arguments) {
+// Puts the images in each folder in its place.
+Status look_into_folders(std::vector<std::string>& paths) {
+  std::vector<std::string> images;
+  for (std::string& path : paths) {
+    std::error_code unused;
+    if (!std::filesystem::is_directory(path, unused)) {
+      images.push_back(std::move(path));
+      continue;
+    }
+    const auto found = images_in(path);
+    if (!found.ok()) return found.status();
+    if (found->empty()) return Status::error("there are no images in this folder", path, "name another");
+    images.insert(images.end(), found->begin(), found->end());
+  }
+  paths = std::move(images);
+  return {};
+}
+
+Result<int> run_classify(ClassifyArguments arguments) {
+  BAUTA_TRY(look_into_folders(arguments.images));
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   // A line of stdout for each image, and no other.
@@ -173,7 +194,7 @@ Command classify_command(CLI::App& app) {
                    "weights that bauta wrote, or a PyTorch state dict as safetensors")
       ->required()
       ->type_name("FILE");
-  classify->add_option("images", arguments->images, "images (JPEG, PNG, BMP ...)")
+  classify->add_option("images", arguments->images, "images (JPEG, PNG, BMP ...), or folders of them")
       ->required()
       ->type_name("IMAGE");
   classify

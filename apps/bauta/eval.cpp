@@ -235,6 +235,10 @@ Result<int> run_eval(EvalArguments arguments) {
   if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
   const auto data = open_data(*machine, arguments, model);
   if (!data.ok()) return data.status();
+  if (data->is_split() && arguments.run.empty()) {
+    print_warning("the data set comes split, and all of its images count, those to train on, too: " +
+                  arguments.data);
+  }
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();
 

@@ -38,7 +38,8 @@ constexpr const char* kExamples = R"(Examples:
       Two processes share every batch and each takes half of the cores; the same bits as one. On several hosts:
       mpirun -np 2 --host a,b bauta train --data faces.safetensors --out runs/e
 
---data is a folder with a folder of images per class, a CSV manifest (path,label[,group]), or a pack.
+--data is a folder with a folder of images per class, a CSV manifest (path,label[,group][,split]), or a pack. With
+folders train and val around those of the classes, or split in a manifest, the data set comes split: val validates.
 --out gets best.safetensors, last.safetensors, config.json, metrics.jsonl and a TensorBoard event file.)";
 
 struct TrainArguments {
@@ -110,7 +111,7 @@ Result<Start> start_of(const TrainArguments& arguments) {
 }
 
 std::string next_step(const TrainArguments& arguments, const TrainResult& result) {
-  if (arguments.train.val > 0) {
+  if (result.best_val_acc >= 0) {
     return fmt::format("next: bauta eval --run {} --data {}", shell_word(arguments.train.out),
                        shell_word(arguments.data));
   }
@@ -259,8 +260,9 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add_number("--epochs", o.epochs, 1, "times through the training images");
   add_number("--batch", o.batch, 1, "images of one step");
   add("--lr", o.lr, "X", "learning rate")->default_str("1e-5");
-  add("--val", o.val, "X", "part of the images that validates; 0: train on everything")
-      ->capture_default_str();
+  add("--val", o.val, "X",
+      "part of the images that validates; 0: train on everything; not for data that come split")
+      ->default_str("0.1");
   add_number("--seed", o.seed, 0, "random seed of initial weights, split, shuffling and augmentation");
   add("--class-weights", arguments->class_weights, "W",
       "auto: each class counts alike; none; or a number per class, A,B")

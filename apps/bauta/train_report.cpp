@@ -18,8 +18,9 @@ void TrainReport::on_start(const RunStart& start) {
     weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
   }
   if (start.bare_init) print_note(bare_weights_note(options_.init, model_));
-  print_note(fmt::format("{} to train on, {} to validate, {} an epoch; class weights {}",
+  print_note(fmt::format("{} to train on, {} to validate{}, {} an epoch; class weights {}",
                          counted(start.train_images, "image"), with_commas(start.val_images),
+                         data_.is_split() ? " (the data set's own parts)" : "",
                          counted(start.batches_per_epoch, "step"), weights));
   if (start.first_step > 0) {
     print_note(fmt::format("resumed after step {}", start.first_step));

@@ -52,6 +52,7 @@ std::uint64_t Dataset::fingerprint() const {
   hash.add(parts_.names);
   hash.add(std::as_bytes(std::span(parts_.labels)));
   hash.add(std::as_bytes(std::span(parts_.groups)));
+  if (is_split()) hash.add(std::as_bytes(std::span(parts_.validates)));
   hash.add(std::as_bytes(parts_.pixels));
   return hash.value();
 }

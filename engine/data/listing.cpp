@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 
@@ -27,10 +28,26 @@ bool is_folder(const fs::directory_entry& entry) {
   return entry.is_directory(unused);
 }
 
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 bool is_image(const fs::path& path) {
-  std::string extension = path.extension().native();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string extension = lower_case(path.extension().native());
   return std::ranges::find(kImageExtensions, extension) != kImageExtensions.end();
+}
+
+/// A part of a data set that comes split.
+enum class Part { train, val, test };
+
+/// The part of this name, if it is one's.
+std::optional<Part> part_named(const std::string& name) {
+  const std::string part = lower_case(name);
+  if (part == "train" || part == "training") return Part::train;
+  if (part == "val" || part == "valid" || part == "validation") return Part::val;
+  if (part == "test" || part == "testing") return Part::test;
+  return {};
 }
 
 Status unreadable(const std::string& path, const std::error_code& code) {
@@ -51,8 +68,27 @@ struct Ignored {
 /// A class's folder and the images in it.
 struct ClassFolder {
   std::string name;
-  std::vector<std::string> files;  // full paths
+  bool validates = false;
+  std::vector<std::string> files{};  // full paths
 };
+
+/// The folders in a folder, but hidden ones.
+Result<std::vector<fs::path>> folders_in(const fs::path& folder, Ignored& ignored) {
+  std::vector<fs::path> folders;
+  std::error_code code;
+  fs::directory_iterator it(folder, code);
+  for (; !code && it != fs::directory_iterator(); it.increment(code)) {
+    if (is_hidden(it->path())) continue;
+    if (is_folder(*it)) {
+      folders.push_back(it->path());
+    } else {
+      ignored.add(it->path());
+    }
+  }
+  if (code) return unreadable(folder.native(), code);
+  std::ranges::sort(folders);
+  return folders;
+}
 
 Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) {
   std::error_code code;
@@ -77,6 +113,53 @@ Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) 
   return code ? unreadable(last.native(), code) : Status();
 }
 
+Status scan_classes(const std::vector<fs::path>& folders, bool validates, std::vector<ClassFolder>& found,
+                    Ignored& ignored) {
+  for (const fs::path& folder : folders) {
+    found.push_back({folder.filename().native(), validates});
+    BAUTA_TRY(scan_class(folder, found.back(), ignored));
+  }
+  return {};
+}
+
+/// Whether these folders of the data set are parts of it, rather than classes; an error where they are, but
+/// not one trains and one validates.
+Result<bool> are_parts(const std::vector<fs::path>& folders, const std::string& path) {
+  std::array<int, 3> count{};
+  std::string names;
+  for (const fs::path& folder : folders) {
+    const auto part = part_named(folder.filename().native());
+    if (!part) return false;
+    ++count[static_cast<std::size_t>(*part)];
+    names += (names.empty() ? "" : ", ") + folder.filename().native();
+  }
+  if (folders.empty()) return false;
+  if (count[static_cast<std::size_t>(Part::train)] == 1 && count[static_cast<std::size_t>(Part::val)] == 1)
+    return true;
+  return Status::error("of its parts (" + names + ") not one trains and one validates", path,
+                       "call these train and val, or give the folder of one part by itself");
+}
+
+/// The classes of a data set whose folders are its parts.
+Status scan_parts(const std::vector<fs::path>& parts, const Warn& warn, std::vector<ClassFolder>& found,
+                  Ignored& ignored) {
+  for (const fs::path& part : parts) {
+    const auto name = part_named(part.filename().native());
+    if (name == Part::test) {
+      if (warn) {
+        warn(part.native() +
+             " neither trains nor validates, and is left out: give it by itself to see how "
+             "good a network is on it");
+      }
+      continue;
+    }
+    const auto classes = folders_in(part, ignored);
+    if (!classes.ok()) return classes.status();
+    BAUTA_TRY(scan_classes(*classes, name == Part::val, found, ignored));
+  }
+  return {};
+}
+
 bool parse_number(const std::string& text, std::int32_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() && end == text.data() + text.size() && number >= 0;
@@ -86,30 +169,63 @@ std::string line_of(const std::string& file, const CsvRow& row) {
   return file + ":" + std::to_string(row.line);
 }
 
-/// The rows that follow the header, each with as many fields as it.
-Result<std::vector<CsvRow>> read_rows(std::string_view text, const std::string& file) {
-  Result<std::vector<CsvRow>> parsed = parse_csv(text, file);
-  if (!parsed.ok()) return parsed;
-  std::vector<CsvRow>& rows = *parsed;
-  using Fields = std::vector<std::string>;
-  const Fields header = rows.empty() ? Fields() : rows.front().fields;
-  if (header != Fields{"path", "label"} && header != Fields{"path", "label", "group"}) {
-    return Status::error("the header line is not path,label or path,label,group", file + ":1",
-                         "begin the manifest with one of these lines");
+/// The fields of a manifest's rows: path, label, and these, 0 where there is none.
+struct Columns {
+  std::size_t count = 0;
+  std::size_t group = 0;
+  std::size_t split = 0;
+};
+
+/// What the rows hold, by the first of them.
+Result<Columns> read_header(const std::vector<CsvRow>& rows, const std::string& file) {
+  const auto header = rows.empty() ? std::vector<std::string>() : rows.front().fields;
+  Columns columns{.count = header.size()};
+  bool known = header.size() >= 2 && header[0] == "path" && header[1] == "label";
+  for (std::size_t i = 2; i < header.size(); ++i) {
+    std::size_t& column = header[i] == "group" ? columns.group : columns.split;
+    known = known && column == 0 && (header[i] == "group" || header[i] == "split");
+    column = i;
   }
-  rows.erase(rows.begin());
-  for (const CsvRow& row : rows) {
-    if (row.fields.size() != header.size()) {
-      return Status::error("there are " + std::to_string(row.fields.size()) +
-                               " fields where the header has " + std::to_string(header.size()),
-                           line_of(file, row),
-                           "give every row the header's fields, in quotes where they hold commas");
-    }
-    if (row.fields[0].empty() || row.fields[1].empty()) {
-      return Status::error("the path or the label is empty", line_of(file, row), "give both");
-    }
+  if (known) return columns;
+  return Status::error("the header line is not path,label with or without group and split", file + ":1",
+                       "begin the manifest with path,label or path,label,group,split, say");
+}
+
+Status check_row(const CsvRow& row, const Columns& columns, const std::string& file) {
+  if (row.fields.size() != columns.count) {
+    return Status::error("there are " + std::to_string(row.fields.size()) + " fields where the header has " +
+                             std::to_string(columns.count),
+                         line_of(file, row),
+                         "give every row the header's fields, in quotes where they hold commas");
   }
-  return parsed;
+  if (row.fields[0].empty() || row.fields[1].empty()) {
+    return Status::error("the path or the label is empty", line_of(file, row), "give both");
+  }
+  if (columns.split != 0 && !part_named(row.fields[columns.split])) {
+    return Status::error("the split '" + row.fields[columns.split] + "' is no part of a data set",
+                         line_of(file, row), "use train, val or test");
+  }
+  return {};
+}
+
+/// The rows that follow the header, but those to test.
+Result<std::vector<CsvRow>> read_rows(std::string_view text, const std::string& file, const Warn& warn,
+                                      Columns& columns) {
+  Result<std::vector<CsvRow>> rows = parse_csv(text, file);
+  if (!rows.ok()) return rows;
+  BAUTA_TRY(put_into(columns, read_header(*rows, file)));
+  rows->erase(rows->begin());
+  for (const CsvRow& row : *rows) BAUTA_TRY(check_row(row, columns, file));
+  if (columns.split == 0) return rows;
+  const auto left_out = std::erase_if(
+      *rows, [&](const CsvRow& row) { return part_named(row.fields[columns.split]) == Part::test; });
+  if (left_out > 0 && warn) {
+    warn(std::to_string(left_out) +
+         (left_out == 1 ? " row neither trains nor validates, and is left out ("
+                        : " rows neither train nor validate, and are left out (") +
+         file + ")");
+  }
+  return rows;
 }
 
 /// Whether the labels are numbers, as the first row's is; an error where they are of both kinds.
@@ -172,34 +288,27 @@ void set_named_labels(const std::vector<CsvRow>& rows, Listing& listing) {
 Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   std::vector<ClassFolder> found;
   Ignored ignored;
-  std::error_code code;
-  fs::directory_iterator it(folder, code);
-  for (; !code && it != fs::directory_iterator(); it.increment(code)) {
-    if (is_hidden(it->path())) continue;
-    if (!is_folder(*it)) {
-      ignored.add(it->path());
-      continue;
-    }
-    found.push_back({it->path().filename().native(), {}});
-    BAUTA_TRY(scan_class(it->path(), found.back(), ignored));
-  }
-  if (code) return unreadable(folder, code);
+  const auto folders = folders_in(folder, ignored);
+  if (!folders.ok()) return folders.status();
+  const auto split = are_parts(*folders, folder);
+  if (!split.ok()) return split.status();
+  BAUTA_TRY(*split ? scan_parts(*folders, warn, found, ignored)
+                   : scan_classes(*folders, false, found, ignored));
   if (ignored.count > 0 && warn) {
     warn(std::to_string(ignored.count) + (ignored.count == 1 ? " file was" : " files were") +
          " ignored: by name not JPEG, PNG, BMP, GIF, TGA, PPM or PGM, or in no class's folder (the first: " +
          ignored.first + ")");
   }
 
-  std::ranges::sort(found, {}, &ClassFolder::name);
-
   std::vector<std::string> names(found.size());
   std::ranges::transform(found, names.begin(), &ClassFolder::name);
-  Listing listing{classes_of(names), {}};
+  Listing listing{.classes = classes_of(names), .is_split = *split};
   // A trailing slash or not: names are what follows the folder.
   const std::size_t prefix = (fs::path(folder) / "").native().size();
   for (const ClassFolder& c : found) {
     const int label = class_index(c.name, listing.classes);
-    for (const std::string& file : c.files) listing.images.push_back({file.substr(prefix), file, label, -1});
+    for (const std::string& file : c.files)
+      listing.images.push_back({file.substr(prefix), file, label, -1, c.validates});
   }
   std::ranges::sort(listing.images, [](const ListedImage& a, const ListedImage& b) {
     return std::tie(a.label, a.name) < std::tie(b.label, b.name);
@@ -207,20 +316,31 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   return listing;
 }
 
+Result<std::vector<std::string>> images_in(const std::string& folder) {
+  ClassFolder found;
+  Ignored ignored;
+  BAUTA_TRY(scan_class(folder, found, ignored));
+  std::ranges::sort(found.files);
+  return std::move(found.files);
+}
+
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn) {
-  const Result<std::vector<CsvRow>> rows = read_rows(text, file);
+  Columns columns;
+  const Result<std::vector<CsvRow>> rows = read_rows(text, file, warn, columns);
   if (!rows.ok()) return rows.status();
   const Result<bool> numbers = labels_are_numbers(*rows, file);
   if (!numbers.ok()) return numbers.status();
 
   const fs::path folder = fs::path(file).parent_path();
   std::unordered_map<std::string, std::int32_t> groups;
-  Listing listing;
+  Listing listing{.is_split = columns.split != 0};
   for (const CsvRow& row : *rows) {
     ListedImage image{.name = row.fields[0], .file = (folder / row.fields[0]).native()};
-    if (row.fields.size() == 3 && !row.fields[2].empty()) {
-      image.group = groups.emplace(row.fields[2], static_cast<std::int32_t>(groups.size())).first->second;
+    if (columns.group != 0 && !row.fields[columns.group].empty()) {
+      const auto next = static_cast<std::int32_t>(groups.size());
+      image.group = groups.emplace(row.fields[columns.group], next).first->second;
     }
+    if (listing.is_split) image.validates = part_named(row.fields[columns.split]) == Part::val;
     listing.images.push_back(std::move(image));
   }
   if (*numbers) {

@@ -1,6 +1,7 @@
 // A pack is a safetensors file: `pixels` U8 [N,H,W,3]; `labels` I32 [N]; `groups` I32 [N] where samples have
-// groups; the samples' names end to end, `names` U8 [T], with `name_ends` I64 [N], where in it each ends.
-// Metadata: `format`, `classes` (a JSON array of names) and `preprocess`, what was done to the images.
+// groups; `validates` U8 [N] where it is split; the samples' names end to end, `names` U8 [T], with
+// `name_ends` I64 [N], where in it each ends. Metadata: `format`, `classes` (a JSON array of names) and
+// `preprocess`, what was done to the images.
 
 #include <algorithm>
 #include <filesystem>
@@ -45,6 +46,7 @@ class PackReader {
     BAUTA_TRY(read_pixels(parts));
     const auto count = static_cast<std::int64_t>(parts.pixels.size() / parts.size.bytes());
     BAUTA_TRY(read_labels(count, parts));
+    BAUTA_TRY(read_split(count, parts));
     return read_names(count, parts);
   }
 
@@ -115,6 +117,15 @@ class PackReader {
     return {};
   }
 
+  Status read_split(std::int64_t count, Dataset::Parts& parts) const {
+    if (file_.find("validates") == nullptr) return {};
+    const auto validates = tensor("validates", DType::u8, {count});
+    if (!validates.ok()) return validates.status();
+    parts.validates = copy_of<std::uint8_t>(*validates);
+    if (std::ranges::all_of(parts.validates, [](std::uint8_t x) { return x <= 1; })) return {};
+    return damaged("a sample neither trains nor validates");
+  }
+
   Status read_names(std::int64_t count, Dataset::Parts& parts) const {
     const TensorView* names = file_.find("names");
     if (names == nullptr || names->dtype != DType::u8) return damaged("it has no tensor names U8[T]");
@@ -146,6 +157,8 @@ Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
   std::vector<TensorView> others = {{"name_ends", DType::i64, {count}, bytes_of(ends)},
                                     {"labels", DType::i32, {count}, bytes_of(parts.labels)}};
   if (!parts.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(parts.groups)});
+  if (!parts.validates.empty())
+    others.push_back({"validates", DType::u8, {count}, bytes_of(parts.validates)});
   others.push_back({"names", DType::u8, {std::ssize(names)}, std::as_bytes(std::span(names))});
   return writer.finish(others, {{"format", kFormat},
                                 {"preprocess", kPreprocess},

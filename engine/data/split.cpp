@@ -51,6 +51,22 @@ bool improves(const std::vector<int>& counts, const std::vector<int>& wanted) {
   return gain > 0;
 }
 
+// The parts that the data set comes in.
+Result<Split> own_parts(const Dataset& data) {
+  Split split;
+  for (int i = 0; i < data.size(); ++i) (data.validates(i) ? split.val : split.train).push_back(i);
+  const std::vector<int> train = count_classes(data.labels(), split.train, data.classes().size());
+  for (std::size_t c = 0; c < train.size(); ++c) {
+    if (train[c] > 0) continue;
+    return Status::error(
+        "the data set comes split, without an image of class " + data.classes()[c] + " to train on", "--data",
+        "have its part that trains hold every class");
+  }
+  if (!split.val.empty()) return split;
+  return Status::error("the data set comes split, without an image to validate on", "--data",
+                       "put some there, or give the part that trains by itself");
+}
+
 std::string percent(double fraction) { return std::to_string(std::lround(fraction * 100)) + " %"; }
 
 }  // namespace
@@ -103,6 +119,16 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
     }
   }
   return split;
+}
+
+Result<Split> split_dataset(const Dataset& data, std::optional<double> val_fraction, std::uint64_t seed) {
+  if (!data.is_split()) {
+    return split_dataset(data.labels(), data.groups(), data.classes(), val_fraction.value_or(kValFraction),
+                         seed);
+  }
+  if (!val_fraction) return own_parts(data);
+  return Status::usage("the data set comes split", "--val",
+                       "leave it out, or give the part that trains by itself");
 }
 
 }  // namespace bauta

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/data/dataset.h"
 #include "kernels/status.h"
 
 namespace bauta {
@@ -25,5 +27,13 @@ struct Split {
 /// error when a class would have no sample to train on, or none to validate on though that was asked for.
 Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<const std::int32_t> groups,
                             const std::vector<std::string>& classes, double val_fraction, std::uint64_t seed);
+
+/// The part of a data set that validates unless another is asked for: the study's.
+inline constexpr double kValFraction = 0.1;
+
+/// The data set's own parts where it comes split, which an error says to who asks for a fraction; otherwise
+/// parts at random as above, kValFraction to validate unless another is asked for. An error likewise when an
+/// own part has too little: no image to validate on, or none of a class to train on.
+Result<Split> split_dataset(const Dataset&, std::optional<double> val_fraction, std::uint64_t seed);
 
 }  // namespace bauta

@@ -115,6 +115,17 @@ class CliTest(unittest.TestCase):
         shutil.copytree(self.faces, copy)
         return copy
 
+    def split_faces(self):
+        """The faces in folders train and val: of each class the last 5 validate."""
+        data = self.work / "split"
+        for name in ["AFDB_masked_face_dataset", "AFDB_face_dataset"]:
+            images = self.images(self.faces / name)
+            for part, files in [("train", images[:-5]), ("val", images[-5:])]:
+                (data / part / name).mkdir(parents=True)
+                for i, file in enumerate(files):
+                    shutil.copy(file, data / part / name / f"{i}.jpg")
+        return data
+
     def images(self, data=None):
         return sorted((data or self.faces).rglob("*.jpg"))
 

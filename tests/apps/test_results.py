@@ -59,6 +59,19 @@ class EvalOfARun(TrainedTest):
         self.fails("eval", "--run", self.work / "run", "--data", self.faces, code=2,
                    saying="kept none for validation")
 
+    def test_of_a_data_set_that_comes_split_it_is_the_part_that_validates(self):
+        data, run_folder = self.split_faces(), self.work / "run"
+        self.train(run_folder, data=data)
+        part = json.loads(self.ok("eval", "--run", run_folder, "--data", data, "--json").stdout)
+        weights = ["--weights", run_folder / "best.safetensors", "--json"]
+        alone = json.loads(self.ok("eval", *weights, "--data", data / "val").stdout)
+        self.assertEqual(part["images"], 10)
+        self.assertEqual(part["confusion"], alone["confusion"])
+        self.assertEqual([m["path"] for m in part["mistakes"]], ["val/" + m["path"] for m in alone["mistakes"]])
+        whole = self.ok("eval", *weights, "--data", data)
+        self.assertEqual(json.loads(whole.stdout)["images"], 40)
+        self.assertIn("comes split, and all of its images count, those to train on, too", whole.stderr)
+
     def test_a_folder_that_is_no_run_is_refused(self):
         (self.work / "run").mkdir()
         self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="best.safetensors")
@@ -182,6 +195,18 @@ class Classify(TrainedTest):
         self.assertEqual([l.split()[0] for l in lines], [str(p) for p in paths])
         for line in lines:
             self.assertRegex(line, r"  with(out)?_mask +[01]\.\d{4}$")
+
+    def test_a_folder_stands_for_the_images_in_it(self):
+        first = self.images()[3]
+        found = json.loads(self.ok("classify", "--weights", self.weights, "--json", first, self.faces).stdout)
+        self.assertEqual([i["path"] for i in found], [str(p) for p in [first, *self.images()]])
+        self.assertEqual(found[0], found[4])
+
+    def test_a_folder_without_images_is_refused(self):
+        (self.work / "notes.txt").write_text("hello")
+        result = self.fails("classify", "--weights", self.weights, self.images()[0], self.work,
+                            saying=["there are no images in this folder", self.work])
+        self.assertEqual(result.stdout, "")
 
     def test_it_agrees_with_eval(self):
         paths = self.images()

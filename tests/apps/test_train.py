@@ -106,6 +106,34 @@ class Options(CliTest):
         self.assertEqual(best, {name: last[name] for name in best})
         self.assertNotIn("val_acc", metrics_of(self.work / "run")[1][0])
 
+    def test_a_data_set_that_comes_split_keeps_its_parts(self):
+        data = self.split_faces()
+        out = self.train(self.work / "run", data=data).stdout
+        self.assertIn("30 images to train on, 10 to validate (the data set's own parts), 4 steps an epoch", out)
+        self.fails("train", "--data", data, "--out", self.work / "other", "--val", 0.1, code=2,
+                   saying=["comes split", "--val"])
+        self.assertFalse((self.work / "other").exists())
+
+    def test_parts_are_the_same_from_folders_a_manifest_or_a_pack(self):
+        data = self.split_faces()
+        self.ok("data", "pack", "--data", data, "--out", self.work / "pack.safetensors")
+        files = [*self.images(data / "train/AFDB_face_dataset"), *self.images(data / "val/AFDB_face_dataset"),
+                 *self.images(data / "train/AFDB_masked_face_dataset"), *self.images(data / "val/AFDB_masked_face_dataset")]
+        rows = [f"{f.relative_to(data)},{'mask' if 'masked' in str(f) else 'no mask'},{f.relative_to(data).parts[0]}"
+                for f in files]
+        (data / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+        self.train(self.work / "folders", data=data)
+        for name, source in [("pack", self.work / "pack.safetensors"), ("manifest", data / "list.csv")]:
+            self.train(self.work / name, data=source)
+            self.assertSameTensors(self.work / "folders/last.safetensors", self.work / name / "last.safetensors")
+
+    def test_a_run_on_a_data_set_that_comes_split_is_resumed(self):
+        data = self.split_faces()
+        self.train(self.work / "whole", data=data)
+        self.train(self.work / "run", "--epochs", 1, data=data)
+        self.train(self.work / "run", "--resume", data=data)
+        self.assertSameTensors(self.work / "whole/last.safetensors", self.work / "run/last.safetensors")
+
     def test_max_steps_ends_as_at_an_epochs_end(self):
         self.train(self.work / "run", "--max-steps", 3)
         steps, epochs = metrics_of(self.work / "run")

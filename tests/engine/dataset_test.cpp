@@ -95,6 +95,8 @@ void expect_same(const Dataset& a, const Dataset& b) {
   EXPECT_EQ(names_of(a), names_of(b));
   EXPECT_TRUE(std::ranges::equal(a.labels(), b.labels()));
   EXPECT_TRUE(std::ranges::equal(a.groups(), b.groups()));
+  ASSERT_EQ(a.is_split(), b.is_split());
+  for (int i = 0; a.is_split() && i < a.size(); ++i) EXPECT_EQ(a.validates(i), b.validates(i));
   EXPECT_TRUE(std::ranges::equal(a.all_pixels(), b.all_pixels()));
   EXPECT_EQ(a.fingerprint(), b.fingerprint());
 }
@@ -144,6 +146,20 @@ TEST(Dataset, OpensAManifest) {
   EXPECT_TRUE(std::ranges::equal(data.labels(), std::vector<std::int32_t>{1, 0, 0, 1}));
   EXPECT_TRUE(std::ranges::equal(data.groups(), std::vector<std::int32_t>{0, -1, 1, 0}));
   EXPECT_TRUE(std::ranges::equal(data.pixels(2), noise(kSize, 3)));
+}
+
+TEST(Dataset, ComesSplitWithoutTheImagesThatCannotBeRead) {
+  const TemporaryFolder root;
+  for (const char* part : {"train", "val"}) {
+    write_image(root / (std::string("faces/") + part + "/mask/a.png"), 1);
+    write_image(root / (std::string("faces/") + part + "/no_mask/a.png"), 2);
+  }
+  write_text(root / "faces/train/no_mask/0.png", "no image");
+  const Dataset data = opened(root / "faces");
+  EXPECT_EQ(names_of(data),
+            (Names{"train/no_mask/a.png", "val/no_mask/a.png", "train/mask/a.png", "val/mask/a.png"}));
+  ASSERT_TRUE(data.is_split());
+  for (int i = 0; i < data.size(); ++i) EXPECT_EQ(data.validates(i), i % 2 == 1);
 }
 
 TEST(Dataset, DoesNotDependOnTheNumberOfThreads) {
@@ -271,6 +287,13 @@ TEST(Dataset, TheFingerprintTellsDataApart) {
     seen.insert(opened(root / "faces/grouped.csv").fingerprint());
   }
   EXPECT_EQ(seen.size(), 7U);
+  for (const char* part : {"train", "val"}) {
+    write_text(root / "faces/split.csv",
+               std::string("path,label,split\nno_mask/a.png,0,train\nno_mask/b.jpg,0,") + part +
+                   "\nmask/id7/0.jpg,1,val\nmask/id8/0.png,1,train\n");
+    seen.insert(opened(root / "faces/split.csv").fingerprint());
+  }
+  EXPECT_EQ(seen.size(), 9U);
 }
 
 TEST(Pack, IsTheSameDataSet) {
@@ -280,7 +303,10 @@ TEST(Pack, IsTheSameDataSet) {
   write_text(root / "faces/grouped.csv",
              "path,label,group\nmask/bad.jpg,1,9\nmask/id8/0.png,1,x\nno_mask/a.png,0,\nno_mask/"
              "c.png,0,y\nmask/id7/0.jpg,1,x\n");
-  for (const std::string& path : {root / "faces", root / "faces/grouped.csv"}) {
+  write_text(root / "faces/split.csv",
+             "path,label,split\nmask/bad.jpg,1,val\nmask/id8/0.png,1,val\nno_mask/a.png,0,train\nno_mask/"
+             "c.png,0,val\nmask/id7/0.jpg,1,train\n");
+  for (const std::string& path : {root / "faces", root / "faces/grouped.csv", root / "faces/split.csv"}) {
     pack(path, root / "p");
     const Dataset packed = opened(root / "p");
     expect_same(packed, opened(path));
@@ -350,7 +376,8 @@ TEST(Pack, SurvivesAnyDamage) {
   write_faces(root);
   write_text(
       root / "faces/grouped.csv",
-      "path,label,group\nmask/id8/0.png,1,x\nno_mask/a.png,0,\nno_mask/c.png,0,y\nmask/id7/0.jpg,1,x\n");
+      "path,label,group,split\nmask/id8/0.png,1,x,train\nno_mask/a.png,0,,val\nno_mask/c.png,0,y,train\n"
+      "mask/id7/0.jpg,1,x,val\n");
   pack(root / "faces/grouped.csv", root / "p");
   const std::string whole = read_text(root / "p");
   // The header's text and what follows the pixels, without the room that is left between.

@@ -136,6 +136,53 @@ TEST(ListFolder, SaysThatItIgnoresOneFile) {
   EXPECT_EQ(result.warnings[0].substr(0, 20), "1 file was ignored: ");
 }
 
+std::vector<bool> validating(const Listing& listing) {
+  std::vector<bool> validates;
+  for (const ListedImage& image : listing.images) validates.push_back(image.validates);
+  return validates;
+}
+
+TEST(ListFolder, OfPartsComesSplitAndLeavesOutWhatIsThereToTest) {
+  const TemporaryFolder root;
+  for (const char* file : {"Train/WithMask/b.jpg", "Train/WithoutMask/a.jpg", "Validation/WithMask/a.jpg",
+                           "Validation/WithoutMask/a.jpg", "Test/WithMask/c.jpg", "Test/Other/c.jpg"}) {
+    touch(root / file);
+  }
+  const Listed result = folder(root / "");
+  EXPECT_EQ(result.error, "");
+  EXPECT_TRUE(result.listing.is_split);
+  EXPECT_EQ(result.listing.classes, study_classes());
+  EXPECT_EQ(names_of(result.listing), (Names{"Train/WithoutMask/a.jpg", "Validation/WithoutMask/a.jpg",
+                                             "Train/WithMask/b.jpg", "Validation/WithMask/a.jpg"}));
+  EXPECT_EQ(labels_of(result.listing), (std::vector<int>{0, 0, 1, 1}));
+  EXPECT_EQ(validating(result.listing), (std::vector<bool>{false, true, false, true}));
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_EQ(result.warnings[0], (root / "Test") +
+                                    " neither trains nor validates, and is left out: give it by "
+                                    "itself to see how good a network is on it");
+}
+
+TEST(ListFolder, OfPartsWantsOneThatTrainsAndOneThatValidates) {
+  const TemporaryFolder root;
+  touch(root / "train/cat/a.jpg");
+  touch(root / "test/cat/a.jpg");
+  EXPECT_EQ(folder(root / "").error,
+            "of its parts (test, train) not one trains and one validates (" + (root / "") +
+                "): call these train and val, or give the folder of one part by itself");
+  touch(root / "val/cat/a.jpg");
+  EXPECT_EQ(folder(root / "").error, "");
+  touch(root / "valid/cat/a.jpg");
+  EXPECT_NE(folder(root / "").error.find("(test, train, val, valid)"), std::string::npos);
+}
+
+TEST(ListFolder, WithAFolderThatIsNoPartAllAreClasses) {
+  const TemporaryFolder root;
+  for (const char* file : {"train/a.jpg", "val/a.jpg", "car/a.jpg"}) touch(root / file);
+  const Listed result = folder(root / "");
+  EXPECT_FALSE(result.listing.is_split);
+  EXPECT_EQ(result.listing.classes, (Names{"car", "train", "val"}));
+}
+
 TEST(ListFolder, RefusesALinkThatLeadsBack) {
   const TemporaryFolder root;
   touch(root / "cat/a.jpg");
@@ -145,6 +192,15 @@ TEST(ListFolder, RefusesALinkThatLeadsBack) {
 
 TEST(ListFolder, SaysThatAFolderCannotBeRead) {
   EXPECT_NE(folder("/nonexistent").error.find("(/nonexistent)"), std::string::npos);
+}
+
+TEST(ImagesIn, AreThoseOfAFolderAtAnyDepth) {
+  const TemporaryFolder root;
+  for (const char* file : {"b.jpg", "deep/er/a.PNG", "notes.txt", ".x.jpg", ".git/c.jpg"}) touch(root / file);
+  const auto found = images_in(root / "");
+  ASSERT_TRUE(found.ok()) << found.status().message();
+  EXPECT_EQ(*found, (Names{root / "b.jpg", root / "deep/er/a.PNG"}));
+  EXPECT_NE(images_in("/nonexistent").status().message().find("(/nonexistent)"), std::string::npos);
 }
 
 TEST(ListManifest, KeepsTheOrderOfItsRows) {
@@ -172,10 +228,32 @@ TEST(ListManifest, NumbersAreTheStudysClassesOrNames) {
   EXPECT_EQ(labels_of(digits.listing), (std::vector<int>{2, 0, 1}));
 }
 
+TEST(ListManifest, ComesSplitWhereAColumnSaysSo) {
+  const Listed result = manifest("path,label,split\na,dog,train\nb,cat,Valid\nc,cow,test\nd,cat,training\n");
+  EXPECT_EQ(result.error, "");
+  EXPECT_TRUE(result.listing.is_split);
+  EXPECT_EQ(result.listing.classes, (Names{"cat", "dog"}));
+  EXPECT_EQ(names_of(result.listing), (Names{"a", "b", "d"}));
+  EXPECT_EQ(validating(result.listing), (std::vector<bool>{false, true, false}));
+  EXPECT_EQ(result.warnings, Names{"1 row neither trains nor validates, and is left out (/sets/m.csv)"});
+
+  const Listed both = manifest("path,label,split,group\na,1,val,x\nb,0,train,\nc,0,test,y\nd,0,test,z\n");
+  EXPECT_EQ(validating(both.listing), (std::vector<bool>{true, false}));
+  EXPECT_EQ(both.listing.images[0].group, 0);
+  EXPECT_EQ(both.listing.images[1].group, -1);
+  EXPECT_EQ(both.warnings.front(), "2 rows neither train nor validate, and are left out (/sets/m.csv)");
+  EXPECT_FALSE(manifest("path,label,group\na,1,val\nb,0,train\n").listing.is_split);
+}
+
 TEST(ListManifest, ErrorsNameTheLine) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {"", "the header line is not path,label or path,label,group (/sets/m.csv:1)"},
-      {"file,class\n", "the header line is not path,label or path,label,group (/sets/m.csv:1)"},
+      {"", "the header line is not path,label with or without group and split (/sets/m.csv:1)"},
+      {"file,class\n", "the header line is not path,label with or without group and split (/sets/m.csv:1)"},
+      {"path\n", "the header line is not path,label with or"},
+      {"path,label,size\n", "the header line is not path,label with or"},
+      {"path,label,split,group,split\n", "the header line is not path,label with or"},
+      {"path,label,split\na,x,train\nb,x,\n", "the split '' is no part of a data set (/sets/m.csv:3)"},
+      {"path,label,split\na,x,dev\n", "the split 'dev' is no part of a data set (/sets/m.csv:2)"},
       {"path,label\na,x\n\nb\n", "there are 1 fields where the header has 2 (/sets/m.csv:4)"},
       {"path,label\na,x,3\n", "there are 3 fields where the header has 2 (/sets/m.csv:2)"},
       {"path,label\na,x\n,y\n", "the path or the label is empty (/sets/m.csv:3)"},

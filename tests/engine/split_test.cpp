@@ -133,5 +133,48 @@ TEST(Split, TheValidationPartIsChecked) {
   }
 }
 
+/// Six samples, of the two classes by turns.
+Dataset six_samples(std::vector<std::uint8_t> validates) {
+  Dataset::Parts parts;
+  parts.classes = kClasses;
+  parts.labels = {0, 1, 0, 1, 0, 1};
+  parts.validates = std::move(validates);
+  return Dataset(std::move(parts));
+}
+
+TEST(Split, ADataSetsOwnPartsAreTaken) {
+  const Result<Split> own = split_dataset(six_samples({0, 0, 1, 1, 0, 1}), {}, 3);
+  ASSERT_TRUE(own.ok()) << own.status().message();
+  EXPECT_EQ(own->train, (std::vector<int>{0, 1, 4}));
+  EXPECT_EQ(own->val, (std::vector<int>{2, 3, 5}));
+}
+
+TEST(Split, OtherDataSetsAreSplitAtRandom) {
+  const Dataset data = six_samples({});
+  for (const auto& fraction : {std::optional<double>(), std::optional(0.4), std::optional(0.0)}) {
+    const Result<Split> parts = split_dataset(data, fraction, 3);
+    const auto wanted = split_dataset(data.labels(), data.groups(), kClasses, fraction.value_or(0.1), 3);
+    ASSERT_EQ(parts.ok(), wanted.ok());
+    if (!wanted.ok()) continue;
+    EXPECT_EQ(parts->train, wanted->train);
+    EXPECT_EQ(parts->val, wanted->val);
+  }
+}
+
+TEST(Split, OwnPartsWithTooLittleOrAFractionBesideAreErrors) {
+  const auto error = [](std::vector<std::uint8_t> validates, std::optional<double> fraction = {}) {
+    return split_dataset(six_samples(std::move(validates)), fraction, 3).status().message();
+  };
+  EXPECT_EQ(
+      error({0, 1, 0, 1, 1, 1}),
+      "the data set comes split, without an image of class with_mask to train on (--data): have its part "
+      "that trains hold every class");
+  EXPECT_EQ(error({0, 0, 0, 0, 0, 0}),
+            "the data set comes split, without an image to validate on (--data): put some there, or give the "
+            "part that trains by itself");
+  EXPECT_EQ(error({0, 0, 1, 1, 0, 1}, 0.1),
+            "the data set comes split (--val): leave it out, or give the part that trains by itself");
+}
+
 }  // namespace
 }  // namespace bauta

@@ -1,7 +1,8 @@
 #include "engine/data/sources.h"
 #include "tests/fuzz/memory_file.h"
 
-// Whatever opens has a name, a known label and all its pixels for each image.
+// Whatever opens has a name, a known label and all its pixels for each image, and a part for each or for
+// none.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const MemoryFile file;
   file.write(data, size);
@@ -10,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parts->names.size() != parts->labels.size() || parts->pixels.size() != parts->labels.size() * 3) {
     __builtin_trap();
   }
+  if (!parts->validates.empty() && parts->validates.size() != parts->labels.size()) __builtin_trap();
   for (std::int32_t label : parts->labels) {
     if (label < 0 || label >= std::ssize(parts->classes)) __builtin_trap();
   }

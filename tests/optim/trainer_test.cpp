@@ -53,7 +53,8 @@ TEST_F(TrainerTest, TellsWhatAnEpochCameTo) {
   EXPECT_EQ(*best->metadata("format"), "pt");
   const auto events = read_file(o.out + "/events.out.tfevents.0.bauta", 100000);
   ASSERT_TRUE(events.ok());
-  for (const char* tag : {"train_loss", "val_loss", "val_acc"})
+  for (const char* tag :
+       {"train_loss", "images_per_second", "val_loss", "val_acc", "precision", "recall", "f1"})
     EXPECT_NE(events->find(tag), std::string::npos) << tag;
 }
 
