@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kOwnParts = "own";  // "val" of a data set that comes split
+constexpr const char* kOwnParts = "own";  // "val" where the data set says itself what validates
 
 const char* name_of(Augment augment) {
   switch (augment) {
@@ -75,23 +75,24 @@ const char* remedy(const std::string& key) {
 }  // namespace
 
 std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o, Precision precision) {
-  Json config{{"model", model.name()},
-              {"graph", graph_to_json(model)},
-              {"classes", model.classes()},
-              {"data", fingerprint_text(data)},
-              {"epochs", o.epochs},
-              {"batch", o.batch},
-              {"lr", shortest(o.lr)},
-              {"val", data.is_split() ? Json(kOwnParts) : Json(o.val.value_or(kValFraction))},
-              {"seed", o.seed},
-              {"class-weights", class_weights_json(o.class_weights)},
-              {"augment", name_of(o.augment)},
-              {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
-              {"optimizer", optimizer_json(o.optimizer)},
-              {"shuffle", o.shuffle},
-              {"init", o.init},
-              {"max-steps", o.max_steps},
-              {"precision", precision_name(precision)}};
+  Json config{
+      {"model", model.name()},
+      {"graph", graph_to_json(model)},
+      {"classes", model.classes()},
+      {"data", fingerprint_text(data)},
+      {"epochs", o.epochs},
+      {"batch", o.batch},
+      {"lr", shortest(o.lr)},
+      {"val", has_own_validation(data) && o.val != 0 ? Json(kOwnParts) : Json(o.val.value_or(kValFraction))},
+      {"seed", o.seed},
+      {"class-weights", class_weights_json(o.class_weights)},
+      {"augment", name_of(o.augment)},
+      {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
+      {"optimizer", optimizer_json(o.optimizer)},
+      {"shuffle", o.shuffle},
+      {"init", o.init},
+      {"max-steps", o.max_steps},
+      {"precision", precision_name(precision)}};
   return config.dump();
 }
 

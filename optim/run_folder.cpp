@@ -106,7 +106,8 @@ Status RunFolder::check(const std::string& path, bool resume) {
                          "choose another --out");
   }
   return Status::usage("the folder is not empty", path,
-                       "go on with the run in it by --resume, or choose another --out");
+                       holds_run(path) ? "go on with the run in it by --resume, or choose another --out"
+                                       : "choose another --out");
 }
 
 Result<RunFolder> RunFolder::create(const std::string& path, const std::string& config_json) {

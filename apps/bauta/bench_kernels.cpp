@@ -13,7 +13,7 @@ constexpr const char* kExamples = R"(Examples:
   bauta bench kernels
       The memory traffic of each CUDA kernel in a training step of the study's network, counted under simt.
   bauta bench kernels --batch 1 --gpu a100
-      One image, which takes a second instead of half a minute; the roof of another GPU.
+      One image, in a tenth of the time; the roof of another GPU.
   bauta bench kernels --precision bf16
       The kernels that use tensor cores; mma: their m16n8k16 instructions.
   bauta bench kernels --json | jq '.launches[] | select(.sectors > 1.1 * .model)'

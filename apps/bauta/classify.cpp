@@ -24,40 +24,47 @@ constexpr const char* kExamples = R"(Examples:
       Every image in a folder, at any depth. Where the confidence is below 0.9 the label is "uncertain".
   bauta classify --weights runs/a/best.safetensors --json photos/*.jpg | jq '.[].label'
 
-An image that cannot be read gets a line on stderr, the others go on, and the exit code is 1.)";
+An image, or a folder, that cannot be read gets a line on stderr, the others go on, and the exit code is 1.)";
 
 constexpr int kBatch = 32;
 
 struct ClassifyArguments {
   std::string weights;
-  std::vector<std::string> images;  // and folders of them, until these are looked into
+  std::vector<std::string> images;  // and folders of them
   float threshold = 0;
   bool json = false;
   DeviceOptions device;
 };
 
+/// An image to classify, or what was given in place of one, and why there is none.
+struct Input {
+  std::string path;
+  Status status;
+};
+
 /// Images that are decoded and classified together: those that could be read, and why the others could not.
 struct Chunk {
-  std::vector<std::string> paths;
-  std::vector<Status> statuses;       // one per path
-  std::vector<std::string> readable;  // paths whose status is ok
+  std::vector<Input> inputs;
+  std::vector<std::string> readable;  // paths of inputs whose status is ok
   std::vector<std::uint8_t> pixels;   // theirs, [n, H, W, 3]
 };
 
-Chunk read_chunk(const Context& context, std::span<const std::string> paths, ImageSize size) {
-  Chunk chunk{{paths.begin(), paths.end()}, std::vector<Status>(paths.size()), {}, {}};
-  chunk.pixels.resize(paths.size() * size.bytes());
+Chunk read_chunk(const Context& context, std::span<const Input> inputs, ImageSize size) {
+  Chunk chunk{{inputs.begin(), inputs.end()}, {}, {}};
+  chunk.pixels.resize(inputs.size() * size.bytes());
   const auto pixels_of = [&](std::size_t i) {
     return std::span(chunk.pixels).subspan(i * size.bytes(), size.bytes());
   };
-  parallel_for(context, static_cast<int>(paths.size()), [&](int index, int) {
+  parallel_for(context, static_cast<int>(inputs.size()), [&](int index, int) {
     const auto i = static_cast<std::size_t>(index);
-    chunk.statuses[i] = load_network_input(chunk.paths[i], size.width, size.height, pixels_of(i));
+    Input& input = chunk.inputs[i];
+    if (input.status.ok())
+      input.status = load_network_input(input.path, size.width, size.height, pixels_of(i));
   });
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!chunk.statuses[i].ok()) continue;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!chunk.inputs[i].status.ok()) continue;
     if (chunk.readable.size() != i) std::ranges::copy(pixels_of(i), pixels_of(chunk.readable.size()).begin());
-    chunk.readable.push_back(chunk.paths[i]);
+    chunk.readable.push_back(chunk.inputs[i].path);
   }
   chunk.pixels.resize(chunk.readable.size() * size.bytes());
   return chunk;
@@ -84,19 +91,20 @@ OrderedJson probabilities_json(std::span<const float> probabilities,
 /// Prints results in the images' order, as lines or collected as JSON.
 class Printer {
  public:
-  Printer(const ClassifyArguments& arguments, const std::vector<std::string>& classes)
+  Printer(const ClassifyArguments& arguments, std::span<const Input> inputs,
+          const std::vector<std::string>& classes)
       : arguments_(arguments), classes_(classes) {
-    for (const std::string& path : arguments.images) width_ = std::max(width_, path.size());
+    for (const Input& input : inputs) width_ = std::max(width_, input.path.size());
     width_ = std::min<std::size_t>(width_, 60);
   }
 
   void print(const Chunk& chunk, const Predictions& predictions) {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < chunk.paths.size(); ++i) {
-      if (chunk.statuses[i].ok()) {
-        print_image(chunk.paths[i], predictions, n++);
+    for (const Input& input : chunk.inputs) {
+      if (input.status.ok()) {
+        print_image(input.path, predictions, n++);
       } else {
-        print_failure(chunk.paths[i], chunk.statuses[i]);
+        print_failure(input);
       }
     }
   }
@@ -124,10 +132,10 @@ class Printer {
     }
   }
 
-  void print_failure(const std::string& path, const Status& status) {
+  void print_failure(const Input& input) {
     failed_ = true;
-    print_error(status.message());
-    if (arguments_.json) json_.push_back({{"path", path}, {"error", status.message()}});
+    print_error(input.status.message());
+    if (arguments_.json) json_.push_back({{"path", input.path}, {"error", input.status.message()}});
   }
 
   const ClassifyArguments& arguments_;
@@ -137,26 +145,28 @@ class Printer {
   bool failed_ = false;
 };
 
-// Puts the images in each folder in its place.
-Status look_into_folders(std::vector<std::string>& paths) {
-  std::vector<std::string> images;
-  for (std::string& path : paths) {
+// What there is to classify: the paths, with the images in each folder in its place.
+std::vector<Input> inputs_of(const std::vector<std::string>& paths) {
+  std::vector<Input> inputs;
+  for (const std::string& path : paths) {
     std::error_code unused;
     if (!std::filesystem::is_directory(path, unused)) {
-      images.push_back(std::move(path));
+      inputs.push_back({path, {}});
       continue;
     }
-    const auto found = images_in(path);
-    if (!found.ok()) return found.status();
-    if (found->empty()) return Status::error("there are no images in this folder", path, "name another");
-    images.insert(images.end(), found->begin(), found->end());
+    const auto images = images_in(path, print_warning);
+    if (!images.ok()) {
+      inputs.push_back({path, images.status()});
+    } else if (images->empty()) {
+      inputs.push_back({path, Status::error("there are no images in this folder", path)});
+    } else {
+      for (const std::string& image : *images) inputs.push_back({image, {}});
+    }
   }
-  paths = std::move(images);
-  return {};
+  return inputs;
 }
 
-Result<int> run_classify(ClassifyArguments arguments) {
-  BAUTA_TRY(look_into_folders(arguments.images));
+Result<int> run_classify(const ClassifyArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   // A line of stdout for each image, and no other.
@@ -168,11 +178,11 @@ Result<int> run_classify(ClassifyArguments arguments) {
   if (!graph.ok()) return graph.status();
 
   const std::vector<float> alike(model.classes().size(), 1.0F);
-  Printer printer(arguments, model.classes());
-  const std::span<const std::string> paths = arguments.images;
-  for (std::size_t begin = 0; begin < paths.size(); begin += kBatch) {
-    const auto count = std::min<std::size_t>(kBatch, paths.size() - begin);
-    const Chunk chunk = read_chunk(machine->context(), paths.subspan(begin, count), image_size(model));
+  const std::vector<Input> inputs = inputs_of(arguments.images);
+  Printer printer(arguments, inputs, model.classes());
+  for (std::size_t begin = 0; begin < inputs.size(); begin += kBatch) {
+    const auto part = std::span(inputs).subspan(begin, std::min<std::size_t>(kBatch, inputs.size() - begin));
+    const Chunk chunk = read_chunk(machine->context(), part, image_size(model));
     std::vector<int> samples(chunk.readable.size());
     std::iota(samples.begin(), samples.end(), 0);
     const auto predictions = predict(*graph, unlabelled(chunk, model), samples, alike, {});

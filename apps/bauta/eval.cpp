@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
+#include "engine/data/split.h"
 #include "optim/predict.h"
 #include "optim/run_config.h"
 #include "optim/run_folder.h"
@@ -29,6 +31,8 @@ constexpr const char* kExamples = R"(Examples:
       A PyTorch state dict of the study's network needs no conversion.
   bauta eval --run runs/a --data faces
       The best weights of a run on the part of its images that it kept for validation.
+  bauta eval --run runs/a --data faces --part test
+      On what faces, which comes split into folders train, val and test, has to test.
 
 Confidence is the probability of the predicted class. Accuracy, classes, ROC-AUC, confusion and mistakes are about all
 images, whatever the threshold; images below it are counted as uncertain besides.)";
@@ -38,8 +42,9 @@ constexpr std::size_t kWorstMistakes = 10;
 
 struct EvalArguments {
   std::string weights;
-  std::string run;  // whose validation part counts; empty: all images
+  std::string run;  // whose validation part counts, unless one is named; empty: all images
   std::string data;
+  std::optional<Part> part;  // of a data set that comes split
   std::optional<double> threshold;
   bool strict = false;
   bool json = false;
@@ -119,11 +124,13 @@ OrderedJson to_json(const EvalResult& r) {
   OrderedJson json{{"weights", r.arguments.weights},
                    {"run", r.arguments.run.empty() ? OrderedJson() : OrderedJson(r.arguments.run)},
                    {"data", r.arguments.data},
+                   {"part", r.arguments.part ? OrderedJson(name_of(*r.arguments.part)) : OrderedJson()},
                    {"images", r.images},
                    {"classes", classes},
                    {"accuracy", r.evaluation.accuracy},
                    {"loss", r.loss},
                    {"per_class", per_class},
+                   {"positive_class", classes[static_cast<std::size_t>(positive_class(classes))]},
                    {"roc_auc", r.evaluation.roc_auc},
                    {"confusion", confusion},
                    {"mistakes", mistakes}};
@@ -179,9 +186,15 @@ std::string uncertain_text(const EvalResult& r) {
   return text + fmt::format("; accuracy on the others {:.4f}", r.certain_accuracy());
 }
 
+// Which images of the data set these are; empty: all.
+std::string which_images(const EvalArguments& arguments) {
+  if (arguments.part) return fmt::format(" of part {}", name_of(*arguments.part));
+  return arguments.run.empty() ? "" : " kept for validation";
+}
+
 void print_result(const EvalResult& r) {
   print_note(fmt::format("accuracy {:.4f} on {}{}, {}; cross-entropy {:.4g}", r.evaluation.accuracy,
-                         counted(r.images, "image"), r.arguments.run.empty() ? "" : " kept for validation",
+                         counted(r.images, "image"), which_images(r.arguments),
                          counted(std::ssize(r.mistakes), "mistake"), r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
   print_note(std::isnan(r.evaluation.roc_auc)
@@ -202,10 +215,23 @@ Result<Dataset> open_data(const Machine& machine, const EvalArguments& arguments
   return open_dataset(arguments.data, options);
 }
 
-// All samples, or those that the run with this configuration kept for validation.
-Result<std::vector<int>> samples_of(const EvalArguments& arguments, const std::string& config,
-                                    const Dataset& data) {
+Result<std::vector<int>> samples_of_part(const EvalArguments& arguments, const Dataset& data) {
+  auto samples = samples_of(data, *arguments.part);
+  if (!samples.empty()) return samples;
+  return Status::usage(fmt::format("the data set has no part {}", name_of(*arguments.part)), arguments.data,
+                       "put folders train, val and test around those of its classes, or add a column split "
+                       "to the manifest");
+}
+
+// All samples, or those of a part, or those that the run with this configuration kept for validation.
+Result<std::vector<int>> samples_that_count(const EvalArguments& arguments, const std::string& config,
+                                            const Dataset& data) {
+  if (arguments.part) return samples_of_part(arguments, data);
   if (arguments.run.empty()) {
+    if (data.is_split()) {
+      print_warning("all images of the data set count, those to train on, too: name a part by --part (" +
+                    arguments.data + ")");
+    }
     std::vector<int> all(static_cast<std::size_t>(data.size()));
     std::iota(all.begin(), all.end(), 0);
     return all;
@@ -219,30 +245,34 @@ Result<std::vector<int>> samples_of(const EvalArguments& arguments, const std::s
   return std::move(split->val);
 }
 
+// The best weights of a run.
+Result<std::string> best_of(const std::string& run) {
+  std::error_code unused;
+  if (std::filesystem::exists(best_path(run), unused)) return best_path(run);
+  return Status::error("the run has not ended an epoch yet", run,
+                       "wait for it, or go on with it by bauta train --resume");
+}
+
 Result<int> run_eval(EvalArguments arguments) {
   if (arguments.weights.empty() && arguments.run.empty()) {
     return Status::usage("no weights are named", "--weights or --run",
                          "name a file of weights, or the folder of a run");
   }
-  if (arguments.weights.empty()) arguments.weights = best_path(arguments.run);
+  std::string config;  // before all images are read for nothing
+  if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
+  if (arguments.weights.empty()) BAUTA_TRY(put_into(arguments.weights, best_of(arguments.run)));
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
   print_note(machine->description(), arguments.json);
   const auto weights = open_weights_noted(arguments.weights, arguments.json);
   if (!weights.ok()) return weights.status();
   const Model& model = weights->model;
-  std::string config;  // before all images are read for nothing
-  if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
   const auto data = open_data(*machine, arguments, model);
   if (!data.ok()) return data.status();
-  if (data->is_split() && arguments.run.empty()) {
-    print_warning("the data set comes split, and all of its images count, those to train on, too: " +
-                  arguments.data);
-  }
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();
 
-  const auto samples = samples_of(arguments, config, *data);
+  const auto samples = samples_that_count(arguments, config, *data);
   if (!samples.ok()) return samples.status();
   const std::vector<float> alike(model.classes().size(), 1.0F);
   std::optional<Progress> bar(std::in_place, "evaluating", static_cast<int>(samples->size()));
@@ -286,6 +316,9 @@ Command eval_command(CLI::App& app) {
   eval->add_option("--data", arguments->data, "folder, CSV manifest or pack of images")
       ->required()
       ->type_name("PATH");
+  add_choice<std::optional<Part>>(*eval, "--part", arguments->part,
+                                  {{"train", Part::train}, {"val", Part::val}, {"test", Part::test}},
+                                  "of a data set that comes split, these images alone");
   eval->add_option("--threshold", arguments->threshold,
                    "count images with a confidence below X, from 0 to 1, as uncertain")
       ->check(number_from(0, 1))

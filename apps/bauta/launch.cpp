@@ -17,7 +17,9 @@
 #include <system_error>
 #include <thread>
 
+#include "apps/bauta/command.h"
 #include "apps/bauta/ranks.h"
+#include "apps/bauta/stop.h"
 #include "apps/bauta/terminal.h"
 #include "engine/comm/mpi.h"
 #include "engine/comm/peers.h"
@@ -27,6 +29,7 @@ namespace {
 
 // The processes that were started, which are the ranks or mpirun; 0: none.
 std::array<std::atomic<pid_t>, kMaxRanksOfHost> children{};
+std::atomic<bool> stopped{false};  // by a signal
 
 void signal_children(int signal) {
   for (const auto& child : children) {
@@ -36,9 +39,16 @@ void signal_children(int signal) {
 
 // The first Ctrl-C stops the ranks at their next step: mpirun passes SIGUSR1 on to them, where SIGINT or
 // SIGTERM would have it end them. The second one does that.
-void pass_on(int signal) {
-  signal_children(SIGUSR1);
-  std::signal(signal, [](int) { signal_children(SIGTERM); });
+void pass_on(int) {
+  stopped = true;
+  signal_children(asked_again() ? SIGTERM : SIGUSR1);
+}
+
+// A SIGHUP that is ignored, as under nohup, stays so.
+void pass_signals_on() {
+  std::signal(SIGINT, pass_on);
+  std::signal(SIGTERM, pass_on);
+  if (std::signal(SIGHUP, pass_on) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 
 // What is left of ranks after a fault: who was stopped does not end by itself.
@@ -167,13 +177,12 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
   BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args) : start_ranks(ranks, args));
-  const auto on_interrupt = std::signal(SIGINT, pass_on);
-  const auto on_terminate = std::signal(SIGTERM, pass_on);
+  pass_signals_on();
   const int code = wait_for_children();
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_terminate);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
   if (code != 0) (*watch)->wait_for_the_others();
   if (code != 0 && !(*watch)->anyone_joined()) {
+    if (stopped) return kExitInterrupted;
     return Status::error(std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
                              " ended with exit code " + std::to_string(code) + " before any rank was there",
                          "--devices " + std::to_string(ranks), "its own output says why");

@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   bauta data make --out faces --with-mask 500 --without-mask 500   # render a data set
+  bauta data make --out unseen --seed 1                            # and another
   bauta train --data faces --out runs/a                            # train the study's network on it
   bauta eval --weights runs/a/best.safetensors --data unseen       # see how good it is on others
   bauta classify --weights runs/a/best.safetensors photo.jpg       # ask it about an image

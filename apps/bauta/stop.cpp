@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
+#include <ctime>
 
 #include "apps/bauta/terminal.h"
 
@@ -17,33 +19,46 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<const char*>
 
 void say(const char* text) { static_cast<void>(!::write(error_output(), text, std::strlen(text))); }
 
-void request_stop(int) {
+void request_stop(int signal) {
+  const int error = errno;  // of whatever was interrupted
+  if (asked_again()) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);  // which comes once this one is done with
+  }
   stop_requested = true;
-  const char* const line = line_to_say.exchange(nullptr);
-  if (line == nullptr) return;
-  const int error = errno;                       // of whatever was interrupted
-  if (::isatty(error_output()) != 0) say("\n");  // what is there is a bar, and ^C
-  say(line);
-  say("\n");
+  if (const char* const line = line_to_say.exchange(nullptr); line != nullptr) {
+    if (::isatty(error_output()) != 0) say("\n");  // what is there is a bar, and ^C
+    say(line);
+    say("\n");
+  }
   errno = error;
 }
 
-void catch_once(int signal) {
+void catch_signal(int signal) {
   struct sigaction action {};
   action.sa_handler = request_stop;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  action.sa_flags = SA_RESTART;
   sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
+bool asked_again() {
+  static std::atomic<std::int64_t> first{0};  // in nanoseconds
+  struct timespec now {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t at = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  std::int64_t before = 0;
+  return !first.compare_exchange_strong(before, at) && at - before > 500'000'000;
+}
+
 const std::atomic<bool>& stop_on_signals(const char* line) {
   line_to_say = line;
-  catch_once(SIGINT);
-  catch_once(SIGTERM);
-  catch_once(SIGUSR1);
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
+  catch_signal(SIGUSR1);
   struct sigaction hangup {};
-  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) catch_once(SIGHUP);
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) catch_signal(SIGHUP);
   return stop_requested;
 }
 

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -36,10 +38,10 @@ constexpr const char* kExamples = R"(Examples:
       Trains weights further; a PyTorch state dict saved as safetensors will do as well.
   bauta train --data faces.safetensors --out runs/e --devices 2
       Two processes share every batch and each takes half of the cores; the same bits as one. On several hosts:
-      mpirun -np 2 --host a,b bauta train --data faces.safetensors --out runs/e
+      mpirun -np 2 --host a,b --bind-to none bauta train --data faces.safetensors --out runs/e
 
 --data is a folder with a folder of images per class, a CSV manifest (path,label[,group][,split]), or a pack. With
-folders train and val around those of the classes, or split in a manifest, the data set comes split: val validates.
+folders train, val, test around those of the classes, or these words as split, the data set says itself what is what.
 --out gets best.safetensors, last.safetensors, config.json, metrics.jsonl and a TensorBoard event file.)";
 
 struct TrainArguments {
@@ -142,6 +144,16 @@ class RankReport final : public TrainReport {
   Ranks& ranks_;
 };
 
+// A run in a data set's folder would be a class of it from then on.
+Status check_out_beside_data(const std::string& out, const std::string& data) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(data, error)) return {};
+  const auto folder = std::filesystem::weakly_canonical(data, error);
+  const auto run = std::filesystem::weakly_canonical(out, error);
+  if (std::ranges::mismatch(folder, run).in1 != folder.end()) return {};
+  return Status::usage("the run would lie within the data set", out, "choose another --out");
+}
+
 // The progress bar goes with the options.
 Result<Dataset> open_data(const Machine& machine, const TrainArguments& arguments, const Start& start,
                           DataWarnings& warnings) {
@@ -172,6 +184,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   if (!start.ok()) return start.status();
   // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
   TrainOptions& options = arguments.train;
+  BAUTA_TRY(check_out_beside_data(options.out, arguments.data));
   BAUTA_TRY(
       agree(communicator, communicator.leads() ? RunFolder::check(options.out, options.resume) : Status()));
 
@@ -261,7 +274,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add_number("--batch", o.batch, 1, "images of one step");
   add("--lr", o.lr, "X", "learning rate")->default_str("1e-5");
   add("--val", o.val, "X",
-      "part of the images that validates; 0: train on everything; not for data that come split")
+      "part of the images that validates, unless the data set says which; 0: train on everything")
       ->default_str("0.1");
   add_number("--seed", o.seed, 0, "random seed of initial weights, split, shuffling and augmentation");
   add("--class-weights", arguments->class_weights, "W",

@@ -18,9 +18,10 @@ void TrainReport::on_start(const RunStart& start) {
     weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
   }
   if (start.bare_init) print_note(bare_weights_note(options_.init, model_));
+  const int others = data_.size() - start.train_images - start.val_images;
+  const std::string to_test = others > 0 ? fmt::format(", {} left to test", with_commas(others)) : "";
   print_note(fmt::format("{} to train on, {} to validate{}, {} an epoch; class weights {}",
-                         counted(start.train_images, "image"), with_commas(start.val_images),
-                         data_.is_split() ? " (the data set's own parts)" : "",
+                         counted(start.train_images, "image"), with_commas(start.val_images), to_test,
                          counted(start.batches_per_epoch, "step"), weights));
   if (start.first_step > 0) {
     print_note(fmt::format("resumed after step {}", start.first_step));
@@ -71,7 +72,8 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
 
 void TrainReport::print_result(const TrainResult& result) const {
   if (first_step_ > 0 && first_step_ == result.steps)
-    print_note("nothing was left to do; a larger --epochs goes on");
+    print_note("nothing was left to do" +
+               std::string(options_.max_steps > 0 ? "" : "; a larger --epochs goes on"));
   if (result.best_val_acc >= 0) {
     print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {}", result.best_val_acc,
                            result.best_epoch, counted(result.steps, "step")));

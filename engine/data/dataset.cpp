@@ -20,6 +20,17 @@ Status check_memory(std::size_t bytes, const std::string& path) {
                        path, "pack the data set first (bauta data pack) and open the pack");
 }
 
+/// An error unless each of the classes wanted is one of the data set's.
+Status check_all_are_there(const std::vector<std::string>& wanted, const std::vector<std::int32_t>& there,
+                           const std::string& path) {
+  for (std::size_t c = 0; c < wanted.size(); ++c) {
+    if (std::ranges::find(there, static_cast<std::int32_t>(c)) != there.end()) continue;
+    return Status::error("the data set has no class " + wanted[c] + ", and the network has", path,
+                         "add images of it, or train from weights that are for these classes");
+  }
+  return {};
+}
+
 /// Opens a folder or manifest.
 Result<Dataset::Parts> decode_all(const std::string& path, SourceKind kind, const OpenOptions& options) {
   const Result<Listing> listing = list_images(path, kind, options);
@@ -52,7 +63,7 @@ std::uint64_t Dataset::fingerprint() const {
   hash.add(parts_.names);
   hash.add(std::as_bytes(std::span(parts_.labels)));
   hash.add(std::as_bytes(std::span(parts_.groups)));
-  if (is_split()) hash.add(std::as_bytes(std::span(parts_.validates)));
+  if (is_split()) hash.add(std::as_bytes(std::span(parts_.own_parts)));
   hash.add(std::as_bytes(parts_.pixels));
   return hash.value();
 }
@@ -68,6 +79,7 @@ Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options
   if (!options.classes.empty()) {
     const Result<std::vector<std::int32_t>> index = map_classes(parts->classes, options.classes, path);
     if (!index.ok()) return index.status();
+    if (options.images_of_class > 0) BAUTA_TRY(check_all_are_there(options.classes, *index, path));
     for (std::int32_t& label : parts->labels) label = (*index)[static_cast<std::size_t>(label)];
     parts->classes = options.classes;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/image_size.h"
+#include "engine/data/part.h"
 #include "kernels/status.h"
 
 namespace bauta {
@@ -24,7 +25,7 @@ class Dataset {
     std::vector<std::string> names;        ///< [N]
     std::vector<std::int32_t> labels;      ///< [N], each in [0, K)
     std::vector<std::int32_t> groups;      ///< [N], -1: none; or empty: no sample has a group
-    std::vector<std::uint8_t> validates;   ///< [N], 1: validates, 0: trains; or empty: it is not split
+    std::vector<Part> own_parts;           ///< [N]; or empty: the data set does not come split
     std::span<const std::uint8_t> pixels;  ///< [N, H, W, 3]
     std::shared_ptr<const void> storage;   ///< keeps `pixels` alive
   };
@@ -54,10 +55,10 @@ class Dataset {
   /// when no sample has one.
   std::span<const std::int32_t> groups() const { return parts_.groups; }
 
-  /// Whether the data set says itself which samples train and which validate.
-  bool is_split() const { return !parts_.validates.empty(); }
-  /// Whether sample i of a data set that is split validates, rather than trains.
-  bool validates(int i) const { return parts_.validates[static_cast<std::size_t>(i)] != 0; }
+  /// Whether the data set says itself what each sample is for.
+  bool is_split() const { return !parts_.own_parts.empty(); }
+  /// What the samples are for, of a data set that comes split; else empty.
+  std::span<const Part> own_parts() const { return parts_.own_parts; }
 
   /// A hash of everything above: equal for the same data whether opened from a folder or its pack, and
   /// different in all likelihood for any other. Reads every pixel (about 5 GB/s).
@@ -84,14 +85,14 @@ struct OpenOptions {
 /// one of
 ///  - a folder with one folder per class, images at any depth inside (so the RMFD layout, too:
 ///    AFDB_masked_face_dataset/ID/*.jpg and AFDB_face_dataset/ID/*.jpg); order: class, then path bytewise;
-///    or with such folders in one called train and one called val: it comes split (see listing.h);
+///    or such folders within others called train, val, test: it comes split (see listing.h);
 ///  - a CSV manifest `path,label[,group][,split]` with a header line; order: its rows (see listing.h);
 ///  - a pack made by pack_dataset, which is mapped, not read.
 /// Names of classes that are known aliases become the study's (see class_names.h).
 /// An image that cannot be decoded is left out with a warning, and their number is said at the end. An error:
 /// a path that is missing or of none of these kinds, fewer than two classes, a class with fewer than 2
-/// images, classes that are not `options.classes`, a pack of another image size, a set whose pixels need more
-/// than half of the memory.
+/// images, classes that are not `options.classes` (for training: not all of them), a pack of another image
+/// size, a set whose pixels need more than half of the memory.
 Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options);
 
 /// Decodes the data set at `path` into the file `out`, from which open_dataset gives the same Dataset without

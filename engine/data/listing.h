@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/data/part.h"
 #include "kernels/status.h"
 
 namespace bauta {
@@ -16,14 +17,14 @@ struct ListedImage {
   std::string file;         ///< the path to open
   std::int32_t label = 0;   ///< an index into the listing's classes
   std::int32_t group = -1;  ///< numbered by first appearance; -1: none
-  bool validates = false;   ///< where the listing is split: rather than trains
+  Part part = Part::train;  ///< where the listing is split
 };
 
 /// What a data set lists, in its unshuffled order.
 struct Listing {
   std::vector<std::string> classes{};  ///< in label order
   std::vector<ListedImage> images{};
-  bool is_split = false;  ///< into a part that trains and one that validates
+  bool is_split = false;  ///< the data set says itself what each image is for
 };
 
 using Warn = std::function<void(std::string_view)>;  ///< takes one line; may be empty
@@ -32,20 +33,19 @@ using Warn = std::function<void(std::string_view)>;  ///< takes one line; may be
 /// other files that are not images by their extension are counted in a warning. Order: class (see
 /// classes_of), then path bytewise.
 ///
-/// Where all folders are called as parts of a data set are (train or training; val, valid or validation; test
-/// or testing; in any case), each holds a folder per class, and the data set comes split: one of them trains,
-/// one validates, and what is there to test is left out, with a warning.
+/// Where the folders are called as parts of a data set are (part_named), each holds a folder per class, and
+/// the data set comes split. Folders of both kinds are an error, and so are parts within each class.
 Result<Listing> list_folder(const std::string& folder, const Warn& warn);
 
 /// The paths of the images in a folder, at any depth and bytewise, by the same rules.
-Result<std::vector<std::string>> images_in(const std::string& folder);
+Result<std::vector<std::string>> images_in(const std::string& folder, const Warn& warn);
 
 /// The images of a manifest, in the order of its rows. `text` is the content of `file`: the header line
 /// `path,label`, to which `,group` and `,split` may be added, and a row per image. Paths are absolute, or
 /// relative to the manifest's folder. Labels are names, as those of folders; or all numbers: 0 and 1 are the
 /// study's classes, which a warning says, and any other numbers are names, in numeric order. A group is any
-/// word; empty means none. A split is the name of a part, as list_folder knows them; rows to test are left
-/// out, with a warning.
+/// word; empty means none. A split is the name of a part (part_named); of an image, or a group, in more than
+/// one there is a warning.
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
 
 /// An error unless there are at least two classes, of different names, and each has at least `least` of

@@ -1,5 +1,5 @@
 // A pack is a safetensors file: `pixels` U8 [N,H,W,3]; `labels` I32 [N]; `groups` I32 [N] where samples have
-// groups; `validates` U8 [N] where it is split; the samples' names end to end, `names` U8 [T], with
+// groups; `parts` U8 [N] where it came split; the samples' names end to end, `names` U8 [T], with
 // `name_ends` I64 [N], where in it each ends. Metadata: `format`, `classes` (a JSON array of names) and
 // `preprocess`, what was done to the images.
 
@@ -118,12 +118,12 @@ class PackReader {
   }
 
   Status read_split(std::int64_t count, Dataset::Parts& parts) const {
-    if (file_.find("validates") == nullptr) return {};
-    const auto validates = tensor("validates", DType::u8, {count});
-    if (!validates.ok()) return validates.status();
-    parts.validates = copy_of<std::uint8_t>(*validates);
-    if (std::ranges::all_of(parts.validates, [](std::uint8_t x) { return x <= 1; })) return {};
-    return damaged("a sample neither trains nor validates");
+    if (file_.find("parts") == nullptr) return {};
+    const auto numbers = tensor("parts", DType::u8, {count});
+    if (!numbers.ok()) return numbers.status();
+    parts.own_parts = copy_of<Part>(*numbers);
+    const auto known = [](Part part) { return part <= Part::test; };
+    return std::ranges::all_of(parts.own_parts, known) ? Status() : damaged("a sample is of no part");
   }
 
   Status read_names(std::int64_t count, Dataset::Parts& parts) const {
@@ -157,8 +157,7 @@ Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
   std::vector<TensorView> others = {{"name_ends", DType::i64, {count}, bytes_of(ends)},
                                     {"labels", DType::i32, {count}, bytes_of(parts.labels)}};
   if (!parts.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(parts.groups)});
-  if (!parts.validates.empty())
-    others.push_back({"validates", DType::u8, {count}, bytes_of(parts.validates)});
+  if (!parts.own_parts.empty()) others.push_back({"parts", DType::u8, {count}, bytes_of(parts.own_parts)});
   others.push_back({"names", DType::u8, {std::ssize(names)}, std::as_bytes(std::span(names))});
   return writer.finish(others, {{"format", kFormat},
                                 {"preprocess", kPreprocess},

@@ -67,7 +67,7 @@ Dataset::Parts parts_of(const Listing& listing, const std::vector<int>& kept, Im
     parts.names.push_back(image.name);
     parts.labels.push_back(image.label);
     parts.groups.push_back(image.group);
-    if (listing.is_split) parts.validates.push_back(image.validates ? 1 : 0);
+    if (listing.is_split) parts.own_parts.push_back(image.part);
   }
   if (std::ranges::all_of(parts.groups, [](std::int32_t group) { return group < 0; })) parts.groups.clear();
   return parts;

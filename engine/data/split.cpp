@@ -1,5 +1,6 @@
 #include "engine/data/split.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
@@ -51,20 +52,39 @@ bool improves(const std::vector<int>& counts, const std::vector<int>& wanted) {
   return gain > 0;
 }
 
-// The parts that the data set comes in.
-Result<Split> own_parts(const Dataset& data) {
-  Split split;
-  for (int i = 0; i < data.size(); ++i) (data.validates(i) ? split.val : split.train).push_back(i);
-  const std::vector<int> train = count_classes(data.labels(), split.train, data.classes().size());
-  for (std::size_t c = 0; c < train.size(); ++c) {
-    if (train[c] > 0) continue;
+Status check_own_part(const Dataset& data, const Members& samples, const std::string& purpose) {
+  const std::vector<int> counts = count_classes(data.labels(), samples, data.classes().size());
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] > 0) continue;
     return Status::error(
-        "the data set comes split, without an image of class " + data.classes()[c] + " to train on", "--data",
-        "have its part that trains hold every class");
+        "the data set comes split, without an image of class " + data.classes()[c] + " to " + purpose,
+        "--data", "put some there, or make a manifest without split");
   }
-  if (!split.val.empty()) return split;
-  return Status::error("the data set comes split, without an image to validate on", "--data",
-                       "put some there, or give the part that trains by itself");
+  return {};
+}
+
+Result<Split> own_parts(const Dataset& data) {
+  Split split{samples_of(data, Part::train), samples_of(data, Part::val)};
+  BAUTA_TRY(check_own_part(data, split.train, "train on"));
+  BAUTA_TRY(check_own_part(data, split.val, "validate on"));
+  return split;
+}
+
+// At random, of these samples alone.
+Result<Split> split_samples(const Dataset& data, const Members& samples, double val_fraction,
+                            std::uint64_t seed) {
+  std::vector<std::int32_t> labels;
+  std::vector<std::int32_t> groups;
+  for (int i : samples) {
+    labels.push_back(data.label(i));
+    if (!data.groups().empty()) groups.push_back(data.groups()[static_cast<std::size_t>(i)]);
+  }
+  auto split = split_dataset(labels, groups, data.classes(), val_fraction, seed);
+  if (!split.ok()) return split;
+  for (Members* part : {&split->train, &split->val}) {
+    for (int& i : *part) i = samples[static_cast<std::size_t>(i)];
+  }
+  return split;
 }
 
 std::string percent(double fraction) { return std::to_string(std::lround(fraction * 100)) + " %"; }
@@ -122,13 +142,30 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
 }
 
 Result<Split> split_dataset(const Dataset& data, std::optional<double> val_fraction, std::uint64_t seed) {
-  if (!data.is_split()) {
-    return split_dataset(data.labels(), data.groups(), data.classes(), val_fraction.value_or(kValFraction),
-                         seed);
+  const double fraction = val_fraction.value_or(kValFraction);
+  if (!data.is_split()) return split_dataset(data.labels(), data.groups(), data.classes(), fraction, seed);
+  if (has_own_validation(data) && !val_fraction) return own_parts(data);
+  if (has_own_validation(data) && fraction != 0) {
+    return Status::usage("the data set says itself what validates", "--val",
+                         "leave it out, or use 0 to train on that, too");
   }
-  if (!val_fraction) return own_parts(data);
-  return Status::usage("the data set comes split", "--val",
-                       "leave it out, or give the part that trains by itself");
+  Members samples = samples_of(data, Part::train);
+  const Members val = samples_of(data, Part::val);
+  samples.insert(samples.end(), val.begin(), val.end());
+  std::ranges::sort(samples);
+  return split_samples(data, samples, fraction, seed);
+}
+
+std::vector<int> samples_of(const Dataset& data, Part part) {
+  std::vector<int> samples;
+  for (int i = 0; data.is_split() && i < data.size(); ++i) {
+    if (data.own_parts()[static_cast<std::size_t>(i)] == part) samples.push_back(i);
+  }
+  return samples;
+}
+
+bool has_own_validation(const Dataset& data) {
+  return std::ranges::find(data.own_parts(), Part::val) != data.own_parts().end();
 }
 
 }  // namespace bauta

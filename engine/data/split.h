@@ -11,15 +11,14 @@
 
 namespace bauta {
 
-/// Which samples train and which validate: sample indices, each part in ascending order, together every
-/// sample once.
+/// Which samples train and which validate: sample indices, each part in ascending order, no sample twice.
 struct Split {
   std::vector<int> train;
   std::vector<int> val;
 };
 
-/// Splits samples at random, stratified: of the n samples of a class round(n·val_fraction) validate. Depends
-/// on the arguments alone, by Rng(seed, split).
+/// Splits samples at random, each into one part, stratified: of the n samples of a class
+/// round(n·val_fraction) validate. Depends on the arguments alone, by Rng(seed, split).
 ///
 /// labels [N] are indices into `classes`. groups [N], or empty when there are none: samples of one group (>=
 /// 0) stay on one side, -1 marks a sample on its own; the classes' shares are then as close as whole groups
@@ -31,9 +30,15 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
 /// The part of a data set that validates unless another is asked for: the study's.
 inline constexpr double kValFraction = 0.1;
 
-/// The data set's own parts where it comes split, which an error says to who asks for a fraction; otherwise
-/// parts at random as above, kValFraction to validate unless another is asked for. An error likewise when an
-/// own part has too little: no image to validate on, or none of a class to train on.
+/// The same for a data set; without a fraction, for kValFraction. Of one that comes split what is there to
+/// test is in neither part, and where it says what validates, that and what trains are the parts: then a
+/// fraction is an error, but for 0, which trains on both. So is a part that lacks a class.
 Result<Split> split_dataset(const Dataset&, std::optional<double> val_fraction, std::uint64_t seed);
+
+/// The samples of an own part of a data set that comes split, in ascending order; none where it does not.
+std::vector<int> samples_of(const Dataset&, Part);
+
+/// Whether the data set says itself which samples validate.
+bool has_own_validation(const Dataset&);
 
 }  // namespace bauta

@@ -116,11 +116,11 @@ class CliTest(unittest.TestCase):
         return copy
 
     def split_faces(self):
-        """The faces in folders train and val: of each class the last 5 validate."""
+        """The faces in folders train, val and test: of each class the last 5 validate, and 3 before are to test."""
         data = self.work / "split"
         for name in ["AFDB_masked_face_dataset", "AFDB_face_dataset"]:
             images = self.images(self.faces / name)
-            for part, files in [("train", images[:-5]), ("val", images[-5:])]:
+            for part, files in [("train", images[:-8]), ("test", images[-8:-5]), ("val", images[-5:])]:
                 (data / part / name).mkdir(parents=True)
                 for i, file in enumerate(files):
                     shutil.copy(file, data / part / name / f"{i}.jpg")

@@ -252,7 +252,7 @@ class Runs(CliTest):
     def test_a_folder_that_is_not_empty_is_refused_before_the_data_are_opened(self):
         (self.work / "notes.txt").write_text("mine")
         self.fails("train", "--data", self.work / "no-such-data", "--out", self.work, code=2,
-                   saying=[self.work, "not empty", "--resume"])
+                   saying=[self.work, "not empty", "choose another --out"])
         self.assertEqual((self.work / "notes.txt").read_text(), "mine")
 
 

@@ -154,14 +154,16 @@ class FaultsTest:
         self.one_line(self.finish(process), "bauta: error: the process that started the ranks died")
 
     def test_a_signal_stops_all_ranks_with_a_checkpoint(self):
-        out = self.work / "run"
-        process = self.start(self.command(out, *self.RUN, "--devices", 2))
-        rank_of(out, 0)
-        process.send_signal(signal.SIGINT)
-        result = self.finish(process)
-        self.assertEqual(result.returncode, 130, result.stderr)
-        self.assertRegexIn(r"^stopped after step \d+; the checkpoint is ", result.stdout)
-        self.assertRegexIn(r"^go on with: bauta train .* --devices 2 --resume$", result.stdout)
+        for signal_number in [signal.SIGINT, signal.SIGHUP]:
+            with self.subTest(signal_number):
+                out = self.work / f"run-{signal_number}"
+                process = self.start(self.command(out, *self.RUN, "--devices", 2))
+                rank_of(out, 0)
+                process.send_signal(signal_number)
+                result = self.finish(process)
+                self.assertEqual(result.returncode, 130, result.stderr)
+                self.assertRegexIn(r"^stopped after step \d+; the checkpoint is ", result.stdout)
+                self.assertRegexIn(r"^go on with: bauta train .* --devices 2 --resume$", result.stdout)
 
 
 class Faults(FaultsTest, StrikesTest):

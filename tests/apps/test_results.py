@@ -70,11 +70,29 @@ class EvalOfARun(TrainedTest):
         self.assertEqual([m["path"] for m in part["mistakes"]], ["val/" + m["path"] for m in alone["mistakes"]])
         whole = self.ok("eval", *weights, "--data", data)
         self.assertEqual(json.loads(whole.stdout)["images"], 40)
-        self.assertIn("comes split, and all of its images count, those to train on, too", whole.stderr)
+        self.assertIn("all images of the data set count, those to train on, too: name a part by --part", whole.stderr)
+
+    def test_a_part_of_a_data_set_that_comes_split_may_be_named(self):
+        data, run_folder = self.split_faces(), self.work / "run"
+        self.train(run_folder, data=data)
+        self.ok("data", "pack", "--data", data, "--out", self.work / "pack.safetensors")
+        for source in [data, self.work / "pack.safetensors"]:
+            args = ["eval", "--run", run_folder, "--data", source, "--json"]
+            for part, images in [("train", 24), ("val", 10), ("test", 6)]:
+                found = json.loads(self.ok(*args, "--part", part).stdout)
+                self.assertEqual((found["part"], found["images"]), (part, images))
+        out = self.ok("eval", "--run", run_folder, "--data", data, "--part", "test").stdout
+        self.assertRegexIn(r"^accuracy \d\.\d{4} on 6 images of part test, ", out)
+        self.fails("eval", "--weights", self.weights, "--data", self.faces, "--part", "val", code=2,
+                   saying=["the data set has no part val", self.faces])
+
+    def test_a_run_that_has_not_ended_an_epoch_is_refused(self):
+        self.train(self.work / "run")
+        (self.work / "run/best.safetensors").unlink()
+        self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="has not ended an epoch yet")
 
     def test_a_folder_that_is_no_run_is_refused(self):
         (self.work / "run").mkdir()
-        self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="best.safetensors")
         args = ["eval", "--run", self.work / "run", "--weights", self.weights, "--data", self.faces]
         self.fails(*args, saying="config.json")
         for text in ["no JSON", "[]", "{}", '{"data": 1, "val": "x", "seed": -1}']:
@@ -202,11 +220,15 @@ class Classify(TrainedTest):
         self.assertEqual([i["path"] for i in found], [str(p) for p in [first, *self.images()]])
         self.assertEqual(found[0], found[4])
 
-    def test_a_folder_without_images_is_refused(self):
+    def test_a_folder_without_images_gets_a_line_and_the_others_go_on(self):
         (self.work / "notes.txt").write_text("hello")
-        result = self.fails("classify", "--weights", self.weights, self.images()[0], self.work,
-                            saying=["there are no images in this folder", self.work])
-        self.assertEqual(result.stdout, "")
+        args = ["classify", "--weights", self.weights, self.work, self.images()[0]]
+        result = self.fails(*args, saying=["there are no images in this folder", self.work])
+        self.assertEqual(len(result.stdout.splitlines()), 1)
+        self.assertIn("warning: 1 file was ignored", result.stderr)
+        empty, image = json.loads(run(*args, "--json").stdout)
+        self.assertIn("no images", empty["error"])
+        self.assertIn("label", image)
 
     def test_it_agrees_with_eval(self):
         paths = self.images()

@@ -63,13 +63,14 @@ class Killed(ResumeTest):
 
 
 class Interrupted(ResumeTest):
-    def stop(self, signal_number):
+    def stop(self, *signals):
         out = self.work / "run"
         process = self.start(out)
         # The line about the images comes once the signals are caught.
         while "images to train on" not in process.stdout.readline():
             self.assertIsNone(process.poll())
-        process.send_signal(signal_number)
+        for signal_number in signals:
+            process.send_signal(signal_number)
         stdout, stderr = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130, stderr)
         return out, stdout
@@ -88,6 +89,14 @@ class Interrupted(ResumeTest):
             with self.subTest(signal_number):
                 out, _ = self.stop(signal_number)
                 self.assertTrue((out / "last.safetensors").exists())
+                shutil.rmtree(out)
+
+
+    def test_a_signal_that_comes_twice_at_once_is_one(self):
+        for signals in [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)]:
+            with self.subTest(signals):
+                out, stdout = self.stop(*signals)
+                self.assertIn("stopped after step", stdout)
                 shutil.rmtree(out)
 
 

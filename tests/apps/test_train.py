@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 
 from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, write_safetensors
@@ -109,18 +110,24 @@ class Options(CliTest):
     def test_a_data_set_that_comes_split_keeps_its_parts(self):
         data = self.split_faces()
         out = self.train(self.work / "run", data=data).stdout
-        self.assertIn("30 images to train on, 10 to validate (the data set's own parts), 4 steps an epoch", out)
+        self.assertIn("24 images to train on, 10 to validate, 6 left to test, 3 steps an epoch", out)
         self.fails("train", "--data", data, "--out", self.work / "other", "--val", 0.1, code=2,
-                   saying=["comes split", "--val"])
+                   saying=["says itself what validates", "--val"])
         self.assertFalse((self.work / "other").exists())
+        out = self.train(self.work / "all", "--val", 0, data=data).stdout
+        self.assertIn("34 images to train on, 0 to validate, 6 left to test", out)
+
+    def test_where_it_says_only_what_is_to_test_the_rest_is_split_at_random(self):
+        data = self.split_faces()
+        shutil.rmtree(data / "val")
+        out = self.train(self.work / "run", "--val", 0.25, data=data).stdout
+        self.assertIn("18 images to train on, 6 to validate, 6 left to test", out)
 
     def test_parts_are_the_same_from_folders_a_manifest_or_a_pack(self):
         data = self.split_faces()
         self.ok("data", "pack", "--data", data, "--out", self.work / "pack.safetensors")
-        files = [*self.images(data / "train/AFDB_face_dataset"), *self.images(data / "val/AFDB_face_dataset"),
-                 *self.images(data / "train/AFDB_masked_face_dataset"), *self.images(data / "val/AFDB_masked_face_dataset")]
-        rows = [f"{f.relative_to(data)},{'mask' if 'masked' in str(f) else 'no mask'},{f.relative_to(data).parts[0]}"
-                for f in files]
+        names = sorted((f.relative_to(data) for f in self.images(data)), key=lambda f: ("masked" in f.parts[1], str(f)))
+        rows = [f"{f},{'mask' if 'masked' in f.parts[1] else 'no mask'},{f.parts[0]}" for f in names]
         (data / "list.csv").write_text("\n".join(["path,label,split", *rows]))
         self.train(self.work / "folders", data=data)
         for name, source in [("pack", self.work / "pack.safetensors"), ("manifest", data / "list.csv")]:
@@ -133,6 +140,20 @@ class Options(CliTest):
         self.train(self.work / "run", "--epochs", 1, data=data)
         self.train(self.work / "run", "--resume", data=data)
         self.assertSameTensors(self.work / "whole/last.safetensors", self.work / "run/last.safetensors")
+
+    def test_a_run_within_the_data_set_is_refused(self):
+        data = self.copy_of_faces()
+        for out in [data / "run", data / "AFDB_face_dataset/deep/run"]:
+            self.fails("train", "--data", data, "--out", out, code=2, saying=["would lie within the data set", out])
+            self.assertFalse(out.exists())
+        self.train(self.work / "faces-run", "--max-steps", 1, data=data)
+
+    def test_weights_for_a_class_that_the_data_lack_are_refused(self):
+        data = self.copy_of_faces()
+        shutil.copytree(data / "AFDB_face_dataset", data / "other")
+        self.train(self.work / "three", "--max-steps", 1, data=data)
+        self.fails("train", "--data", self.faces, "--out", self.work / "run", "--init",
+                   self.work / "three/best.safetensors", saying=["the data set has no class other, and the network has"])
 
     def test_max_steps_ends_as_at_an_epochs_end(self):
         self.train(self.work / "run", "--max-steps", 3)

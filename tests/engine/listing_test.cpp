@@ -136,51 +136,62 @@ TEST(ListFolder, SaysThatItIgnoresOneFile) {
   EXPECT_EQ(result.warnings[0].substr(0, 20), "1 file was ignored: ");
 }
 
-std::vector<bool> validating(const Listing& listing) {
-  std::vector<bool> validates;
-  for (const ListedImage& image : listing.images) validates.push_back(image.validates);
-  return validates;
+using PartsOf = std::vector<Part>;
+PartsOf parts_of(const Listing& listing) {
+  PartsOf parts;
+  for (const ListedImage& image : listing.images) parts.push_back(image.part);
+  return parts;
 }
 
-TEST(ListFolder, OfPartsComesSplitAndLeavesOutWhatIsThereToTest) {
+TEST(PartNamed, KnowsCommonNamesInAnyCase) {
+  for (const char* name : {"train", "Training", "TRAIN"}) EXPECT_EQ(part_named(name), Part::train);
+  for (const char* name : {"val", "Valid", "validation", "dev"}) EXPECT_EQ(part_named(name), Part::val);
+  for (const char* name : {"test", "Testing"}) EXPECT_EQ(part_named(name), Part::test);
+  for (const char* name : {"", "trains", "with_mask", "1"}) EXPECT_EQ(part_named(name), std::nullopt);
+  for (Part part : {Part::train, Part::val, Part::test}) EXPECT_EQ(part_named(name_of(part)), part);
+}
+
+TEST(ListFolder, OfPartsComesSplit) {
   const TemporaryFolder root;
   for (const char* file : {"Train/WithMask/b.jpg", "Train/WithoutMask/a.jpg", "Validation/WithMask/a.jpg",
-                           "Validation/WithoutMask/a.jpg", "Test/WithMask/c.jpg", "Test/Other/c.jpg"}) {
+                           "Validation/WithoutMask/a.jpg", "Test/WithMask/c.jpg"}) {
     touch(root / file);
   }
   const Listed result = folder(root / "");
   EXPECT_EQ(result.error, "");
   EXPECT_TRUE(result.listing.is_split);
   EXPECT_EQ(result.listing.classes, study_classes());
-  EXPECT_EQ(names_of(result.listing), (Names{"Train/WithoutMask/a.jpg", "Validation/WithoutMask/a.jpg",
-                                             "Train/WithMask/b.jpg", "Validation/WithMask/a.jpg"}));
-  EXPECT_EQ(labels_of(result.listing), (std::vector<int>{0, 0, 1, 1}));
-  EXPECT_EQ(validating(result.listing), (std::vector<bool>{false, true, false, true}));
-  ASSERT_EQ(result.warnings.size(), 1U);
-  EXPECT_EQ(result.warnings[0], (root / "Test") +
-                                    " neither trains nor validates, and is left out: give it by "
-                                    "itself to see how good a network is on it");
+  EXPECT_EQ(names_of(result.listing),
+            (Names{"Train/WithoutMask/a.jpg", "Validation/WithoutMask/a.jpg", "Test/WithMask/c.jpg",
+                   "Train/WithMask/b.jpg", "Validation/WithMask/a.jpg"}));
+  EXPECT_EQ(labels_of(result.listing), (std::vector<int>{0, 0, 1, 1, 1}));
+  EXPECT_EQ(parts_of(result.listing), (PartsOf{Part::train, Part::val, Part::test, Part::train, Part::val}));
+  EXPECT_TRUE(result.warnings.empty());
 }
 
-TEST(ListFolder, OfPartsWantsOneThatTrainsAndOneThatValidates) {
+TEST(ListFolder, RefusesAFolderThatIsNoPartBesideParts) {
   const TemporaryFolder root;
-  touch(root / "train/cat/a.jpg");
-  touch(root / "test/cat/a.jpg");
-  EXPECT_EQ(folder(root / "").error,
-            "of its parts (test, train) not one trains and one validates (" + (root / "") +
-                "): call these train and val, or give the folder of one part by itself");
-  touch(root / "val/cat/a.jpg");
-  EXPECT_EQ(folder(root / "").error, "");
-  touch(root / "valid/cat/a.jpg");
-  EXPECT_NE(folder(root / "").error.find("(test, train, val, valid)"), std::string::npos);
+  for (const char* file : {"train/cat/a.jpg", "val/cat/a.jpg", "labels/a.txt"}) touch(root / file);
+  EXPECT_EQ(folder(root / "").error, "train is a part of a data set, and labels beside it is none (" +
+                                         (root / "") + "): take one of them out, or rename it");
 }
 
-TEST(ListFolder, WithAFolderThatIsNoPartAllAreClasses) {
+TEST(ListFolder, OneFolderThatIsCalledAsAPartIsAClass) {
   const TemporaryFolder root;
-  for (const char* file : {"train/a.jpg", "val/a.jpg", "car/a.jpg"}) touch(root / file);
+  for (const char* file : {"train/a.jpg", "car/a.jpg"}) touch(root / file);
   const Listed result = folder(root / "");
   EXPECT_FALSE(result.listing.is_split);
-  EXPECT_EQ(result.listing.classes, (Names{"car", "train", "val"}));
+  EXPECT_EQ(result.listing.classes, (Names{"car", "train"}));
+}
+
+TEST(ListFolder, RefusesPartsWithinClasses) {
+  const TemporaryFolder root;
+  for (const char* file : {"cat/train/a.jpg", "cat/val/a.jpg", "dog/train/a.jpg"}) touch(root / file);
+  EXPECT_EQ(folder(root / "").error,
+            "the folders of classes hold parts of the data set, such as cat/train (" + (root / "") +
+                "): make it the other way round, such as train/with_mask");
+  touch(root / "dog/b.jpg");
+  EXPECT_EQ(folder(root / "").error, "");
 }
 
 TEST(ListFolder, RefusesALinkThatLeadsBack) {
@@ -197,10 +208,14 @@ TEST(ListFolder, SaysThatAFolderCannotBeRead) {
 TEST(ImagesIn, AreThoseOfAFolderAtAnyDepth) {
   const TemporaryFolder root;
   for (const char* file : {"b.jpg", "deep/er/a.PNG", "notes.txt", ".x.jpg", ".git/c.jpg"}) touch(root / file);
-  const auto found = images_in(root / "");
+  Names warnings;
+  const auto found = images_in(root / "", [&](std::string_view line) { warnings.emplace_back(line); });
   ASSERT_TRUE(found.ok()) << found.status().message();
   EXPECT_EQ(*found, (Names{root / "b.jpg", root / "deep/er/a.PNG"}));
-  EXPECT_NE(images_in("/nonexistent").status().message().find("(/nonexistent)"), std::string::npos);
+  EXPECT_EQ(warnings,
+            Names{"1 file was ignored: by name not JPEG, PNG, BMP, GIF, TGA, PPM or PGM (the first: " +
+                  (root / "notes.txt") + ")"});
+  EXPECT_NE(images_in("/nonexistent", {}).status().message().find("(/nonexistent)"), std::string::npos);
 }
 
 TEST(ListManifest, KeepsTheOrderOfItsRows) {
@@ -232,28 +247,34 @@ TEST(ListManifest, ComesSplitWhereAColumnSaysSo) {
   const Listed result = manifest("path,label,split\na,dog,train\nb,cat,Valid\nc,cow,test\nd,cat,training\n");
   EXPECT_EQ(result.error, "");
   EXPECT_TRUE(result.listing.is_split);
-  EXPECT_EQ(result.listing.classes, (Names{"cat", "dog"}));
-  EXPECT_EQ(names_of(result.listing), (Names{"a", "b", "d"}));
-  EXPECT_EQ(validating(result.listing), (std::vector<bool>{false, true, false}));
-  EXPECT_EQ(result.warnings, Names{"1 row neither trains nor validates, and is left out (/sets/m.csv)"});
+  EXPECT_EQ(parts_of(result.listing), (PartsOf{Part::train, Part::val, Part::test, Part::train}));
+  EXPECT_TRUE(result.warnings.empty());
 
-  const Listed both = manifest("path,label,split,group\na,1,val,x\nb,0,train,\nc,0,test,y\nd,0,test,z\n");
-  EXPECT_EQ(validating(both.listing), (std::vector<bool>{true, false}));
+  const Listed both = manifest("path,label,split,group\na,x,val,p\nb,y,train,\n");
+  EXPECT_EQ(parts_of(both.listing), (PartsOf{Part::val, Part::train}));
   EXPECT_EQ(both.listing.images[0].group, 0);
   EXPECT_EQ(both.listing.images[1].group, -1);
-  EXPECT_EQ(both.warnings.front(), "2 rows neither train nor validate, and are left out (/sets/m.csv)");
-  EXPECT_FALSE(manifest("path,label,group\na,1,val\nb,0,train\n").listing.is_split);
+  EXPECT_FALSE(manifest("path,label,group\na,x,val\nb,y,train\n").listing.is_split);
+}
+
+TEST(ListManifest, WarnsOfImagesAndGroupsInMoreThanOnePart) {
+  EXPECT_EQ(manifest("path,label,split\na,x,train\na,x,train\nb,y,val\na,x,test\n").warnings,
+            Names{"an image is in more than one part: 1 row, a (/sets/m.csv:5)"});
+  EXPECT_EQ(manifest("path,label,group,split\na,x,p,train\nb,y,q,val\nc,x,p,val\nd,y,q,train\ne,x,,val\n"
+                     "f,x,,train\n")
+                .warnings,
+            Names{"a group is in more than one part: 2 rows, the first of p (/sets/m.csv:4)"});
 }
 
 TEST(ListManifest, ErrorsNameTheLine) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {"", "the header line is not path,label with or without group and split (/sets/m.csv:1)"},
-      {"file,class\n", "the header line is not path,label with or without group and split (/sets/m.csv:1)"},
-      {"path\n", "the header line is not path,label with or"},
-      {"path,label,size\n", "the header line is not path,label with or"},
-      {"path,label,split,group,split\n", "the header line is not path,label with or"},
+      {"", "the header line '' is not path,label[,group][,split] (/sets/m.csv:1)"},
+      {"file,class\n", "the header line 'file,class' is not path,label[,group][,split] (/sets/m.csv:1)"},
+      {"path\n", "the header line 'path' is not path,label[,group]"},
+      {"path,label,size\n", "the header line 'path,label,size' is not path,label[,group]"},
+      {"path,label,split,group,split\n", "the header line 'path,label,split,group,split' is not path"},
       {"path,label,split\na,x,train\nb,x,\n", "the split '' is no part of a data set (/sets/m.csv:3)"},
-      {"path,label,split\na,x,dev\n", "the split 'dev' is no part of a data set (/sets/m.csv:2)"},
+      {"path,label,split\na,x,extra\n", "the split 'extra' is no part of a data set (/sets/m.csv:2)"},
       {"path,label\na,x\n\nb\n", "there are 1 fields where the header has 2 (/sets/m.csv:4)"},
       {"path,label\na,x,3\n", "there are 3 fields where the header has 2 (/sets/m.csv:2)"},
       {"path,label\na,x\n,y\n", "the path or the label is empty (/sets/m.csv:3)"},

@@ -133,47 +133,77 @@ TEST(Split, TheValidationPartIsChecked) {
   }
 }
 
-/// Six samples, of the two classes by turns.
-Dataset six_samples(std::vector<std::uint8_t> validates) {
+constexpr Part kTrain = Part::train;
+constexpr Part kVal = Part::val;
+constexpr Part kTest = Part::test;
+
+/// Samples of the two classes by turns, eight or as many as there are parts.
+Dataset samples_of(std::vector<Part> own_parts) {
   Dataset::Parts parts;
   parts.classes = kClasses;
-  parts.labels = {0, 1, 0, 1, 0, 1};
-  parts.validates = std::move(validates);
+  const std::size_t count = own_parts.empty() ? 8 : own_parts.size();
+  for (std::size_t i = 0; i < count; ++i) parts.labels.push_back(static_cast<std::int32_t>(i % 2));
+  parts.own_parts = std::move(own_parts);
   return Dataset(std::move(parts));
 }
 
 TEST(Split, ADataSetsOwnPartsAreTaken) {
-  const Result<Split> own = split_dataset(six_samples({0, 0, 1, 1, 0, 1}), {}, 3);
+  const Dataset data = samples_of({kTrain, kTrain, kVal, kVal, kTest, kTrain, kVal, kTest});
+  EXPECT_TRUE(has_own_validation(data));
+  const Result<Split> own = split_dataset(data, {}, 3);
   ASSERT_TRUE(own.ok()) << own.status().message();
-  EXPECT_EQ(own->train, (std::vector<int>{0, 1, 4}));
-  EXPECT_EQ(own->val, (std::vector<int>{2, 3, 5}));
+  EXPECT_EQ(own->train, (std::vector<int>{0, 1, 5}));
+  EXPECT_EQ(own->val, (std::vector<int>{2, 3, 6}));
+  const Result<Split> all = split_dataset(data, 0.0, 3);
+  ASSERT_TRUE(all.ok()) << all.status().message();
+  EXPECT_EQ(all->train, (std::vector<int>{0, 1, 2, 3, 5, 6}));
+  EXPECT_TRUE(all->val.empty());
 }
 
 TEST(Split, OtherDataSetsAreSplitAtRandom) {
-  const Dataset data = six_samples({});
-  for (const auto& fraction : {std::optional<double>(), std::optional(0.4), std::optional(0.0)}) {
+  const Dataset data = samples_of({});
+  EXPECT_FALSE(has_own_validation(data));
+  for (const double fraction : {0.4, 0.0}) {
     const Result<Split> parts = split_dataset(data, fraction, 3);
-    const auto wanted = split_dataset(data.labels(), data.groups(), kClasses, fraction.value_or(0.1), 3);
-    ASSERT_EQ(parts.ok(), wanted.ok());
-    if (!wanted.ok()) continue;
+    const auto wanted = split_dataset(data.labels(), data.groups(), kClasses, fraction, 3);
+    ASSERT_TRUE(parts.ok() && wanted.ok());
     EXPECT_EQ(parts->train, wanted->train);
     EXPECT_EQ(parts->val, wanted->val);
   }
+  const std::vector<std::int32_t> labels = labels_of({50, 30});
+  Dataset::Parts large;
+  large.classes = kClasses;
+  large.labels = labels;
+  EXPECT_EQ(split_dataset(Dataset(large), {}, 3)->val, split(labels, {}, 0.1, 3).val);
 }
 
-TEST(Split, OwnPartsWithTooLittleOrAFractionBesideAreErrors) {
-  const auto error = [](std::vector<std::uint8_t> validates, std::optional<double> fraction = {}) {
-    return split_dataset(six_samples(std::move(validates)), fraction, 3).status().message();
+TEST(Split, WhereOnlyWhatIsThereToTestIsSaidTheRestIsSplitAtRandom) {
+  const Dataset data = samples_of({kTest, kTest, kTrain, kTrain, kTest, kTrain, kTrain, kTrain});
+  const Result<Split> parts = split_dataset(data, 0.5, 3);
+  ASSERT_TRUE(parts.ok()) << parts.status().message();
+  const std::vector<std::int32_t> rest = {0, 1, 1, 0, 1};
+  const Split wanted = split(rest, {}, 0.5, 3);
+  const std::vector<int> samples = {2, 3, 5, 6, 7};
+  std::vector<int> expected;
+  for (int i : wanted.val) expected.push_back(samples[static_cast<std::size_t>(i)]);
+  EXPECT_EQ(parts->val, expected);
+  EXPECT_EQ(parts->train.size() + parts->val.size(), samples.size());
+}
+
+TEST(Split, OwnPartsThatLackAClassOrAFractionBesideAreErrors) {
+  const auto error = [](std::vector<Part> parts, std::optional<double> fraction = {}) {
+    return split_dataset(samples_of(std::move(parts)), fraction, 3).status().message();
   };
   EXPECT_EQ(
-      error({0, 1, 0, 1, 1, 1}),
-      "the data set comes split, without an image of class with_mask to train on (--data): have its part "
-      "that trains hold every class");
-  EXPECT_EQ(error({0, 0, 0, 0, 0, 0}),
-            "the data set comes split, without an image to validate on (--data): put some there, or give the "
-            "part that trains by itself");
-  EXPECT_EQ(error({0, 0, 1, 1, 0, 1}, 0.1),
-            "the data set comes split (--val): leave it out, or give the part that trains by itself");
+      error({kTrain, kVal, kVal, kTest}),
+      "the data set comes split, without an image of class with_mask to train on (--data): put some there, "
+      "or make a manifest without split");
+  EXPECT_EQ(error({kTrain, kTrain, kVal, kTest}),
+            "the data set comes split, without an image of class with_mask to validate on (--data): put some "
+            "there, or make a manifest without split");
+  EXPECT_EQ(error({kTrain, kTrain, kVal, kVal}, 0.1),
+            "the data set says itself what validates (--val): leave it out, or use 0 to train on that, too");
+  EXPECT_NE(error({kTest, kTest}), "");
 }
 
 }  // namespace

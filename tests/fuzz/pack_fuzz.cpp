@@ -11,7 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parts->names.size() != parts->labels.size() || parts->pixels.size() != parts->labels.size() * 3) {
     __builtin_trap();
   }
-  if (!parts->validates.empty() && parts->validates.size() != parts->labels.size()) __builtin_trap();
+  if (!parts->own_parts.empty() && parts->own_parts.size() != parts->labels.size()) __builtin_trap();
+  for (bauta::Part part : parts->own_parts) {
+    if (part > bauta::Part::test) __builtin_trap();
+  }
   for (std::int32_t label : parts->labels) {
     if (label < 0 || label >= std::ssize(parts->classes)) __builtin_trap();
   }
