@@ -49,8 +49,6 @@ Status count_gpus(int& count) {
   return check(error, "cudaGetDeviceCount");
 }
 
-__global__ void probe() {}
-
 Status make_stream(Precedence precedence, void*& stream) {
   int last = 0;
   int first = 0;
@@ -69,7 +67,7 @@ Status open(int number, GpuInfo& info, void*& stream) {
   info = {properties.name, properties.major * 10 + properties.minor, properties.totalGlobalMem};
   BAUTA_TRY(check(cudaSetDevice(number), "cudaSetDevice"));
   cudaFuncAttributes attributes;
-  const cudaError_t found = cudaFuncGetAttributes(&attributes, probe);
+  const cudaError_t found = cudaFuncGetAttributes(&attributes, probe<>);
   const bool missing = found == cudaErrorNoKernelImageForDevice || found == cudaErrorInvalidDeviceFunction;
   BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
   BAUTA_TRY(check(found, "cudaFuncGetAttributes"));

@@ -28,10 +28,11 @@ struct PatchWeights {
 /// A block of forward or dgrad has kGroups of 128 threads (threadIdx.y), which compute a patch each beside
 /// the same weights. Where a multiprocessor has an H100's shared memory, it has one block of three groups,
 /// whose regions are read while the patches before are computed. Elsewhere blocks have one group and read
-/// late, and there are as many as there is room for.
+/// late, and there are as many as there is room for. So it is in code for GPUs before an H100, which an H100
+/// may run as well, from PTX.
 inline constexpr int kMostGroups = 3;
-inline constexpr std::size_t kSharedOfMostGroups = 227 * 1024;  // bytes
-// Kernels for older GPUs have one group: so has a build for these alone, which an H100 runs from its PTX.
+inline constexpr KernelLimits kLimitsOfMostGroups = {227 * 1024, 90};
+// Whether the build has such code at all.
 #if defined(__CUDA_ARCH_LIST__)
 inline constexpr bool kBuiltForMostGroups = std::ranges::max({__CUDA_ARCH_LIST__}) >= 900;
 #else
@@ -152,7 +153,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
                                                const Position& position, const Store& store) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   if constexpr (kGroups > 1) {
-    __trap();  // none of these GPUs has an H100's shared memory
+    __trap();  // with_patch_groups does not launch it
     return;
   }
 #endif
@@ -378,14 +379,16 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
 }
 
 /// Calls body.operator()<kChannels, Tile, kGroups>() with the groups that this device's shared memory has
-/// room for.
+/// room for, and its code.
 template <Lying kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
 Status with_patch_groups(const Body& body) {
   using MemoryOfMost = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMostGroups>, kMostGroups>;
-  if constexpr (kBuiltForMostGroups && kChannels > 8 && MemoryOfMost::kBytes <= kSharedOfMostGroups) {
-    std::size_t most = 0;
-    BAUTA_TRY(most_dynamic_shared(most));
-    if (most >= kSharedOfMostGroups) return body.template operator()<kChannels, Tile, kMostGroups>();
+  constexpr KernelLimits kWanted = kLimitsOfMostGroups;
+  if constexpr (kBuiltForMostGroups && kChannels > 8 && MemoryOfMost::kBytes <= kWanted.dynamic_shared) {
+    KernelLimits limits;
+    BAUTA_TRY(kernel_limits(limits));
+    if (limits.dynamic_shared >= kWanted.dynamic_shared && limits.architecture >= kWanted.architecture)
+      return body.template operator()<kChannels, Tile, kMostGroups>();
   }
   return body.template operator()<kChannels, Tile, 1>();
 }

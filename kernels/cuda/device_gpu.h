@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/cuda/kernel_limits.h"
 #include "kernels/cuda/launch_times.h"
 
 namespace bauta::cuda {
@@ -81,18 +82,24 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
   return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
 }
 
-/// Bytes of dynamic shared memory that a block may have on the present GPU.
-inline Status most_dynamic_shared(std::size_t& bytes) {
+/// Does nothing: what CUDA says of its code is so for every kernel of the build.
+template <class = void>
+__global__ void probe() {}
+
+/// What the present GPU offers to kernels.
+inline Status kernel_limits(KernelLimits& limits) {
   int device = 0;
   int most = 0;
+  cudaFuncAttributes attributes{};
   cudaError_t error = cudaGetDevice(&device);
   if (error == cudaSuccess)
     error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, probe<>);
   if (error != cudaSuccess) {
-    return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), "cudaDeviceGetAttribute",
+    return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), "what a GPU offers to kernels",
                          "an earlier call may have failed; compute-sanitizer finds it");
   }
-  bytes = static_cast<std::size_t>(most);
+  limits = {static_cast<std::size_t>(most), attributes.ptxVersion};
   return {};
 }
 
@@ -158,8 +165,8 @@ Status time_launch(const Context& context, const Launch& launch, const Once& onc
 template <class... Parameters, class... Arguments>
 Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
               Arguments... arguments) {
-  constexpr std::size_t kSharedWithoutAsking = 48 * 1024;
-  if (launch.dynamic_shared > kSharedWithoutAsking) {
+  // Above 48 KiB, of which a kernel's static shared memory takes its part, CUDA wants to be asked.
+  if (launch.dynamic_shared > 0) {
     BAUTA_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          static_cast<int>(launch.dynamic_shared)),
                     launch, "this GPU has less shared memory than the kernel needs"));

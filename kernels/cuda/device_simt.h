@@ -36,9 +36,9 @@ void store(const Pointer<T>& p, const Vector& value) {
   runtime::store(p, value);
 }
 
-/// Bytes of dynamic shared memory that a block may have.
-inline Status most_dynamic_shared(std::size_t& bytes) {
-  bytes = runtime::most_dynamic_shared;
+/// What is offered to kernels.
+inline Status kernel_limits(KernelLimits& limits) {
+  limits = runtime::kernel_limits;
   return {};
 }
 

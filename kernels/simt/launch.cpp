@@ -20,9 +20,10 @@ Status refuse(const Shape& shape, const std::string& what, const std::string& fi
 
 Status check_shared(const Shape& shape, std::size_t declared) {
   const std::size_t bytes = declared + shape.dynamic_shared;
-  if (bytes <= most_dynamic_shared) return {};
+  const std::size_t most = kernel_limits.dynamic_shared;
+  if (bytes <= most) return {};
   return refuse(shape, std::to_string(bytes) + " bytes of shared memory",
-                std::to_string(most_dynamic_shared) + " are possible at most");
+                std::to_string(most) + " are possible at most");
 }
 
 Status check(const Shape& shape) {

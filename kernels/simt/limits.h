@@ -1,11 +1,10 @@
 #pragma once
 
-#include <cstddef>
+#include "kernels/cuda/kernel_limits.h"
 
 namespace bauta::simt::runtime {
 
-/// Bytes of shared memory that a block may have, all of it dynamic: an H100's. Tests set it to what other
-/// GPUs have.
-inline std::size_t most_dynamic_shared = 227 * 1024;
+/// An H100's, all of its shared memory dynamic. Tests set them to what other GPUs have.
+inline KernelLimits kernel_limits = {227 * 1024, 90};
 
 }  // namespace bauta::simt::runtime

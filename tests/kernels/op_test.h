@@ -33,9 +33,8 @@ struct Machine {
   int threads;
   Backend backend = Backend::cpu;
   Precision precision = Precision::fp32;
-  VendorLibraries* vendor = nullptr;  ///< of all machines with the same name the same
-  /// Bytes of dynamic shared memory that blocks may have under simt, which else are an H100's.
-  std::optional<std::size_t> shared_memory = {};
+  VendorLibraries* vendor = nullptr;        ///< of all machines with the same name the same
+  std::optional<KernelLimits> limits = {};  ///< simt's, which else are an H100's
 
   friend std::ostream& operator<<(std::ostream& out, const Machine& machine) { return out << machine.name; }
 };
@@ -68,7 +67,8 @@ inline std::vector<Machine> bf16_machines() {
   std::vector<Machine> all;
 #if defined(BAUTA_HAS_SIMT)
   all.push_back({"simt_bf16", Isa::portable, 3, Backend::simt, Precision::bf16});
-  all.push_back({"simt_bf16_99KiB", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr, 99 * 1024});
+  all.push_back({"simt_bf16_99KiB", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr,
+                 KernelLimits{99 * 1024, 120}});
 #endif
   if (const auto gpu = Gpu::open(); gpu.ok() && check_precision(gpu->info(), Precision::bf16).ok()) {
     all.push_back({"cuda_bf16", Isa::portable, 1, Backend::cuda, Precision::bf16});
@@ -114,17 +114,17 @@ inline std::vector<Machine> all_machines() {
   return all;
 }
 
-/// Has simt's blocks have so many bytes of dynamic shared memory at most, while it lives.
-class SharedMemoryLimit {
+/// Has simt offer kernels what another GPU does, while it lives.
+class OtherLimits {
  public:
-  explicit SharedMemoryLimit(std::size_t bytes)
-      : before_(std::exchange(simt::runtime::most_dynamic_shared, bytes)) {}
-  SharedMemoryLimit(const SharedMemoryLimit&) = delete;
-  SharedMemoryLimit& operator=(const SharedMemoryLimit&) = delete;
-  ~SharedMemoryLimit() { simt::runtime::most_dynamic_shared = before_; }
+  explicit OtherLimits(const KernelLimits& limits)
+      : before_(std::exchange(simt::runtime::kernel_limits, limits)) {}
+  OtherLimits(const OtherLimits&) = delete;
+  OtherLimits& operator=(const OtherLimits&) = delete;
+  ~OtherLimits() { simt::runtime::kernel_limits = before_; }
 
  private:
-  std::size_t before_;
+  KernelLimits before_;
 };
 
 /// A Context with the pool, workspace and GPU that it refers to.
@@ -141,7 +141,7 @@ class Runner {
       gpu_ = std::move(*Gpu::open());
       context_.stream = gpu_->stream();
     }
-    if (machine.shared_memory) shared_memory_.emplace(*machine.shared_memory);
+    if (machine.limits) limits_.emplace(*machine.limits);
     context_.workspace = workspace_.span();
     // What a kernel finds in its workspace is whatever the op before it left there.
     if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
@@ -152,7 +152,7 @@ class Runner {
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
   std::optional<Gpu> gpu_;
-  std::optional<SharedMemoryLimit> shared_memory_;
+  std::optional<OtherLimits> limits_;
   Context context_;
 };
 

@@ -114,6 +114,24 @@ TEST(SimtWork, simt_TheStudysProductsInBf16MoveWhatTheySay) {
   }
 }
 
+// An H100 may run code for GPUs before it, from PTX.
+TEST(SimtWork, simt_PatchesAreTakenInGroupsWhereTheGpuAndItsCodeAreAnH100s) {
+  const Conv2dShape s = {1, 24, 24, 32, 64, 3, 1, 1, 24, 24};
+  Buffer<float> x(24 * 24 * 32), w(9 * 32 * 64), bias(64), y(24 * 24 * 64);
+  const auto groups = [&](const KernelLimits& limits) {
+    const testing::Runner runner({"simt", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr, limits});
+    Log log;
+    Context context = runner.context();
+    context.simt_log = &log;
+    EXPECT_TRUE(conv2d_forward(context, s, x.data(), w.data(), bias.data(), y.data()).ok());
+    return log.launches.at(0).block.y;
+  };
+  EXPECT_EQ(groups({227 * 1024, 90}), 3U);
+  EXPECT_EQ(groups({227 * 1024, 100}), 3U);
+  EXPECT_EQ(groups({227 * 1024, 80}), 1U);
+  EXPECT_EQ(groups({99 * 1024, 120}), 1U);
+}
+
 /// The launches around a vendor's products, on the study's second layer, for what crops and widens a part of
 /// it, and its first linear layer.
 std::vector<LaunchCounts> launches_around_a_vendor(Precision precision) {
