@@ -198,8 +198,8 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
       if (has_two_inputs()) places.inputs.push_back(plan.add(bytes(size), -1, time.end()));
       places.of_input = last + 1;
     }
-    // The gradient of the network's input is never asked for.
-    const bool wanted = training && first > 0;
+    // The gradient of the network's input is never asked for, but by nodes in place that come first.
+    const bool wanted = training && last > 0;
     const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, time.backward(last),
                                           wanted ? time.backward_read(writer) : time.backward(last));
     for (; first <= last; ++first) {

@@ -148,8 +148,8 @@ class RankReport final : public TrainReport {
 Status check_out_beside_data(const std::string& out, const std::string& data) {
   std::error_code error;
   if (!std::filesystem::is_directory(data, error)) return {};
-  const auto folder = std::filesystem::weakly_canonical(data, error);
-  const auto run = std::filesystem::weakly_canonical(out, error);
+  const auto folder = std::filesystem::canonical(data, error);
+  const auto run = std::filesystem::weakly_canonical(std::filesystem::absolute(out, error), error);
   if (std::ranges::mismatch(folder, run).in1 != folder.end()) return {};
   return Status::usage("the run would lie within the data set", out, "choose another --out");
 }

@@ -58,6 +58,9 @@ class EvalOfARun(TrainedTest):
         self.train(self.work / "run", "--val", 0)
         self.fails("eval", "--run", self.work / "run", "--data", self.faces, code=2,
                    saying="kept none for validation")
+        data = self.split_faces()
+        self.train(self.work / "split-run", "--val", 0, data=data)
+        self.fails("eval", "--run", self.work / "split-run", "--data", data, code=2, saying="kept none for validation")
 
     def test_of_a_data_set_that_comes_split_it_is_the_part_that_validates(self):
         data, run_folder = self.split_faces(), self.work / "run"
@@ -86,6 +89,23 @@ class EvalOfARun(TrainedTest):
         self.fails("eval", "--weights", self.weights, "--data", self.faces, "--part", "val", code=2,
                    saying=["the data set has no part val", self.faces])
 
+    def test_its_part_is_that_of_the_runs_seed(self):
+        self.train(self.work / "run", "--seed", 7, "--val", 0.5, "--epochs", 3, "--lr", "1e-4")
+        found = json.loads(self.ok("eval", "--run", self.work / "run", "--data", self.faces, "--json").stdout)
+        best = max(metrics_of(self.work / "run")[1], key=lambda epoch: epoch["val_acc"])
+        self.assertAlmostEqual(found["loss"], best["val_loss"], places=5)
+
+    def test_of_a_data_set_that_says_only_what_is_to_test_it_is_what_the_run_drew(self):
+        data = self.split_faces()
+        shutil.rmtree(data / "val")
+        self.train(self.work / "run", "--val", 0.25, data=data)
+        found = json.loads(self.ok("eval", "--run", self.work / "run", "--data", data, "--json").stdout)
+        self.assertEqual(found["images"], 6)
+
+    def test_json_names_the_run(self):
+        found = self.evaluate()
+        self.assertEqual((found["run"], found["part"]), (str(self.weights.parent), None))
+
     def test_a_run_that_has_not_ended_an_epoch_is_refused(self):
         self.train(self.work / "run")
         (self.work / "run/best.safetensors").unlink()
@@ -98,6 +118,8 @@ class EvalOfARun(TrainedTest):
         for text in ["no JSON", "[]", "{}", '{"data": 1, "val": "x", "seed": -1}']:
             (self.work / "run/config.json").write_text(text)
             self.fails(*args, saying="this does not say how a run was started")
+        (self.work / "run/config.json").unlink()
+        self.fails(*args[:-1], self.split_faces(), "--part", "val", saying="config.json")
 
     def test_weights_or_a_run_must_be_named(self):
         self.fails("eval", "--data", self.faces, code=2, saying="no weights are named")
@@ -131,6 +153,9 @@ class Eval(TrainedTest):
         for m in mistakes:
             self.assertTrue((swapped / m["path"]).is_file())
             self.assertNotEqual(m["label"], m["predicted"])
+
+    def test_a_data_set_that_does_not_come_split_has_no_parts_to_warn_of(self):
+        self.assertNotIn("warning", self.ok("eval", "--weights", self.weights, "--data", self.faces).stderr)
 
     def test_people_get_tables(self):
         out = self.ok("eval", "--weights", self.weights, "--data", self.faces).stdout
@@ -219,6 +244,19 @@ class Classify(TrainedTest):
         found = json.loads(self.ok("classify", "--weights", self.weights, "--json", first, self.faces).stdout)
         self.assertEqual([i["path"] for i in found], [str(p) for p in [first, *self.images()]])
         self.assertEqual(found[0], found[4])
+
+    def test_images_behind_a_bad_one_keep_their_labels(self):
+        bad = self.work / "bad.jpg"
+        bad.write_text("hello")
+        args = ["classify", "--weights", self.weights, "--json"]
+        alone = json.loads(self.ok(*args, *self.images()).stdout)
+        self.assertEqual(json.loads(run(*args, bad, *self.images()).stdout)[1:], alone)
+
+    def test_a_folder_that_cannot_be_listed_gets_a_line_and_the_others_go_on(self):
+        (self.work / "loop").symlink_to(".")
+        result = self.fails("classify", "--weights", self.weights, self.work, self.images()[0],
+                            saying="nested more than 16")
+        self.assertEqual(len(result.stdout.splitlines()), 1)
 
     def test_a_folder_without_images_gets_a_line_and_the_others_go_on(self):
         (self.work / "notes.txt").write_text("hello")

@@ -27,9 +27,9 @@ class ResumeTest(CliTest):
     def command(cls, out, *more):
         return ["train", "--data", cls.pack, "--out", out, *cls.OPTIONS, *more]
 
-    def start(self, out, *more):
+    def start(self, out, *more, **kwargs):
         return subprocess.Popen([BAUTA, *map(str, self.command(out, *more))], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+                                stderr=subprocess.PIPE, text=True, **kwargs)
 
     def assert_same_run(self, out):
         for file in ["best.safetensors", "last.safetensors"]:
@@ -63,14 +63,13 @@ class Killed(ResumeTest):
 
 
 class Interrupted(ResumeTest):
-    def stop(self, *signals):
+    def stop(self, signal_number):
         out = self.work / "run"
         process = self.start(out)
         # The line about the images comes once the signals are caught.
         while "images to train on" not in process.stdout.readline():
             self.assertIsNone(process.poll())
-        for signal_number in signals:
-            process.send_signal(signal_number)
+        process.send_signal(signal_number)
         stdout, stderr = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130, stderr)
         return out, stdout
@@ -92,12 +91,52 @@ class Interrupted(ResumeTest):
                 shutil.rmtree(out)
 
 
-    def test_a_signal_that_comes_twice_at_once_is_one(self):
-        for signals in [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)]:
-            with self.subTest(signals):
-                out, stdout = self.stop(*signals)
-                self.assertIn("stopped after step", stdout)
-                shutil.rmtree(out)
+    def test_under_nohup_a_lost_terminal_does_not_stop_it(self):
+        for devices in [(), ("--devices", 2)]:
+            with self.subTest(devices=devices):
+                process = self.start(self.work / "run", *devices,
+                                     preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+                while "images to train on" not in process.stdout.readline():
+                    self.assertIsNone(process.poll())
+                process.send_signal(signal.SIGHUP)
+                process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 0)
+                shutil.rmtree(self.work / "run")
+
+
+class SecondSignals(CliTest):
+    WITH_MASK, WITHOUT_MASK = 250, 250
+
+    def stopping(self, signal_number):
+        """A run that has just said that it stops, in a step that takes a while."""
+        command = [BAUTA, "train", "--data", self.faces, "--out", self.work / "run", "--batch", "450", "--epochs", "20",
+                   "--threads", "1"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "images to train on" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal_number)
+        while "stopping after this step" not in process.stderr.readline():
+            self.assertIsNone(process.poll())
+        return process
+
+    def later(self, process, seconds, signal_number):
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        process.send_signal(signal_number)
+        process.send_signal(signal.SIGCONT)
+        return process.communicate(timeout=120)
+
+    def test_soon_after_the_first_they_are_one_with_it(self):
+        process = self.stopping(signal.SIGTERM)
+        stdout, stderr = self.later(process, 0.1, signal.SIGTERM)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("stopped after step", stdout)
+        self.assertNotIn("stopping", stderr)
+
+    def test_later_they_end_the_run_at_once(self):
+        process = self.stopping(signal.SIGINT)
+        self.later(process, 0.6, signal.SIGTERM)
+        self.assertEqual(process.returncode, -signal.SIGTERM)
 
 
 class WhatMayChange(CliTest):

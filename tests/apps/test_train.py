@@ -146,7 +146,19 @@ class Options(CliTest):
         for out in [data / "run", data / "AFDB_face_dataset/deep/run"]:
             self.fails("train", "--data", data, "--out", out, code=2, saying=["would lie within the data set", out])
             self.assertFalse(out.exists())
+        (self.work / "link").symlink_to(data)
+        for cwd, folder, out in [(data, ".", "run"), (self.work, data, "x/../faces/run"), (self.work, "faces/", "faces/run"),
+                                 (self.work, "link", "faces/run"), (self.work, "faces", "link/run")]:
+            with self.subTest(folder=folder, out=out):
+                self.fails("train", "--data", folder, "--out", out, cwd=cwd, code=2, saying="would lie within the data set")
         self.train(self.work / "faces-run", "--max-steps", 1, data=data)
+
+    def test_class_weights_are_of_what_is_trained_on(self):
+        data = self.split_faces()
+        for image in self.images(data / "train/AFDB_masked_face_dataset")[6:]:
+            image.unlink()
+        out = self.train(self.work / "run", "--max-steps", 1, data=data).stdout  # 12 without a mask, 6 with one
+        self.assertIn("class weights without_mask 0.75, with_mask 1.5", out)
 
     def test_weights_for_a_class_that_the_data_lack_are_refused(self):
         data = self.copy_of_faces()

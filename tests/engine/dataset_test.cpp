@@ -431,5 +431,35 @@ TEST(RealPhotographs, OpenWithTheirGroupsAndSplit) {
   EXPECT_EQ(split->val.size(), 366U);
 }
 
+// Of runs that were started before, too: their configurations have it.
+TEST(Dataset, TheFingerprintStaysWhatItWas) {
+  Dataset::Parts parts;
+  parts.size = {1, 1, 3};
+  parts.classes = {"a", "b"};
+  parts.names = {"x", "y"};
+  parts.labels = {0, 1};
+  const std::vector<std::uint8_t> pixels = {1, 2, 3, 4, 5, 6};
+  parts.pixels = pixels;
+  EXPECT_EQ(Dataset(parts).fingerprint(), 2869331846874056852U);
+}
+
+TEST(Dataset, OfOtherClassesIsRefusedBeforeAnImageIsDecoded) {
+  const TemporaryFolder root;
+  write_faces(root);
+  OpenOptions options = small();
+  options.progress = [](int, int) { ADD_FAILURE(); };
+  options.classes = {"cat", "dog"};
+  EXPECT_BEGINS(error_of(root / "faces", options), "class without_mask of the data set is none");
+}
+
+TEST(Pack, ThatIsEmptyIsNotTakenForAManifest) {
+  const TemporaryFolder root;
+  for (const std::string& text : {std::string(), std::string(5, 'x')}) {
+    write_text(root / "p.safetensors", text);
+    const auto error = error_of(root / "p.safetensors");
+    EXPECT_EQ(error.find("header line"), std::string::npos) << error;
+  }
+}
+
 }  // namespace
 }  // namespace bauta

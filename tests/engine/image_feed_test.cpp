@@ -99,5 +99,46 @@ TEST_P(ImageFeedTest, AStreamBeginsWithTheSameSlotHoweverManyBatchesCameBefore) 
   EXPECT_EQ(first_images(3), images);
 }
 
+TEST_P(ImageFeedTest, WhatIsComputedLateReadsItsOwnImages) {
+  const Dataset data = noise();
+  const std::size_t bytes = data.image_size().bytes();
+  const Runner runner(GetParam());
+  const Stream chain = std::move(*Stream::create(runner.context()));
+  const Context context = chain.of(runner.context());
+  auto feed = ImageFeed::create(context, data, kBatch, /*stream=*/true);
+  std::vector<int> order(64);
+  for (int i = 0; i < 64; ++i) order[static_cast<std::size_t>(i)] = i * 7 % 11;
+  auto places = DeviceBuffer<std::int32_t>::create(context, kBatch);
+  ASSERT_TRUE(
+      copy_to_device<std::int32_t>(context, std::vector<std::int32_t>{0, 1, 2, 3}, places->span()).ok());
+  std::vector<DeviceBuffer<float>> ys;
+  for (int i = 0; i < 21; ++i) ys.push_back(std::move(*DeviceBuffer<float>::create(context, kBatch * bytes)));
+  std::vector<std::vector<int>> samples;
+  Activity activity;
+  // Loaders that are left in the middle of an epoch, the second with larger batches, and a whole one.
+  for (const auto& [batch, batches] :
+       {std::pair(2, 1), std::pair(kBatch, 1), std::pair(kBatch, 3), std::pair(kBatch, 16)}) {
+    const auto loader = feed->load(order, {.batch = batch});
+    for (int i = 0; i < batches; ++i) {
+      const auto next = feed->next(**loader, activity);
+      ASSERT_TRUE(next.ok() && *next);
+      const DeviceBatch& got = **next;
+      const int n = static_cast<int>(got.places.size());
+      ASSERT_TRUE(gather_images(context, {n, 5, 6, 3, got.image_count}, got.images, places->data(), nullptr,
+                                ys[samples.size()].data())
+                      .ok());
+      const auto first = order.begin() + i * batch;
+      samples.emplace_back(first, first + n);
+    }
+  }
+  for (std::size_t b = 0; b < samples.size(); ++b) {
+    const auto y = on_host<float>(context, ys[b].span());
+    for (std::size_t s = 0; s < samples[b].size(); ++s) {
+      for (std::size_t k = 0; k < bytes; ++k)
+        ASSERT_NEAR((*y)[s * bytes + k], data.pixels(samples[b][s])[k] / 255.0F, 1e-6F) << b << " " << s;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bauta::testing

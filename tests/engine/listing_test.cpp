@@ -309,5 +309,49 @@ TEST(CheckClasses, ToJudgeANetworkOneImageWillDo) {
   EXPECT_FALSE(check_classes({"a", "b"}, {}, 0, "set").ok());
 }
 
+TEST(ListFolder, OneNameOfAPartWithinClassesIsAFolderLikeOthers) {
+  const TemporaryFolder root;
+  for (const char* file : {"cat/train/a.jpg", "dog/train/a.jpg"}) touch(root / file);
+  EXPECT_EQ(folder(root / "").error, "");
+}
+
+TEST(ListFolder, Takes16FoldersWithinAClass) {
+  const TemporaryFolder root;
+  std::string deep = "cat/";
+  for (int i = 0; i < 16; ++i) deep += "d/";
+  touch(root / deep + "a.jpg");
+  EXPECT_EQ(folder(root / "").error, "");
+  touch(root / deep + "d/a.jpg");
+  EXPECT_NE(folder(root / "").error, "");
+}
+
+TEST(ImagesIn, AreBytewise) {
+  const TemporaryFolder root;
+  Names wanted;
+  for (char c = 'a'; c <= 'z'; ++c) wanted.push_back(root / (std::string(1, c) + ".jpg"));
+  for (std::size_t i = 0; i < wanted.size(); ++i) touch(wanted[i * 7 % wanted.size()]);
+  EXPECT_EQ(*images_in(root / "", {}), wanted);
+}
+
+TEST(ListFolder, SaysThatItIgnoresAnImageThatIsInAPartAndInNoClass) {
+  const TemporaryFolder root;
+  for (const char* file : {"train/cat/a.jpg", "val/cat/a.jpg", "train/loose.jpg"}) touch(root / file);
+  const Listed result = folder(root / "");
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_NE(result.warnings[0].find("(the first: " + (root / "train/loose.jpg") + ")"), std::string::npos);
+}
+
+TEST(ListFolder, ClassesWithinPartsMayBeCalledAsPartsAre) {
+  const TemporaryFolder root;
+  for (const char* file : {"train/dev/a.jpg", "train/test/a.jpg", "val/dev/a.jpg", "val/test/a.jpg"})
+    touch(root / file);
+  EXPECT_EQ(folder(root / "").error, "");
+}
+
+TEST(ListManifest, WarnsOfAnImageInMoreThanOnePartWhateverItsGroup) {
+  EXPECT_EQ(manifest("path,label,group,split\na,x,p,train\na,x,,val\n").warnings,
+            Names{"an image is in more than one part: 1 row, a (/sets/m.csv:3)"});
+}
+
 }  // namespace
 }  // namespace bauta

@@ -206,5 +206,24 @@ TEST(Split, OwnPartsThatLackAClassOrAFractionBesideAreErrors) {
   EXPECT_NE(error({kTest, kTest}), "");
 }
 
+TEST(Split, WhereOnlyWhatIsThereToTestIsSaidGroupsStayWhole) {
+  // Groups of the rest: 0 0 1 1 and 2 2 3 3, each of one class; what is there to test lies in front.
+  Dataset::Parts parts;
+  parts.classes = kClasses;
+  parts.own_parts = {kTest, kTest, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain};
+  parts.labels = {0, 1, 0, 0, 0, 0, 1, 1, 1, 1};
+  parts.groups = {0, 0, 1, 2, 1, 2, 3, 4, 3, 4};
+  const Dataset data(std::move(parts));
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    const Result<Split> split = split_dataset(data, 0.5, seed);
+    ASSERT_TRUE(split.ok()) << split.status().message();
+    std::set<std::int32_t> training;
+    for (int i : split->train) training.insert(data.groups()[static_cast<std::size_t>(i)]);
+    for (int i : split->val)
+      EXPECT_FALSE(training.contains(data.groups()[static_cast<std::size_t>(i)])) << seed;
+    EXPECT_EQ(split->val.size(), 4U);
+  }
+}
+
 }  // namespace
 }  // namespace bauta

@@ -43,7 +43,9 @@ Outputs run(const Context& context, const Problem& p) {
   const auto of = [&](Pass pass) { return with_workspace(context, linear_workspace(context, p.s, pass)); };
   EXPECT_TRUE(
       linear_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
-  EXPECT_TRUE(linear_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), p.x.data(), out.dx.data()).ok());
+  EXPECT_TRUE(linear_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(),
+                           p.s.relu_before ? p.x.data() : nullptr, out.dx.data())
+                  .ok());
   EXPECT_TRUE(
       linear_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data())
           .ok());

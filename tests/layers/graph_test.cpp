@@ -301,5 +301,32 @@ TEST(Graph, ARankWithoutSamplesAddsNothing) {
   for (float gradient : graph.parameter_gradients()) EXPECT_EQ(gradient, 0);
 }
 
+TEST(Graph, AReluAtTheEndIsALayerOfItsOwn) {
+  Model model("end", {3, 3, 3}, {"a", "b", "c"});
+  model.linear("one", 7).relu().linear("two", 3).relu();
+  expect_finite_differences(model);
+}
+
+TEST_P(BackwardTest, OfThreeBlocksEqualsTheReference) {
+  Model model("three", {32, 32, 3}, {"a", "b", "c"});
+  model.conv2d("one", 4, 3, 1, 1).relu().maxpool(2);
+  model.conv2d("two", 8, 3, 1, 1).relu().maxpool(2);
+  model.conv2d("three", 16, 3, 1, 1).relu().maxpool(2);
+  model.linear("four", 5).relu().linear("five", 3);
+  constexpr int kBatch = 5;
+  const Runner runner(GetParam());
+  Graph actual = make_graph(runner.context(), model, kBatch, GraphMode::training);
+  Graph expected = make_graph(reference_context(), model, kBatch, GraphMode::training);
+  for (Graph* graph : {&actual, &expected}) {
+    fill(input_of(*graph, kBatch), 5);
+    loss_of(*graph, kBatch);
+  }
+  run_backward(actual, kBatch);
+  run_backward(expected, kBatch);
+  for (std::size_t i = 0; i < actual.parameter_gradients().size(); ++i) {
+    ASSERT_NEAR(actual.parameter_gradients()[i], expected.parameter_gradients()[i], 1e-4) << i;
+  }
+}
+
 }  // namespace
 }  // namespace bauta::testing

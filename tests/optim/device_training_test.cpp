@@ -248,6 +248,25 @@ TEST_P(StepsAheadTest, InferenceBetweenTwoStepsIsOverBeforeTheNextImagesCome) {
   expect_loss_alone(step, third);
 }
 
+TEST_P(StepsAheadTest, EachReadsItsOwnImagesWhereAReluIsFirst) {
+  Model model("relu", {kSide, kSide, 3}, {"a", "b", "c"});
+  model.relu().linear("one", 20).relu().linear("two", 3);
+  Graph graph = Training::make_graph(chain_.of(runner_.context()), model);
+  simt::runtime::hasty_after_others = true;
+  TrainingStep step = Training::make_step(std::move(graph), {});
+  simt::runtime::hasty_after_others = false;
+  Training alone(GetParam(), {}, model);
+  std::vector<WholeBatch> batches;
+  for (int i = 0; i < TrainingStep::kAhead; ++i) batches.push_back(batch(31 * i));
+  int started = 0;
+  for (const WholeBatch& each : batches) ASSERT_TRUE(step.start(each.get(), ++started, kLr).ok());
+  for (const WholeBatch& each : batches) {
+    const auto loss = step.finish();
+    ASSERT_TRUE(loss.ok());
+    EXPECT_EQ(loss->sum, alone.step.run(each.get(), ++alone.steps_done, kLr)->sum);
+  }
+}
+
 class Bf16TrainingTest : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Bf16TrainingTest);
 INSTANTIATE_TEST_SUITE_P(Machines, Bf16TrainingTest, ::testing::ValuesIn(bf16_machines()), machine_name);

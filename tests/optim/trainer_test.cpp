@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <set>
+#include <thread>
 
 #include "engine/io/file.h"
 #include "optim/checkpoint.h"
@@ -350,6 +351,19 @@ TEST_F(TrainerTest, SaysWhatIsWrongWithItsOptions) {
       "or none");
   EXPECT_NE(refusal([](TrainOptions& t) { t.optimizer.beta1 = 1; }), "");
   EXPECT_FALSE(std::filesystem::exists(options("run").out));
+}
+
+TEST_F(TrainerTest, AResumedEpochTookWhatItTookBefore) {
+  TrainOptions o = options("run");
+  o.epochs = 1;
+  observer_.at_step = [](std::int64_t step) {
+    if (step <= 3) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  };
+  run_until(o, 3);
+  o.resume = true;
+  must_run(o);
+  ASSERT_EQ(observer_.epochs.size(), 1U);
+  EXPECT_GE(observer_.epochs[0].metrics.seconds, 0.6);
 }
 
 }  // namespace
