@@ -34,6 +34,11 @@ Json class_weights_json(const ClassWeights& weights) {
 /// The number as people write it: 1e-05, where the float's exact value is 9.99999974737875e-06.
 double shortest(float value) { return std::stod(fmt::format("{}", value)); }
 
+Json val_json(const Dataset& data, const TrainOptions& o) {
+  if (has_own_validation(data) && o.val != 0) return kOwnParts;
+  return o.val.value_or(kValFraction);
+}
+
 Json optimizer_json(const OptimizerOptions& o) {
   if (o.kind == OptimizerKind::sgd) return {{"name", "sgd"}, {"momentum", shortest(o.momentum)}};
   return {{"name", "adam"},
@@ -75,24 +80,23 @@ const char* remedy(const std::string& key) {
 }  // namespace
 
 std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o, Precision precision) {
-  Json config{
-      {"model", model.name()},
-      {"graph", graph_to_json(model)},
-      {"classes", model.classes()},
-      {"data", fingerprint_text(data)},
-      {"epochs", o.epochs},
-      {"batch", o.batch},
-      {"lr", shortest(o.lr)},
-      {"val", has_own_validation(data) && o.val != 0 ? Json(kOwnParts) : Json(o.val.value_or(kValFraction))},
-      {"seed", o.seed},
-      {"class-weights", class_weights_json(o.class_weights)},
-      {"augment", name_of(o.augment)},
-      {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
-      {"optimizer", optimizer_json(o.optimizer)},
-      {"shuffle", o.shuffle},
-      {"init", o.init},
-      {"max-steps", o.max_steps},
-      {"precision", precision_name(precision)}};
+  Json config{{"model", model.name()},
+              {"graph", graph_to_json(model)},
+              {"classes", model.classes()},
+              {"data", fingerprint_text(data)},
+              {"epochs", o.epochs},
+              {"batch", o.batch},
+              {"lr", shortest(o.lr)},
+              {"val", val_json(data, o)},
+              {"seed", o.seed},
+              {"class-weights", class_weights_json(o.class_weights)},
+              {"augment", name_of(o.augment)},
+              {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
+              {"optimizer", optimizer_json(o.optimizer)},
+              {"shuffle", o.shuffle},
+              {"init", o.init},
+              {"max-steps", o.max_steps},
+              {"precision", precision_name(precision)}};
   return config.dump();
 }
 

@@ -18,15 +18,17 @@ constexpr std::array kWithoutMask = {
     "bareface",    "unmaskedface", "unmaskedfaces", "nofacemask", "withoutfacemask", "afdbfacedataset"};
 
 std::string letters_of(std::string_view name) {
-  std::string letters;
-  for (char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c != '_' && c != '-' && c != '.' && c != ' ') letters += static_cast<char>(std::tolower(byte));
-  }
+  std::string letters = lower_case(std::string(name));
+  std::erase_if(letters, [](char c) { return c == '_' || c == '-' || c == '.' || c == ' '; });
   return letters;
 }
 
 }  // namespace
+
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
 
 const std::vector<std::string>& study_classes() {
   static const std::vector<std::string> classes = {"without_mask", "with_mask"};

@@ -9,6 +9,9 @@
 
 namespace bauta {
 
+/// The text with A to Z in lower case.
+std::string lower_case(std::string text);
+
 /// The classes of the study, in label order: without_mask, with_mask.
 const std::vector<std::string>& study_classes();
 

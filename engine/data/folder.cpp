@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
-#include <optional>
 #include <set>
 #include <tuple>
 
@@ -26,8 +24,7 @@ bool is_folder(const fs::directory_entry& entry) {
 }
 
 bool is_image(const fs::path& path) {
-  std::string extension = path.extension().native();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string extension = lower_case(path.extension().native());
   return std::ranges::find(kImageExtensions, extension) != kImageExtensions.end();
 }
 
@@ -78,7 +75,8 @@ Result<std::vector<fs::path>> folders_in(const fs::path& folder, Ignored& ignore
   return folders;
 }
 
-Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) {
+/// Adds the images in a folder, at any depth, to `images`.
+Status scan(const fs::path& folder, std::vector<std::string>& images, Ignored& ignored) {
   std::error_code code;
   fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, code);
   fs::path last = folder;  // the one whose folder is opened next, if it is one
@@ -93,7 +91,7 @@ Status scan_class(const fs::path& folder, ClassFolder& found, Ignored& ignored) 
     } else if (is_folder(*it)) {
       continue;
     } else if (is_image(it->path())) {
-      found.files.push_back(it->path().native());
+      images.push_back(it->path().native());
     } else {
       ignored.add(it->path());
     }
@@ -105,7 +103,7 @@ Status scan_classes(const std::vector<fs::path>& folders, Part part, std::vector
                     Ignored& ignored) {
   for (const fs::path& folder : folders) {
     found.push_back({folder.filename().native(), part});
-    BAUTA_TRY(scan_class(folder, found.back(), ignored));
+    BAUTA_TRY(scan(folder, found.back().files, ignored));
   }
   return {};
 }
@@ -181,12 +179,12 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
 }
 
 Result<std::vector<std::string>> images_in(const std::string& folder, const Warn& warn) {
-  ClassFolder found;
+  std::vector<std::string> images;
   Ignored ignored;
-  BAUTA_TRY(scan_class(folder, found, ignored));
+  BAUTA_TRY(scan(folder, images, ignored));
   ignored.tell(warn, "");
-  std::ranges::sort(found.files);
-  return std::move(found.files);
+  std::ranges::sort(images);
+  return images;
 }
 
 }  // namespace bauta

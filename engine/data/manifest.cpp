@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <optional>
 #include <unordered_map>
 
 #include "engine/data/class_names.h"
@@ -78,17 +77,16 @@ Result<std::vector<CsvRow>> read_rows(std::string_view text, const std::string& 
 }
 
 /// Warns of rows of several parts that a column calls alike: of one image or group, by which a network would
-/// be judged that has trained on it.
-void warn_of_overlap(const std::vector<CsvRow>& rows, const Columns& columns, std::size_t column,
-                     const std::string& file, const Warn& warn) {
+/// be judged that has trained on it. `images` are the rows'.
+void warn_of_overlap(const std::vector<CsvRow>& rows, const std::vector<ListedImage>& images,
+                     std::size_t column, const std::string& file, const Warn& warn) {
   std::unordered_map<std::string, Part> part_of;
   int count = 0;
   const CsvRow* first = nullptr;
-  for (const CsvRow& row : rows) {
-    const std::string& name = row.fields[column];
-    const Part part = *part_named(row.fields[columns.split]);
-    if (name.empty() || part_of.emplace(name, part).first->second == part) continue;
-    if (++count == 1) first = &row;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& name = rows[i].fields[column];
+    if (name.empty() || part_of.emplace(name, images[i].part).first->second == images[i].part) continue;
+    if (++count == 1) first = &rows[i];
   }
   if (count == 0 || !warn) return;
   warn(std::string(column == 0 ? "an image" : "a group") + " is in more than one part: " +
@@ -173,8 +171,8 @@ Result<Listing> list_manifest(std::string_view text, const std::string& file, co
     listing.images.push_back(std::move(image));
   }
   if (listing.is_split) {
-    warn_of_overlap(*rows, columns, 0, file, warn);
-    if (columns.group != 0) warn_of_overlap(*rows, columns, columns.group, file, warn);
+    warn_of_overlap(*rows, listing.images, 0, file, warn);
+    if (columns.group != 0) warn_of_overlap(*rows, listing.images, columns.group, file, warn);
   }
   if (*numbers) {
     set_numeric_labels(*rows, file, warn, listing);

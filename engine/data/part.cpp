@@ -1,6 +1,6 @@
 #include "engine/data/part.h"
 
-#include <cctype>
+#include "engine/data/class_names.h"
 
 namespace bauta {
 
@@ -17,8 +17,7 @@ const char* name_of(Part part) {
 }
 
 std::optional<Part> part_named(const std::string& word) {
-  std::string name = word;
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string name = lower_case(word);
   if (name == "train" || name == "training") return Part::train;
   if (name == "val" || name == "valid" || name == "validation" || name == "dev") return Part::val;
   if (name == "test" || name == "testing") return Part::test;
