@@ -7,28 +7,31 @@
 #include <string>
 
 namespace bauta {
+
+// A name that is none of these is read as the first.
+NLOHMANN_JSON_SERIALIZE_ENUM(Augment, {{Augment::none, "none"},
+                                       {Augment::light, "light"},
+                                       {Augment::strong, "strong"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(Schedule, {{Schedule::constant, "constant"}, {Schedule::cosine, "cosine"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(OptimizerKind, {{OptimizerKind::adam, "adam"}, {OptimizerKind::sgd, "sgd"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(Precision, {{Precision::fp32, "fp32"}, {Precision::bf16, "bf16"}})
+
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kOwnParts = "own";  // "val" where the data set says itself what validates
 
-const char* name_of(Augment augment) {
-  switch (augment) {
-    case Augment::none:
-      return "none";
-    case Augment::light:
-      return "light";
-    case Augment::strong:
-      return "strong";
-  }
-  return "";
-}
-
 Json class_weights_json(const ClassWeights& weights) {
   if (weights.kind == ClassWeights::Kind::balanced) return "auto";
   if (weights.kind == ClassWeights::Kind::none) return "none";
   return weights.values;
+}
+
+ClassWeights class_weights_from(const Json& json) {
+  if (json == "auto") return {ClassWeights::Kind::balanced, {}};
+  if (json == "none") return {ClassWeights::Kind::none, {}};
+  return {ClassWeights::Kind::given, json.get<std::vector<float>>()};
 }
 
 /// The number as people write it: 1e-05, where the float's exact value is 9.99999974737875e-06.
@@ -40,11 +43,21 @@ Json val_json(const Dataset& data, const TrainOptions& o) {
 }
 
 Json optimizer_json(const OptimizerOptions& o) {
-  if (o.kind == OptimizerKind::sgd) return {{"name", "sgd"}, {"momentum", shortest(o.momentum)}};
-  return {{"name", "adam"},
+  if (o.kind == OptimizerKind::sgd) return {{"name", o.kind}, {"momentum", shortest(o.momentum)}};
+  return {{"name", o.kind},
           {"beta1", shortest(o.beta1)},
           {"beta2", shortest(o.beta2)},
           {"epsilon", shortest(o.epsilon)}};
+}
+
+OptimizerOptions optimizer_from(const Json& json) {
+  OptimizerOptions o;
+  o.kind = json.at("name").get<OptimizerKind>();
+  o.beta1 = json.value("beta1", o.beta1);
+  o.beta2 = json.value("beta2", o.beta2);
+  o.epsilon = json.value("epsilon", o.epsilon);
+  o.momentum = json.value("momentum", o.momentum);
+  return o;
 }
 
 std::string fingerprint_text(const Dataset& data) { return fmt::format("{:016x}", data.fingerprint()); }
@@ -90,14 +103,40 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"val", val_json(data, o)},
               {"seed", o.seed},
               {"class-weights", class_weights_json(o.class_weights)},
-              {"augment", name_of(o.augment)},
-              {"schedule", o.schedule == Schedule::cosine ? "cosine" : "constant"},
+              {"augment", o.augment},
+              {"schedule", o.schedule},
               {"optimizer", optimizer_json(o.optimizer)},
               {"shuffle", o.shuffle},
               {"init", o.init},
               {"max-steps", o.max_steps},
-              {"precision", precision_name(precision)}};
+              {"precision", precision}};
   return config.dump();
+}
+
+Result<RunOptions> options_of_run(const std::string& kept_text, const std::string& path) {
+  try {
+    const Json kept = Json::parse(kept_text);
+    RunOptions run;
+    run.model = kept.at("model");
+    run.precision = kept.at("precision");
+    TrainOptions& o = run.train;
+    o.epochs = kept.at("epochs");
+    o.batch = kept.at("batch");
+    o.lr = kept.at("lr");
+    const Json& val = kept.at("val");
+    if (val != kOwnParts && val != kValFraction) o.val = val.get<double>();
+    o.seed = kept.at("seed");
+    o.class_weights = class_weights_from(kept.at("class-weights"));
+    o.augment = kept.at("augment");
+    o.schedule = kept.at("schedule");
+    o.optimizer = optimizer_from(kept.at("optimizer"));
+    o.shuffle = kept.at("shuffle");
+    o.init = kept.at("init");
+    o.max_steps = kept.at("max-steps");
+    return run;
+  } catch (const Json::exception&) {
+    return no_run(path);
+  }
 }
 
 Status check_same_on_all_ranks(Communicator& communicator, const std::string& config_json, Isa isa) {

@@ -16,6 +16,17 @@ namespace bauta {
 /// save_every) is left out.
 std::string run_config(const Model&, const Dataset&, const TrainOptions&, Precision);
 
+/// The options that a run's result depends on, and the name of its network.
+struct RunOptions {
+  TrainOptions train;
+  std::string model;
+  Precision precision = Precision::fp32;
+};
+
+/// Those with which the run that `kept` describes was started; what its result does not depend on is as it is
+/// by default. Fails where `kept` is no run's. `path` is where it was read.
+Result<RunOptions> options_of_run(const std::string& kept, const std::string& path);
+
 /// Fails, naming the option and both values, where the run that `kept` describes cannot go on as `wanted`:
 /// everything must be equal but `precision`, since checkpoints are fp32 in each, and `epochs`, which may
 /// grow, though not under a cosine schedule, which it would bend. Fails as well where `kept` is no run's.

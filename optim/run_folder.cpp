@@ -148,8 +148,11 @@ Status RunFolder::line(const std::string& text) {
 }
 
 Status RunFolder::step(std::int64_t step, int epoch, double loss, float lr) {
-  return line(fmt::format("{{\"step\": {}, \"epoch\": {}, \"loss\": {:.9g}, \"lr\": {:.9g}}}\n", step, epoch,
-                          loss, lr));
+  BAUTA_TRY(line(fmt::format("{{\"step\": {}, \"epoch\": {}, \"loss\": {:.9g}, \"lr\": {:.9g}}}\n", step,
+                             epoch, loss, lr)));
+  const double time = now();
+  BAUTA_TRY(events_.scalar("step_loss", step, static_cast<float>(loss), time));
+  return events_.scalar("lr", step, lr, time);
 }
 
 Status RunFolder::epoch(const EpochMetrics& m) {

@@ -50,9 +50,9 @@ class RunFolder {
   static Result<RunFolder> reopen(const std::string& path, const std::string& config_json,
                                   std::uint64_t metrics_bytes, std::uint64_t events_bytes);
 
-  /// One line of metrics.jsonl.
+  // Each adds a line to metrics.jsonl and its numbers as curves to the event file: of a step step_loss and
+  // lr, by step; of an epoch all but the seconds, by epoch.
   Status step(std::int64_t step, int epoch, double loss, float lr);
-  /// One line of metrics.jsonl, and the scalars train_loss, val_loss and val_acc in the event file, by epoch.
   Status epoch(const EpochMetrics&);
 
   /// Puts all lines and events onto the disk, so that a checkpoint may count on them.

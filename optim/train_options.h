@@ -21,6 +21,8 @@ struct ClassWeights {
   };
   Kind kind = Kind::balanced;
   std::vector<float> values;  ///< one per class, for Kind::given
+
+  bool operator==(const ClassWeights&) const = default;
 };
 
 /// What a training run is made of. The defaults are the study's.

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
@@ -19,6 +20,7 @@
 #include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
 #include "layers/zoo.h"
+#include "optim/run_config.h"
 #include "optim/run_folder.h"
 #include "optim/trainer.h"
 
@@ -33,7 +35,7 @@ constexpr const char* kExamples = R"(Examples:
   bauta train --data faces.safetensors --out runs/c --save-every 500
       From a pack (see bauta data pack --help), with a checkpoint every 500 steps.
   bauta train --data faces.safetensors --out runs/c --save-every 500 --resume
-      Goes on where that run was stopped or killed.
+      Goes on where that run was stopped or killed; lr, epochs and the like are as they were.
   bauta train --data photos.csv --out runs/d --init runs/a/best.safetensors --epochs 5
       Trains weights further; a PyTorch state dict saved as safetensors will do as well.
   bauta train --data faces.safetensors --out runs/e --devices 2
@@ -54,6 +56,7 @@ struct TrainArguments {
   DeviceOptions device;
   std::optional<int> devices;
   TrainOptions train;
+  std::set<std::string> given;  // the options that the command line has
 };
 
 constexpr const char* kStopping =
@@ -89,6 +92,55 @@ Status complete_options(TrainArguments& arguments) {
   options.optimizer.momentum = arguments.momentum.value_or(options.optimizer.momentum);
   options.shuffle = !arguments.no_shuffle;
   return check_options(options);
+}
+
+// What rank 0 finds that the run in the folder was started with; nothing where there is none.
+Result<std::optional<RunOptions>> kept_options(const std::string& out, Communicator& communicator) {
+  std::error_code error;
+  const bool reads = communicator.leads() && std::filesystem::exists(config_path(out), error);
+  const auto mine = reads ? read_config(out) : Result<std::string>(std::string());
+  BAUTA_TRY(agree(communicator, mine.status()));
+  const auto all = communicator.gather(*mine);
+  if (!all.ok()) return all.status();
+  if (all->front().empty()) return std::optional<RunOptions>();
+  auto run = options_of_run(all->front(), config_path(out));
+  if (!run.ok()) return run.status();
+  return std::optional(std::move(*run));
+}
+
+// With --resume: what the command line leaves out is as the run was started. Says what was taken over, or
+// nothing.
+Result<std::string> take_over_options(TrainArguments& arguments, Communicator& communicator) {
+  TrainOptions& options = arguments.train;
+  std::string taken;
+  if (!options.resume) return taken;
+  const auto run = kept_options(options.out, communicator);
+  if (!run.ok()) return run.status();
+  if (!*run) return taken;
+  const auto take = [&](const char* option, auto& value, const auto& kept) {
+    if (arguments.given.contains(option) || value == kept) return;
+    value = kept;
+    taken += std::string(taken.empty() ? "as the run was started: " : ", ") + option;
+  };
+  const TrainOptions& kept = (*run)->train;
+  take("--epochs", options.epochs, kept.epochs);
+  take("--batch", options.batch, kept.batch);
+  take("--lr", options.lr, kept.lr);
+  take("--val", options.val, kept.val);
+  take("--seed", options.seed, kept.seed);
+  take("--class-weights", options.class_weights, kept.class_weights);
+  take("--augment", options.augment, kept.augment);
+  take("--schedule", options.schedule, kept.schedule);
+  take("--optimizer", options.optimizer.kind, kept.optimizer.kind);
+  take("--momentum", options.optimizer.momentum, kept.optimizer.momentum);
+  take("--init", options.init, kept.init);
+  take("--max-steps", options.max_steps, kept.max_steps);
+  take("--no-shuffle", options.shuffle, kept.shuffle);
+  take("--precision", arguments.device.precision, (*run)->precision);
+  // With --init the network is that of the weights, unless it is named.
+  if (options.init.empty() && (*run)->model != zoo_names().front())
+    take("--model", arguments.model, (*run)->model);
+  return taken;
 }
 
 // The network to train, and the classes that the data set must have; none: its own, and the network of the
@@ -169,6 +221,8 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   // Already now: a rank that dies of a signal is a fault.
   if (communicator.size() > 1) stop_on_signals(stopping);
   BAUTA_TRY(complete_options(arguments));
+  const auto taken = take_over_options(arguments, communicator);
+  if (!taken.ok()) return taken.status();
   arguments.device.ranks = communicator.size();
   arguments.device.ranks_on_host = ranks.on_this_host();
   arguments.device.rank_on_host = ranks.before_on_this_host();
@@ -179,6 +233,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
                          "leave it out, or use --device cuda on a machine with a GPU");
   }
   print_note(machine->description());
+  if (!taken->empty()) print_note(*taken);
   BAUTA_TRY(ranks.connect_devices(machine->context()));
   auto start = start_of(arguments);
   if (!start.ok()) return start.status();
@@ -294,7 +349,8 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add("--model", arguments->model, "NAME", "a network of the zoo (default: study)");
   add_number("--max-steps", o.max_steps, 0, "end after N steps as at an epoch's end; 0: no limit");
   add_number("--save-every", o.save_every, 0, "steps between checkpoints; 0: at each epoch's end alone");
-  train->add_flag("--resume", o.resume, "go on from the checkpoint in RUN");
+  train->add_flag("--resume", o.resume,
+                  "go on from the checkpoint in RUN; options left out are as they were");
   train->add_flag("--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
   train->add_flag("--stream", o.stream,
                   "copy images to the GPU batch by batch, even where its memory would hold them all");
@@ -303,7 +359,12 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add("--devices", arguments->devices, "N",
       "processes that share each batch, on this host's GPUs or cores, 1 to 8 (default: this one alone)")
       ->transform(whole_number_from(0, std::numeric_limits<int>::max()));
-  return {train, [arguments, args] { return run_train(*arguments, args); }};
+  return {train, [train, arguments, args] {
+            for (const CLI::Option* option : train->get_options()) {
+              if (option->count() > 0) arguments->given.insert(option->get_name());
+            }
+            return run_train(*arguments, args);
+          }};
 }
 
 }  // namespace bauta

@@ -130,6 +130,15 @@ class SameRun(RanksTest):
             self.assertSameTensors(self.work / "whole/last.safetensors", out / "last.safetensors")
             self.assertEqual(metrics_of(self.work / "whole")[0], metrics_of(out)[0])
 
+    def test_all_ranks_take_over_what_rank_0_finds_in_the_folder(self):
+        out = self.work / "run"
+        self.assertEqual(self.mpirun(2, out, "--seed", 3).returncode, 0)
+        last = (out / "last.safetensors").rename(self.work / "last.safetensors")
+        result = self.finish(self.start([*MPIRUN, "-np", 2, BAUTA, "train", "--data", self.pack, "--out", out, "--resume"]))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegexIn("^as the run was started: .*--batch.*--seed", result.stdout)
+        self.assertSameTensors(last, out / "last.safetensors")
+
 
 class Refusals(RanksTest):
     def refused(self, command, *words, code=1, env=None):

@@ -161,6 +161,24 @@ class WhatMayChange(CliTest):
                            value, code=2, saying=option.removeprefix("--"))
         self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
 
+    def test_what_is_left_out_is_as_the_run_was_started(self):
+        for options in [["--lr", "1e-3", "--augment", "light", "--schedule", "cosine", "--val", 0.2, "--seed", 3],
+                        ["--optimizer", "sgd", "--momentum", 0.5, "--class-weights", "1,2", "--no-shuffle"]]:
+            with self.subTest(options=options):
+                out = self.work / options[0]
+                self.train(out, *options)
+                last = (out / "last.safetensors").rename(self.work / "last.safetensors")
+                result = self.ok("train", "--data", self.faces, "--out", out, "--resume")
+                self.assertSameTensors(last, out / "last.safetensors")
+                line, = re.findall("^as the run was started: (.*)$", result.stdout, re.M)
+                named = {"--epochs", "--batch", *(o for o in options if str(o).startswith("--"))}
+                self.assertEqual(set(line.split(", ")), named)
+
+    def test_what_is_said_again_is_not_taken_over(self):
+        self.train(self.out, "--lr", "1e-3", "--epochs", 1)
+        result = self.train(self.out, "--lr", "1e-3", "--epochs", 2, "--resume")
+        self.assertNotIn("as the run was started", result.stdout)
+
     def test_without_a_checkpoint_the_run_in_the_folder_is_held_against_the_options(self):
         self.train(self.out)
         (self.out / "last.safetensors").unlink()

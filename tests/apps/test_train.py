@@ -5,7 +5,7 @@ import pty
 import shutil
 import subprocess
 
-from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, write_safetensors
+from bauta_cli import BAUTA, PYTHON, ROOT, CliTest, metrics_of, needs_packages, read_safetensors, write_safetensors
 
 PARAMETERS = {
     "convLayer1.0.weight": [32, 3, 3, 3], "convLayer1.0.bias": [32],
@@ -49,6 +49,19 @@ class WhatARunWrites(CliTest):
         config = json.loads((self.run_folder / "config.json").read_text())
         self.assertEqual((config["epochs"], config["batch"]), (2, 8))
         self.assertEqual(len(list(self.run_folder.glob("events.out.tfevents.*"))), 1)
+
+    def test_tensorboard_finds_the_numbers_of_metrics_by_step_and_by_epoch(self):
+        needs_packages(self, "tensorboard")
+        reader = [PYTHON, ROOT / "tests/engine/read_events.py", self.run_folder]
+        lines = subprocess.run(reader, check=True, capture_output=True, text=True).stdout.splitlines()
+        found = {(tag, int(at)): float(value) for tag, at, value, _ in map(str.split, lines)}
+        steps, epochs = metrics_of(self.run_folder)
+        expected = {(tag, s["step"]): s[key] for s in steps for tag, key in [("step_loss", "loss"), ("lr", "lr")]}
+        expected |= {(tag, e["epoch"]): value for e in epochs for tag, value in e.items()
+                     if tag not in ["epoch", "step", "seconds"]}
+        self.assertEqual(set(found), set(expected))
+        for point, value in expected.items():
+            self.assertAlmostEqual(found[point], value, delta=1e-4 * abs(value), msg=point)
 
 
 class WhatARunSays(CliTest):

@@ -179,6 +179,45 @@ TEST_F(ResumeTest, EpochsMayGrow) {
   expect_same_run(folder_ / "whole", o.out);
 }
 
+TEST(OptionsOfRun, AreThoseThatTheRunWasStartedWith) {
+  TrainOptions adam;
+  adam.epochs = 3;
+  adam.batch = 7;
+  adam.lr = 0.1F;
+  adam.val = 0.25;
+  adam.seed = std::uint64_t{1} << 63;
+  adam.class_weights = {ClassWeights::Kind::given, {0.53F, 9.5F}};
+  adam.augment = Augment::strong;
+  adam.schedule = Schedule::cosine;
+  adam.shuffle = false;
+  adam.init = "first.safetensors";
+  adam.max_steps = 12;
+  TrainOptions sgd;
+  sgd.val = 0.0;
+  sgd.class_weights.kind = ClassWeights::Kind::none;
+  sgd.optimizer.kind = OptimizerKind::sgd;
+  sgd.optimizer.momentum = 0.5F;
+  for (const TrainOptions& o : {TrainOptions(), adam, sgd}) {
+    const std::string config = run_config(network(), pictures(), o, Precision::bf16);
+    const auto run = options_of_run(config, "config.json");
+    ASSERT_TRUE(run.ok()) << run.status().message();
+    EXPECT_EQ(run->model, "small");
+    EXPECT_EQ(run_config(network(), pictures(), run->train, run->precision), config);
+  }
+}
+
+TEST(OptionsOfRun, RefusesWhatIsNoRuns) {
+  std::string config = run_config(network(), pictures(), {}, Precision::fp32);
+  EXPECT_TRUE(options_of_run(config, "run/config.json").ok());
+  config.replace(config.find("\"lr\":"), 5, "\"lr\":\"high\",\"was\":");
+  for (const std::string& kept : {std::string(), std::string("[]"), std::string("{}"), config}) {
+    EXPECT_EQ(
+        options_of_run(kept, "run/config.json").status().message(),
+        "this does not say how a run was started (run/config.json): name the folder of a run, or another "
+        "--out for a new one");
+  }
+}
+
 TEST(CheckResumable, ThePrecisionMayChange) {
   const auto config = [](const char* lr, const char* precision) {
     return std::string(R"({"graph":"{}","lr":)") + lr + R"(,"precision":")" + precision +
