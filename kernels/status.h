@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +25,9 @@ class [[nodiscard]] Status {
   /// from its checkpoint.
   static Status fault(const std::string& what, const std::string& where = {}, const std::string& fix = {});
 
+  /// The same failure, seen from further out: `where` comes before its own WHERE.
+  Status in(const std::string& where) const;
+
   bool ok() const { return message_.empty(); }
   bool is_usage() const { return kind_ == Kind::usage; }
   bool is_fault() const { return kind_ == Kind::fault; }
@@ -35,6 +39,7 @@ class [[nodiscard]] Status {
   enum class Kind { error, usage, fault };
 
   std::string message_;
+  std::size_t what_size_ = 0;  // of the message: what follows is WHERE, or FIX
   Kind kind_ = Kind::error;
 };
 

@@ -164,14 +164,14 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
     const Size3 conv_out = {2 * out.height, 2 * out.width, out.channels};
     // The caller fills the whole of the network's input; every other array holds what is read of it.
     const Size3 in = *first == 0 ? whole_in : region_read(layer, fused ? conv_out : out, whole_in);
-    const bool has_parameters = layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
-    if (has_parameters) parameter -= 2;
+    const bool trained = has_parameters(layer.kind);
+    if (trained) parameter -= 2;
     const bool relu_before = *first >= 2 && is_linear_relu_linear(layers.subspan(*first - 2));
     const bool relu_after = is_linear_relu_linear(layers.subspan(*first));
     nodes_.push_back(fused ? make_conv_relu_pool_node(layer, in, out, parameter)
-                           : make_node(layer, in, out, has_parameters ? parameter : -1,
+                           : make_node(layer, in, out, trained ? parameter : -1,
                                        {.before = relu_before, .after = relu_after}));
-    node_names_.push_back(has_parameters ? layer.name : "layer " + std::to_string(*first));
+    node_names_.push_back(trained ? layer.name : "layer " + std::to_string(*first));
     out = in;
   }
   std::reverse(nodes_.begin(), nodes_.end());

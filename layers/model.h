@@ -19,6 +19,8 @@ struct Size3 {
 
 enum class LayerKind { conv2d, relu, maxpool, linear };
 
+inline bool has_parameters(LayerKind kind) { return kind == LayerKind::conv2d || kind == LayerKind::linear; }
+
 /// One layer as its author wrote it. Fields that its kind has no use for are 0.
 struct Layer {
   LayerKind kind;

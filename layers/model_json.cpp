@@ -33,12 +33,12 @@ Json layer_to_json(const Layer& layer) {
 }
 
 // An int, or -1 where there is none; what it may be is for Model::output_sizes to say.
-int int_at(const Json& json, const char* key) {
-  const Json* member = json.find(key);
-  const std::int64_t* value = member == nullptr ? nullptr : member->integer();
+int int_of(const Json* json) {
+  const std::int64_t* value = json == nullptr ? nullptr : json->integer();
   const bool fits = value != nullptr && *value >= 0 && *value <= std::numeric_limits<int>::max();
   return fits ? static_cast<int>(*value) : -1;
 }
+int int_at(const Json& json, const char* key) { return int_of(json.find(key)); }
 
 std::string string_at(const Json& json, const char* key) {
   const Json* member = json.find(key);
@@ -86,12 +86,8 @@ Result<Model> model_from_json(const std::string& name, const std::string& graph_
       layers->array() == nullptr) {
     return Status::error("the graph lacks its input or its layers", {}, "use a file that bauta wrote");
   }
-  int sizes[3];
-  for (std::size_t i = 0; i < 3; ++i) {
-    const std::int64_t* size = (*input->array())[i].integer();
-    sizes[i] = size != nullptr && *size >= 1 && *size <= (1 << 14) ? static_cast<int>(*size) : 0;
-  }
-  Model model(name, {sizes[0], sizes[1], sizes[2]}, std::move(classes));
+  const Json::Array& sizes = *input->array();
+  Model model(name, {int_of(&sizes[0]), int_of(&sizes[1]), int_of(&sizes[2])}, std::move(classes));
   for (const Json& layer : *layers->array()) {
     if (!add_layer(layer, model)) {
       return Status::error("the graph has a layer of the unknown kind '" + string_at(layer, "kind") + "'", {},

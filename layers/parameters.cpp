@@ -79,7 +79,7 @@ Result<std::vector<Parameter>> parameters_of(const Model& model) {
   Size3 in = model.input();
   for (std::size_t i = 0; i < model.layers().size(); ++i) {
     const Layer& layer = model.layers()[i];
-    if (layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear) {
+    if (has_parameters(layer.kind)) {
       parameters.push_back(layer.kind == LayerKind::conv2d ? conv_weight(layer, in)
                                                            : linear_weight(layer, in));
       parameters.push_back(bias_of(layer, parameters.back()));

@@ -16,20 +16,22 @@ bool is_passed_over(const std::string& name) {
   return name == "crossEntropyLoss.weight" || name.starts_with("optimizer.");
 }
 
-Status check_parameter(const Safetensors& file, const Parameter& p, const std::string& fix) {
-  const TensorView* tensor = file.find(p.name);
-  if (tensor == nullptr && file.find("module." + p.name) != nullptr) {
-    return Status::error("tensor " + p.name + " is called module." + p.name, file.path(),
+// The file's tensor `name`, which has to be fp32 of this shape.
+Status check_tensor(const Safetensors& file, const std::string& name, std::span<const std::int64_t> shape,
+                    const std::string& fix) {
+  const TensorView* tensor = file.find(name);
+  if (tensor == nullptr && file.find("module." + name) != nullptr) {
+    return Status::error("tensor " + name + " is called module." + name, file.path(),
                          "save the state dict of the model within DataParallel, model.module");
   }
-  if (tensor == nullptr) return Status::error("tensor " + p.name + " is missing", file.path(), fix);
+  if (tensor == nullptr) return Status::error("tensor " + name + " is missing", file.path(), fix);
   if (tensor->dtype != DType::f32) {
-    return Status::error("tensor " + p.name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32",
+    return Status::error("tensor " + name + " is " + std::string(dtype_name(tensor->dtype)) + ", not F32",
                          file.path(), "save it as 32-bit floats");
   }
-  if (tensor->shape != p.shape) {
+  if (!std::ranges::equal(tensor->shape, shape)) {
     return Status::error(
-        "tensor " + p.name + " has the shape " + shape_text(tensor->shape) + ", not " + shape_text(p.shape),
+        "tensor " + name + " has the shape " + shape_text(tensor->shape) + ", not " + shape_text(shape),
         file.path(), fix);
   }
   return {};
@@ -39,7 +41,7 @@ Result<std::vector<std::string>> classes_from_json(const std::string& text) {
   const auto json = parse_json(text, "classes");
   if (!json.ok()) return json.status();
   auto classes = json->strings();
-  if (!classes) return Status::error("the classes are no list of names");
+  if (!classes) return Status::error("the classes are no list of names", {}, "use a file that bauta wrote");
   return std::move(*classes);
 }
 
@@ -59,9 +61,9 @@ Result<Model> model_of(const Safetensors& file) {
                          std::string("this version knows '") + kPreprocessing + "'");
   }
   const auto classes = classes_from_json(*classes_json);
-  if (!classes.ok()) return Status::error(classes.status().message(), file.path(), fix);
+  if (!classes.ok()) return classes.status().in(file.path());
   auto model = model_from_json(*name, *graph, *classes);
-  if (!model.ok()) return Status::error(model.status().message(), file.path(), fix);
+  if (!model.ok()) return model.status().in(file.path());
   return model;
 }
 
@@ -71,7 +73,7 @@ Status check_parameters(const Safetensors& file, std::span<const Parameter> para
                         const std::string& model) {
   const std::string fix =
       "these are not weights of the model '" + model + "', give a file of that model's weights";
-  for (const Parameter& p : parameters) BAUTA_TRY(check_parameter(file, p, fix));
+  for (const Parameter& p : parameters) BAUTA_TRY(check_tensor(file, p.name, p.shape, fix));
   for (const TensorView& tensor : file.tensors()) {
     const bool known = std::any_of(parameters.begin(), parameters.end(),
                                    [&](const Parameter& p) { return p.name == tensor.name; });
@@ -88,7 +90,7 @@ Result<WeightFile> open_weights(const std::string& path) {
   auto model = model_of(*file);
   if (!model.ok()) return model.status();
   const auto parameters = parameters_of(*model);
-  if (!parameters.ok()) return Status::error(parameters.status().message(), path);
+  if (!parameters.ok()) return parameters.status().in(path);
   BAUTA_TRY(check_parameters(*file, *parameters, model->name()));
   const bool has_metadata = file->metadata("graph") != nullptr;
   return WeightFile{std::move(*model), std::move(*file), has_metadata};
@@ -98,14 +100,12 @@ Status load_parameters(const Safetensors& file, const std::string& prefix,
                        std::span<const Parameter> parameters, std::span<float> memory) {
   std::vector<float> values;
   for (const Parameter& p : parameters) {
-    const TensorView* tensor = file.find(prefix + p.name);
+    const std::string name = prefix + p.name;
+    BAUTA_TRY(check_tensor(file, name, p.shape, "use a file that bauta wrote for this model"));
+    const std::span<const std::byte> bytes = file.find(name)->bytes;
     const auto count = static_cast<std::size_t>(p.size);
-    if (tensor == nullptr || tensor->dtype != DType::f32 || tensor->shape != p.shape) {
-      return Status::error("tensor " + prefix + p.name + " is missing or of another shape", file.path(),
-                           "use a file that bauta wrote for this model");
-    }
     values.resize(count);
-    std::memcpy(values.data(), tensor->bytes.data(), tensor->bytes.size());
+    std::memcpy(values.data(), bytes.data(), bytes.size());
     from_file_order(p, values, memory.subspan(static_cast<std::size_t>(p.offset), count));
   }
   return {};

@@ -74,7 +74,11 @@ def main():
     parser.add_argument("--study", action="store_true", help="mark the study's known end points")
     arguments = parser.parse_args()
 
-    named = (run.rsplit("=", 1) if "=" in run else (run, run) for run in arguments.runs)
+    named = [run.split("=", 1) if "=" in run and not pathlib.Path(run).exists() else (run, run) for run in arguments.runs]
+    names = [name for name, _ in named]
+    for name in names:
+        if names.count(name) > 1:
+            fail("two runs have one name", name, "give each its own: NAME=RUN")
     runs = {name: read_epochs(path) for name, path in named}
     try:
         plot(runs, arguments.out, arguments.title, arguments.study)

@@ -130,7 +130,7 @@ def main():
     parser.add_argument("--devices", metavar="INFO", help="print the devices in what `bauta info --json` printed, and stop")
     arguments = parser.parse_args()
     if arguments.devices:
-        names = {device["name"].split(":")[0] for device in json.loads(arguments.devices)["devices"]}
+        names = {device["name"] for device in json.loads(arguments.devices)["devices"]}
         print(*[name for name in STUDY_RUNS if name in names])
         return
     report(arguments.out, arguments.data)

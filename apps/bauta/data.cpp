@@ -50,6 +50,13 @@ struct PackArguments {
   DeviceOptions device{"cpu"};  // its threads: no GPU has a part in it
 };
 
+// The end of what failed: of what a signal stopped, with an exit code of its own.
+Result<int> failed(const Status& status, const std::atomic<bool>& stop) {
+  if (!stop) return status;
+  print_error(status.message());
+  return kExitInterrupted;
+}
+
 Result<int> run_make(const MakeArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();
@@ -62,12 +69,7 @@ Result<int> run_make(const MakeArguments& arguments) {
   options.stop = &stop_on_signals(nullptr);
   Progress bar("rendering", std::int64_t{arguments.with_mask} + arguments.without_mask);
   options.progress = [&](int done, int) { bar.update(done); };
-  const Status made = make_dataset(options);
-  if (!made.ok() && *options.stop) {
-    print_error(made.message());
-    return kExitInterrupted;
-  }
-  BAUTA_TRY(made);
+  if (const Status made = make_dataset(options); !made.ok()) return failed(made, *options.stop);
   print_note(fmt::format("wrote {} with a mask and {} without into {} in {:.1f} s",
                          counted(arguments.with_mask, "face"), with_commas(arguments.without_mask),
                          arguments.out, bar.elapsed()));
@@ -82,7 +84,9 @@ Result<int> run_pack(const PackArguments& arguments) {
   if (!model.ok()) return model.status();
   {
     OpenOptions options = open_options(*machine, image_size(*model), arguments.strict);
-    BAUTA_TRY(pack_dataset(arguments.data, arguments.out, options));
+    options.stop = &stop_on_signals(nullptr);
+    const Status packed = pack_dataset(arguments.data, arguments.out, options);
+    if (!packed.ok()) return failed(packed, *options.stop);
   }
   std::error_code error;
   const double bytes = static_cast<double>(std::filesystem::file_size(arguments.out, error));

@@ -130,7 +130,7 @@ Result<EpochMeasurement> EpochTable::measure(const std::string& device, int rank
   if (const auto found = measured_.find(key); found != measured_.end()) return found->second;
   print_note(
       fmt::format("measuring {} of {} on {}", counted(ranks, "rank"), counted(threads, "thread"), device),
-      /*json=*/true);
+      /*keep_stdout=*/true);
   DeviceOptions options = options_;
   options.device = device;
   options.ranks = ranks;

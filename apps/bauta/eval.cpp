@@ -211,7 +211,7 @@ void print_result(const EvalResult& r) {
 Result<Dataset> open_data(const Machine& machine, const EvalArguments& arguments, const Model& model) {
   OpenOptions options = open_options(machine, image_size(model), arguments.strict);
   options.classes = model.classes();
-  options.images_of_class = 0;
+  options.to_train = false;
   return open_dataset(arguments.data, options);
 }
 
@@ -281,7 +281,7 @@ Result<int> run_eval(EvalArguments arguments) {
   if (!predictions.ok()) return predictions.status();
   BAUTA_TRY(check_finite(*predictions, arguments.weights));
   auto evaluation = evaluate(*predictions, model.classes());
-  if (!evaluation.ok()) return Status::error(evaluation.status().message(), arguments.weights);
+  if (!evaluation.ok()) return evaluation.status().in(arguments.weights);
 
   EvalResult result{arguments,
                     *data,

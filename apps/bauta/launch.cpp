@@ -40,15 +40,10 @@ void signal_children(int signal) {
 // The first Ctrl-C stops the ranks at their next step: mpirun passes SIGUSR1 on to them, where SIGINT or
 // SIGTERM would have it end them. The second one does that.
 void pass_on(int) {
+  const int error = errno;  // of whatever was interrupted
   stopped = true;
   signal_children(asked_again() ? SIGTERM : SIGUSR1);
-}
-
-// A SIGHUP that is ignored, as under nohup, stays so.
-void pass_signals_on() {
-  std::signal(SIGINT, pass_on);
-  std::signal(SIGTERM, pass_on);
-  if (std::signal(SIGHUP, pass_on) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+  errno = error;
 }
 
 // What is left of ranks after a fault: who was stopped does not end by itself.
@@ -134,13 +129,17 @@ Status start_ranks(int ranks, std::vector<std::string> line) {
 // A process's exit code, as shells have it.
 int wait_for(pid_t pid) {
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  pid_t ended = 0;
+  do {
+    ended = ::waitpid(pid, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  if (ended < 0) return 1;  // nobody knows how it ended
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// The exit code of the first that did not end well; 0: all did.
+// The exit code of the first that did not end well; 0: all did. Meanwhile signals are passed on.
 int wait_for_children() {
+  const StopSignals passed_on(pass_on);
   int first = 0;
   for (auto& child : children) {
     const int code = child > 0 ? wait_for(child) : 0;
@@ -176,10 +175,9 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   auto watch = Watch::start(ranks, std::move(options));
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
+  std::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody learns how a child ended
   BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args) : start_ranks(ranks, args));
-  pass_signals_on();
   const int code = wait_for_children();
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
   if (code != 0) (*watch)->wait_for_the_others();
   if (code != 0 && !(*watch)->anyone_joined()) {
     if (stopped) return kExitInterrupted;

@@ -43,6 +43,12 @@ int fail(const Status& status) {
   return status.is_usage() ? 2 : 1;
 }
 
+// The exit code of what has printed its results, if they got through.
+int printed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return fail(Status::error("the results could not be written", "standard output", "free some space"));
+}
+
 // At once, from whichever thread: the other ranks of a run notice that this one is gone.
 void end_without_memory() {
   constexpr std::string_view kLine =
@@ -83,16 +89,14 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help and --version
-    return app.exit(success);
+    return printed(app.exit(success));
   } catch (const CLI::ParseError& error) {
     return fail(usage_error(error, app));
   }
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
     const auto code = command.run();
-    if (!code.ok()) return fail(code.status());
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return *code;
-    return fail(Status::error("the results could not be written", "standard output", "free some space"));
+    return code.ok() ? printed(*code) : fail(code.status());
   }
   return 0;
 }

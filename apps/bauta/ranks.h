@@ -31,6 +31,9 @@ class Ranks {
   /// valid as long as this; a rank whose device is of another kind than rank 0's is an error.
   Status connect_devices(const Context&);
 
+  /// "go on with: " and the command that goes on with this run.
+  const std::string& remedy() const { return remedy_; }
+
   /// Keeps the output of this rank in RUN from here on; not for rank 0.
   Status keep_log(const std::string& run);
 
@@ -45,7 +48,7 @@ class Ranks {
   [[noreturn]] void end(const std::string& line);
 
   std::unique_ptr<Communicator> communicator_;
-  const std::string remedy_;    // of a fault: the command to go on with
+  const std::string remedy_;
   FileDescriptor held_output_;  // of a rank before there is a RUN
   int exit_code_ = 1;
   std::unique_ptr<Watch> watch_;

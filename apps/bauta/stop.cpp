@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -34,14 +35,24 @@ void request_stop(int signal) {
   errno = error;
 }
 
-void catch_signal(int signal) {
-  struct sigaction action {};
-  action.sa_handler = request_stop;
-  action.sa_flags = SA_RESTART;
-  sigaction(signal, &action, nullptr);
-}
+constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
 
 }  // namespace
+
+StopSignals::StopSignals(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
+    sigaction(kStopSignals[i], &action, &before_[i]);
+    const bool stays = kStopSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN;
+    if (stays) sigaction(SIGHUP, &before_[i], nullptr);
+  }
+}
+
+StopSignals::~StopSignals() {
+  for (std::size_t i = 0; i < kStopSignals.size(); ++i) sigaction(kStopSignals[i], &before_[i], nullptr);
+}
 
 bool asked_again() {
   static std::atomic<std::int64_t> first{0};  // in nanoseconds
@@ -54,11 +65,7 @@ bool asked_again() {
 
 const std::atomic<bool>& stop_on_signals(const char* line) {
   line_to_say = line;
-  catch_signal(SIGINT);
-  catch_signal(SIGTERM);
-  catch_signal(SIGUSR1);
-  struct sigaction hangup {};
-  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) catch_signal(SIGHUP);
+  static const StopSignals caught(request_stop);
   return stop_requested;
 }
 

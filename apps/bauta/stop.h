@@ -1,12 +1,26 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <csignal>
 
 namespace bauta {
 
-/// From now on the first SIGINT, SIGTERM, SIGUSR1 (which launchers pass on) or SIGHUP sets the flag that is
-/// returned, and says `line` on error_output(), unless it is null; one by which it is asked_again() ends the
-/// process. A SIGHUP that is ignored, as under nohup, stays so. `line` and the flag live until the
+/// As long as it lives, `handler` is called at the signals that stop a run: SIGINT, SIGTERM, SIGUSR1 (which
+/// launchers pass on) and SIGHUP, unless that is ignored, as under nohup.
+class StopSignals {
+ public:
+  explicit StopSignals(void (*handler)(int));
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+ private:
+  std::array<struct sigaction, 4> before_{};
+};
+
+/// From now on the first of StopSignals sets the flag that is returned, and says `line` on error_output(),
+/// unless it is null; one by which it is asked_again() ends the process. `line` and the flag live until the
 /// process ends.
 const std::atomic<bool>& stop_on_signals(const char* line);
 

@@ -215,7 +215,7 @@ Result<Dataset> open_data(const Machine& machine, const TrainArguments& argument
   return open_dataset(arguments.data, options);
 }
 
-Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::string& resume) {
+Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
   Communicator& communicator = ranks.communicator();
   const char* const stopping = communicator.leads() ? kStopping : nullptr;
   // Already now: a rank that dies of a signal is a fault.
@@ -257,7 +257,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks, const std::st
   if (!result.ok()) return result.status();
   if (result->stopped) {
     print_note(fmt::format("stopped after step {}; the checkpoint is {}", result->steps, result->last_path));
-    print_note("go on with: " + resume);
+    print_note(ranks.remedy());
     return kExitInterrupted;
   }
   report.print_result(*result);
@@ -306,7 +306,7 @@ Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& 
   }
   const auto ranks = Ranks::open(resume);
   if (!ranks.ok()) return ranks.status();
-  auto code = train_as_rank(arguments, **ranks, resume);
+  auto code = train_as_rank(arguments, **ranks);
   return code.ok() ? code : (*ranks)->fail(code.status());
 }
 

@@ -52,14 +52,15 @@ Result<std::unique_ptr<Communicator>> open_communicator() {
 }
 
 Status agree(Communicator& communicator, const Status& mine) {
-  const std::string kind = mine.ok() ? "" : mine.is_usage() ? "u" : "e";
+  const std::string kind = mine.ok() ? "" : mine.is_usage() ? "u" : mine.is_fault() ? "f" : "e";
   const auto all = communicator.gather(kind + mine.message());
   if (!all.ok()) return all.status();
   for (int rank = 0; rank < communicator.size(); ++rank) {
     const std::string& told = (*all)[static_cast<std::size_t>(rank)];
     if (told.empty()) continue;
     const std::string message = (rank == 0 ? "" : communicator.name_of(rank) + ": ") + told.substr(1);
-    return told.front() == 'u' ? Status::usage(message) : Status::error(message);
+    if (told.front() == 'u') return Status::usage(message);
+    return told.front() == 'f' ? Status::fault(message) : Status::error(message);
   }
   return {};
 }

@@ -75,11 +75,11 @@ Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options
   Result<Dataset::Parts> parts =
       *kind == SourceKind::pack ? open_pack(path, options.size) : decode_all(path, *kind, options);
   if (!parts.ok()) return parts.status();
-  BAUTA_TRY(check_classes(parts->classes, parts->labels, options.images_of_class, path));
+  BAUTA_TRY(check_classes(parts->classes, parts->labels, options.to_train, path));
   if (!options.classes.empty()) {
     const Result<std::vector<std::int32_t>> index = map_classes(parts->classes, options.classes, path);
     if (!index.ok()) return index.status();
-    if (options.images_of_class > 0) BAUTA_TRY(check_all_are_there(options.classes, *index, path));
+    if (options.to_train) BAUTA_TRY(check_all_are_there(options.classes, *index, path));
     for (std::int32_t& label : parts->labels) label = (*index)[static_cast<std::size_t>(label)];
     parts->classes = options.classes;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -75,10 +76,12 @@ struct OpenOptions {
   bool strict = false;  ///< an image that cannot be decoded is an error, not a warning
   /// The classes wanted, in this order: those of a trained network. Empty: the data set's own.
   std::vector<std::string> classes{};
-  /// Those that every class must have: what training takes, or 0, where only the whole set must have one.
-  int images_of_class = 2;
+  /// To train: there are at least two classes, of at least 2 images each, and all those wanted. Else one
+  /// image will do.
+  bool to_train = true;
   std::function<void(std::string_view)> warn{};         ///< takes one line; may be empty
   std::function<void(int done, int total)> progress{};  ///< images decoded so far; may be empty
+  const std::atomic<bool>* stop = nullptr;              ///< asks to give up decoding; may be null
 };
 
 /// Opens a data set and holds it in memory, every image decoded and resized as preprocess.h does. `path` is
@@ -90,9 +93,9 @@ struct OpenOptions {
 ///  - a pack made by pack_dataset, which is mapped, not read.
 /// Names of classes that are known aliases become the study's (see class_names.h).
 /// An image that cannot be decoded is left out with a warning, and their number is said at the end. An error:
-/// a path that is missing or of none of these kinds, fewer than two classes, a class with fewer than 2
-/// images, classes that are not `options.classes` (for training: not all of them), a pack of another image
-/// size, a set whose pixels need more than half of the memory.
+/// a path that is missing or of none of these kinds, no images, classes that are not `options.classes`, what
+/// options.to_train asks for, a pack of another image size, a set whose pixels need more than half of the
+/// memory, a stop.
 Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options);
 
 /// Decodes the data set at `path` into the file `out`, from which open_dataset gives the same Dataset without

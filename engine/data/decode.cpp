@@ -49,6 +49,8 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
       }
     }
     if (options.progress) options.progress(begin + count, total);
+    if (options.stop != nullptr && options.stop->load())
+      return Status::error("stopped, and kept none of the images", {}, "start it again");
   }
   const auto bad = images.size() - decoded.size();
   if (bad > 0 && options.warn) {

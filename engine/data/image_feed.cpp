@@ -49,10 +49,8 @@ Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOp
   options.pixels = at_ == At::host ? Pixels::varied : at_ == At::device ? Pixels::none : Pixels::plain;
   if (at_ == At::streamed) {
     const std::size_t bytes = Loader::pixel_bytes(*dataset_, options);
-    if (staged_.size() < bytes) {
-      BAUTA_TRY(copied_.wait());  // an earlier loader's last batch may be on its way
-      BAUTA_TRY(staged_.allocate(context_, bytes));
-    }
+    BAUTA_TRY(copied_.wait());  // an earlier loader's last batch may be on its way
+    if (staged_.size() < bytes) BAUTA_TRY(staged_.allocate(context_, bytes));
     options.memory = staged_.span();
     // Loaders begin with the same slot, however many batches came before: on all ranks steps read the same
     // slots then, and are recorded together.

@@ -7,9 +7,9 @@
 namespace bauta {
 
 Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
-                     int least, const std::string& path) {
+                     bool to_train, const std::string& path) {
   if (labels.empty()) return Status::error("there are no images", path, "give a data set that has some");
-  if (classes.size() < 2 && least > 0) {
+  if (to_train && classes.size() < 2) {
     return Status::error(
         classes.empty() ? "there are no classes" : "there is only one class, " + classes[0], path,
         "give the images of each class a folder of their own, or write a manifest path,label");
@@ -23,7 +23,7 @@ Status check_classes(const std::vector<std::string>& classes, const std::vector<
                            "give every class a name of its own");
     }
     const auto count = std::ranges::count(labels, static_cast<std::int32_t>(c));
-    if (count < least) {
+    if (to_train && count < 2) {
       return Status::error("class " + classes[c] + " has " + (count == 0 ? "no image" : "only one image") +
                                " that can be read",
                            path, "give every class at least 2 images, or take it out of the data set");

@@ -48,9 +48,9 @@ Result<std::vector<std::string>> images_in(const std::string& folder, const Warn
 /// one there is a warning.
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
 
-/// An error unless there are at least two classes, of different names, and each has at least `least` of
-/// `labels`, 2 or 0; where that is 0, one class will do, and one label.
+/// An error unless there are labels, and classes of different names; to train, at least two of them with at
+/// least 2 labels each.
 Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
-                     int least, const std::string& path);
+                     bool to_train, const std::string& path);
 
 }  // namespace bauta

@@ -207,7 +207,7 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
   const Result<std::vector<int>> kept = decode_images(listing->images, options, append);
   if (!kept.ok()) return kept.status();
   const Dataset::Parts parts = parts_of(*listing, *kept, size);
-  BAUTA_TRY(check_classes(parts.classes, parts.labels, options.images_of_class, path));
+  BAUTA_TRY(check_classes(parts.classes, parts.labels, options.to_train, path));
   return finish_pack(*writer, parts);
 }
 

@@ -53,7 +53,7 @@ Result<Listing> list_images(const std::string& path, SourceKind kind, const Open
   if (!listing.ok()) return listing;
   std::vector<std::int32_t> labels;
   for (const ListedImage& image : listing->images) labels.push_back(image.label);
-  BAUTA_TRY(check_classes(listing->classes, labels, options.images_of_class, path));
+  BAUTA_TRY(check_classes(listing->classes, labels, options.to_train, path));
   if (!options.classes.empty()) BAUTA_TRY(map_classes(listing->classes, options.classes, path).status());
   return listing;
 }

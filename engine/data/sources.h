@@ -18,8 +18,7 @@ enum class SourceKind { folder, manifest, pack };
 /// What `path` is, told by its content: a folder, a safetensors file, or a text.
 Result<SourceKind> source_kind(const std::string& path);
 
-/// The images of a folder or manifest, in at least two classes of at least 2 each, which map to
-/// options.classes.
+/// The images of a folder or manifest, whose classes are as options.to_train asks and map to options.classes.
 Result<Listing> list_images(const std::string& path, SourceKind kind, const OpenOptions& options);
 
 /// All but the pixels of the data set that the images at the indices `kept` make.

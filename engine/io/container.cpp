@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "engine/io/byte_reader.h"
 #include "engine/io/crc.h"
@@ -131,6 +132,7 @@ Result<Copy> sound_png(Bytes file, const std::string& name) {
   Copy copy(file.begin(), file.begin() + kPngSignature.size());
   Bytes header;
   std::size_t compressed_bytes = 0;
+  bool has_palette = false;
   for (std::size_t at = kPngSignature.size();;) {
     const std::size_t length = reader.number(at, 4);
     if (at + 12 > file.size() || length > file.size() - at - 12)
@@ -144,7 +146,10 @@ Result<Copy> sound_png(Bytes file, const std::string& name) {
     const bool first = at == kPngSignature.size();
     if (first != starts_with(type, "IHDR")) return damaged("bad header", name);
     if (first) header = data;
-    if (starts_with(type, "PLTE")) append_full_palette(copy, data);
+    if (starts_with(type, "PLTE")) {
+      if (std::exchange(has_palette, true)) return damaged("two palettes", name);
+      append_full_palette(copy, data);
+    }
     if (first || starts_with(type, "IDAT") || starts_with(type, "IEND")) append(copy, chunk);
     if (starts_with(type, "IDAT")) compressed_bytes += length;
     if (starts_with(type, "IEND")) break;

@@ -12,8 +12,8 @@
 
 namespace bauta {
 
-/// A JSON value (RFC 8259). Objects keep the order of their members; integers that fit in 64 bits stay
-/// integers.
+/// A JSON value (RFC 8259). Objects keep the order of their members; integers are signed and of 64 bits,
+/// other numbers doubles.
 class Json {
  public:
   using Array = std::vector<Json>;
@@ -29,8 +29,6 @@ class Json {
   Json(std::string value) : value_(std::move(value)) {}
   Json(Array value) : value_(std::move(value)) {}
   Json(Object value) : value_(std::move(value)) {}
-
-  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
 
   /// The value if it is of that kind, null otherwise; valid while this Json lives.
   const bool* boolean() const { return std::get_if<bool>(&value_); }
@@ -62,7 +60,7 @@ class Json {
 
 /// Parses one JSON text of UTF-8; `where` names it in errors, which give the offset in bytes.
 /// Strict: no comments, no trailing commas, no duplicate keys, no lone surrogates, at most 64 levels, and no
-/// number that neither 64-bit integers nor doubles can hold.
+/// integer or other number beyond what Json holds.
 Result<Json> parse_json(std::string_view text, const std::string& where);
 
 /// Whether `text` is well-formed UTF-8 (Unicode 15, table 3-7).

@@ -23,17 +23,19 @@ struct Conv2dShape {
 /// y[n][p][q][o] = bias[o] + Σ_{r,s,c} x[n][p·stride - pad + r][q·stride - pad + s][c]·w[r][s][c][o]
 ///                                                                                  (torch.nn.Conv2d)
 /// x [N,H,W,C], w [K,K,C,O], bias [O], y [N,P,Q,O]: row-major, 64-byte aligned; y overlaps no input.
-/// 2·N·P·Q·O·K²·C flop.
+/// 2·N·P·Q·O·K²·C flop; reads 4(N·H·W·C + K²·C·O + O) bytes, writes 4·N·P·Q·O.
 Status conv2d_forward(const Context&, const Conv2dShape&, const float* x, const float* w, const float* bias,
                       float* y);
 
 /// dx = the gradient for x: dx[n][i][j][c] = Σ dy[n][p][q][o]·w[r][s][c][o] over all (p, r), (q, s) that meet
-/// at (i, j). Overwrites dx [N,H,W,C], zeros where nothing was read.
+/// at (i, j). Overwrites dx [N,H,W,C], zeros where nothing was read; dx overlaps no input. 2·N·P·Q·O·K²·C
+/// flop; reads 4(N·P·Q·O + K²·C·O) bytes, writes 4·N·H·W·C.
 Status conv2d_dgrad(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
 
 /// dw[r][s][c][o] = Σ_{n,p,q} dy[n][p][q][o]·x[n][p·stride - pad + r][q·stride - pad + s][c] and
-/// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing. Overwrites dw [K,K,C,O] and dbias [O].
-/// In bf16 dy is rounded for both.
+/// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing. Overwrites dw [K,K,C,O] and dbias [O],
+/// which overlap no input nor each other. In bf16 dy is rounded for both. 2·N·P·Q·O·K²·C flop; reads
+/// 4(N·H·W·C + N·P·Q·O) bytes, writes 4(K²·C·O + O).
 Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

@@ -46,9 +46,9 @@ template <int kChannels, class Tile, int kGroups>
 inline constexpr int kPatchBlocks = 1;
 #else
 template <int kChannels, class Tile, int kGroups>
-inline constexpr int kPatchBlocks = kGroups > 1                           ? 1
-                                    : kChannels == 8 && !Tile::kTakesMore ? 4
-                                                                          : 3;
+inline constexpr int kPatchBlocks = kGroups > 1                               ? 1
+                                    : kChannels == 8 && !Tile::kManyRegisters ? 4
+                                                                              : 3;
 #endif
 
 /// Who reads the regions of forward and of conv2d's dgrad.

@@ -37,8 +37,8 @@ struct Region {
   struct Step {
     int pixel, channel;
   };
-  /// The lower or upper half of the 16 from k on. Behind the last tap, where it does not count, it is the
-  /// last.
+  /// The lower or upper half of the 16 from k on. Behind the last tap it repeats the last one; the
+  /// weights there are zero, or the row is not stored.
   __device__ __forceinline__ static Step step(int k, int half) {
     const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
     const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;

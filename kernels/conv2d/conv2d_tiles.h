@@ -20,17 +20,15 @@
 namespace bauta::BAUTA_DEVICE {
 
 /// Blocks that a multiprocessor is to hold at once, which limits their registers: kMost of 128 threads where
-/// vectors are moved, or one less with tiles that take more. The other kernels would spill, as would some
+/// vectors are moved, or one less with tiles of many registers. The other kernels would spill, as would some
 /// before sm_90.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 template <class Tile, int kVector, int kMost>
 inline constexpr int kConvBlocks = 1;
 #else
 template <class Tile, int kVector, int kMost>
-inline constexpr int kConvBlocks = kVector != 4
-                                       ? 1
-                                       : ceil_div((Tile::kTakesMore ? kMost - 1 : kMost) * kProductThreads,
-                                                  Tile::kThreads);
+inline constexpr int kConvBlocks =
+    kVector != 4 ? 1 : ceil_div((Tile::kManyRegisters ? kMost - 1 : kMost) * kProductThreads, Tile::kThreads);
 #endif
 
 /// Elements of a convolution's arrays.

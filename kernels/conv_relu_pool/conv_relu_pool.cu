@@ -1,3 +1,6 @@
+#include <limits>
+#include <string>
+
 #include "kernels/conv2d/conv2d_backends.h"
 #include "kernels/conv2d/conv2d_work.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
@@ -189,6 +192,11 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
   const Grid windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
   const int vectors_of_window = z.out_channels / kVector;
   const Index vectors = Index{z.batch} * ceil_div(z.out_h, 2) * ceil_div(z.out_w, 2) * vectors_of_window;
+  if (vectors > std::numeric_limits<int>::max()) {
+    return Status::error(
+        "conv_relu_pool: a batch of " + std::to_string(z.batch) + " has more than 2^31 gradients", {},
+        "the CUDA kernels take smaller batches");
+  }
   const auto blocks = static_cast<unsigned>((vectors + kExpandThreads - 1) / kExpandThreads);
   const Index dz_size = Index{z.batch} * z.out_h * z.out_w * z.out_channels;
   const double bytes = sizes.gradient_bytes() + 4 * static_cast<double>(dz_size);

@@ -145,7 +145,7 @@ inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, cons
 /// One index takes a sample. The non-zeros of a pooled row are listed by their place in the window, so that
 /// inside a list all of them add to the same pixels of dx, which stay in registers; part by part, so that the
 /// weights of a part stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
-/// lists are read K times.
+/// lists are read once for each part of a kernel (part_at).
 inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
                     const std::uint8_t* argmax, const float* w, float* dx) {
   const DgradPlan plan(s, thread_count(context));

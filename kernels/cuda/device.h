@@ -41,9 +41,9 @@
 ///   launch_vendor(context, name, work, call)
 ///       for kernels that are not ours
 ///
-/// Never <<<>>>, inline PTX or a cast of a pointer outside of this folder; nothing may count on the lanes of
-/// a warp going in step without a _sync operation; a value that is read needs a type (const float v = a[i],
-/// not auto).
+/// Outside of this folder never <<<>>>, inline PTX or, in a kernel, a cast of a pointer; nothing may count on
+/// the lanes of a warp going in step without a _sync operation; a value that is read needs a type (const
+/// float v = a[i], not auto).
 
 #include "kernels/common.h"
 #include "kernels/cuda/work.h"

@@ -42,20 +42,12 @@ inline Status kernel_limits(KernelLimits& limits) {
   return {};
 }
 
-struct Launch {
-  const char* kernel;
-  dim3 grid;
-  dim3 block;
-  std::size_t dynamic_shared = 0;
-  Work work = {};
-};
+using Launch = runtime::Shape;
 
 template <class... Parameters, class... Arguments>
 Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
               const Arguments&... arguments) {
-  return runtime::launch(context,
-                         {launch.kernel, launch.grid, launch.block, launch.dynamic_shared, launch.work},
-                         [=] { kernel(Parameters(arguments)...); });
+  return runtime::launch(context, launch, [=] { kernel(Parameters(arguments)...); });
 }
 
 template <class Call>

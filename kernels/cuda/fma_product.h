@@ -58,11 +58,12 @@ struct FmaTile {
   static constexpr int kRows = kRows_;
   static constexpr int kColumns = kColumns_;
   static constexpr int kDepth = kDepth_;  // of a slice
+  static constexpr int kAhead = 1;        // slices on their way while one is multiplied
   static constexpr int kPartThreads = kRows * kColumns / 64;
   static constexpr int kParts = kThreads / kPartThreads;
   static constexpr int kSumRows = 8;
   static constexpr int kSumFours = 2;
-  static constexpr bool kTakesMore = false;  // registers
+  static constexpr bool kManyRegisters = false;
 
   using Sums = float[kSumRows][kSumFours][4];
 

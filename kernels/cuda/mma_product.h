@@ -146,7 +146,7 @@ struct MmaTile {
   /// Of a thread's registers, those with vectors on their way and with sums.
   static constexpr int kRegisters =
       kAhead * (kRows + kColumns) * kDepth / kThreads + kSumRows * kSumFours * 4;
-  static constexpr bool kTakesMore = kRegisters >= 80;
+  static constexpr bool kManyRegisters = kRegisters >= 80;
   static_assert(kDepth % (16 * kParts) == 0 && kWarpRows % 16 == 0 && kWarpColumns % 16 == 0);
 
   using Sums = float[kSumRows][kSumFours][4];

@@ -17,15 +17,15 @@ namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kProductThreads = 128;  // of a block, if its tile does not say otherwise
 
-/// Of a block with several groups of threads, which threadIdx.y tells apart: of the thread's group.
+/// The thread's number in its group: blocks may have several groups, which threadIdx.y tells apart.
 __device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
 
 /// How a slice of a matrix lies in shared memory: as rows along k, one for each line (row or column) of the
 /// tile, or as rows across k.
 enum class Lying { along_k, across_k };
 
-/// The vectors that a thread moves of a slice that is kRows rows of kColumns: kCount, one each of its rows,
-/// all at the same column.
+/// Which vectors a thread moves of a slice of kRows x kColumns: kCount of them, in rows row(0), row(1) ...,
+/// all at column().
 template <class Tile, int kVector, int kRows, int kColumns>
 struct Turn {
   static constexpr int kLanes = kColumns / kVector;
@@ -119,7 +119,7 @@ struct Address {
   /// Starts copying it.
   template <class Slice>
   __device__ __forceinline__ void copy(Slice&& slice, int row, int column) const {
-    cp_async<4 * kVector>(&slice[row][column], array + (valid ? offset : 0), valid ? 4 * kVector : 0);
+    cp_async<4 * kVector>(&slice[row][column], array + (valid ? offset : 0), valid);
   }
   __device__ __forceinline__ Values<kVector> fetch() const {
     Values<kVector> result;

@@ -96,36 +96,30 @@ BAUTA_PTX float max_or_nan(float a, float b) {
 
 // --- cp.async: from global to shared memory without passing through registers ---
 
-/// Starts copying kBytes (4, 8 or 16, both sides aligned to it): `valid` of them (0 to kBytes) and zeros for
-/// the rest. The destination is not to be touched until the copying thread has waited. Before sm_80 it copies
-/// at once.
+/// Starts copying kBytes (4 or 16, both sides aligned to it), or puts zeros in their place, where they are
+/// not `valid`. The destination is not to be touched until the copying thread has waited. Before sm_80 it
+/// copies at once.
 template <int kBytes, class T>
-BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global, int valid = kBytes) {
-  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
+BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global, bool valid = true) {
+  static_assert(kBytes == 4 || kBytes == 16);
 #if defined(__CUDACC__)
 #if __CUDA_ARCH__ >= 800
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  const int read = valid ? kBytes : 0;  // what is not read becomes zeros
   if constexpr (kBytes == 16) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(valid)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(read)
                  : "memory");
   } else {
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global), "n"(kBytes),
-                 "r"(valid)
+                 "r"(read)
                  : "memory");
   }
 #else
-  if (valid == kBytes) {
-    using Vector = std::conditional_t<kBytes == 4, unsigned, std::conditional_t<kBytes == 8, uint2, uint4>>;
-    *reinterpret_cast<Vector*>(shared) = *reinterpret_cast<const Vector*>(global);
-    return;
-  }
-  auto* to = reinterpret_cast<unsigned char*>(shared);
-  const auto* from = reinterpret_cast<const unsigned char*>(global);
-#pragma unroll 1
-  for (int i = 0; i < kBytes; ++i) to[i] = i < valid ? from[i] : 0;
+  using Vector = std::conditional_t<kBytes == 4, unsigned, uint4>;
+  *reinterpret_cast<Vector*>(shared) = valid ? *reinterpret_cast<const Vector*>(global) : Vector{};
 #endif
 #else
-  runtime::begin_copy(shared.place(), global.place(), kBytes, static_cast<unsigned>(valid));
+  runtime::begin_copy(shared.place(), global.place(), kBytes, valid);
 #endif
 }
 

@@ -100,6 +100,7 @@ Status forward(const Context& context, const GatherImagesShape& s, const std::ui
                          : launch_copy<1>(context, s, images, samples, y);
   }
   static_assert(sizeof(AugmentParams) == 9 * sizeof(std::int32_t));
+  // No Work: which pixels are read, and how often, depends on the params, which are in the device's memory.
   return launch(context, {"gather_images_varied", grid_of(s, s.height * s.width), kThreads}, vary_images, s,
                 global(images, Index{s.images} * size), global(samples, s.batch),
                 global(&augment->x0, Index{9} * s.batch), global(y, Index{s.batch} * size));

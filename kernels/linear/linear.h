@@ -35,8 +35,8 @@ Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const f
 Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 
-/// Bytes of workspace that a pass needs for this shape, and fails without: none in fp32; in bf16 for what is
-/// rounded for a vendor, or what blocks leave that share a sum. Enough for a smaller batch, too.
+/// Bytes of workspace that a pass needs for this shape, and fails without: on a GPU for what blocks leave
+/// that share a sum, or what is rounded for a vendor in bf16. Enough for a smaller batch, too.
 std::size_t linear_workspace(const Context&, const LinearShape&, Pass);
 
 }  // namespace bauta

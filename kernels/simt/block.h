@@ -164,8 +164,8 @@ struct Place {
 /// Checks and counts one access. Returns its memory, or after a fault some that may be used instead.
 std::byte* access(const Place& place, Access kind, unsigned bytes, unsigned alignment);
 
-/// The ends of a cp.async: the first `valid` of `bytes` from global memory and zeros after them.
-void begin_copy(const Place& shared, const Place& global, unsigned bytes, unsigned valid);
+/// A cp.async begins: `bytes` from global memory, or zeros where they are not `valid`.
+void begin_copy(const Place& shared, const Place& global, unsigned bytes, bool valid);
 void commit_copies();
 /// Waits for all but the last `pending` groups.
 void wait_copies(unsigned pending);

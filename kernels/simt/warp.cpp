@@ -35,14 +35,14 @@ void sync_warp(unsigned mask, const Where& where) {
   current->block->meet(*current, mask, share_what_was_seen, current, where);
 }
 
-void begin_copy(const Place& shared, const Place& global, unsigned bytes, unsigned valid) {
+void begin_copy(const Place& shared, const Place& global, unsigned bytes, bool valid) {
   Thread& thread = *current;
   Block& block = *thread.block;
   const bool fits = shared.array != nullptr && shared.offset >= 0 &&
                     static_cast<std::size_t>(shared.offset) + bytes <= shared.bytes;
   AsyncCopy copy = {};
-  if (valid > 0) {
-    std::memcpy(copy.data, access(global, Access::load, valid, bytes), valid);
+  if (valid) {
+    std::memcpy(copy.data, access(global, Access::load, bytes, bytes), bytes);
   } else if (block.counts() != nullptr) {
     block.counts()->skip(thread.warp, thread.lane, Space::global, Access::load, global.where);
   }

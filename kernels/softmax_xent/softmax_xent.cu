@@ -68,8 +68,8 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   const int n = row_of_warp();
   const int lane = lane_of_warp();
   if (n >= s.batch) return;
-  const Index first = Index{n} * s.classes;
-  const Ptr<const float> row = logits + first;
+  const Index row_begin = Index{n} * s.classes;
+  const Ptr<const float> row = logits + row_begin;
   const int label = labels[n];
   float factor = 0;
   if (dlogits) factor = scale[0];
@@ -85,14 +85,14 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
     if (not_finite && loss - loss != 0) not_finite[0] = 1;  // rows that find one all write the same
   }
   if (predicted) {
-    const int first = first_of(row, s.classes, max, lane);
-    if (lane == 0) predicted[n] = first;
+    const int first_largest = first_of(row, s.classes, max, lane);
+    if (lane == 0) predicted[n] = first_largest;
   }
   if (!dlogits) return;
   for (int k = lane; k < s.classes; k += 32) {
     const double value = row[k];
     const double difference = exp(value - max - log_sum) - (k == label ? 1 : 0);
-    dlogits[first + k] = static_cast<float>(weight * factor * difference);
+    dlogits[row_begin + k] = static_cast<float>(weight * factor * difference);
   }
 }
 
@@ -104,13 +104,13 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   const int n = row_of_warp();
   const int lane = lane_of_warp();
   if (n >= s.batch) return;
-  const Index first = Index{n} * s.classes;
-  const Ptr<const float> row = logits + first;
+  const Index row_begin = Index{n} * s.classes;
+  const Ptr<const float> row = logits + row_begin;
   const double max = largest(row, s.classes, lane);
   const double log_sum = log_of_sum(row, s.classes, max, lane);
   for (int k = lane; k < s.classes; k += 32) {
     const double value = row[k];
-    probabilities[first + k] = static_cast<float>(exp(value - max - log_sum));
+    probabilities[row_begin + k] = static_cast<float>(exp(value - max - log_sum));
   }
 }
 

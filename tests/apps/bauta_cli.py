@@ -135,5 +135,15 @@ class CliTest(unittest.TestCase):
         for name, tensor in left.items():
             self.assertTrue(tensor == right[name], f"{name} differs between {a} and {b}")
 
+    def assertSameRun(self, a, b):
+        """The folders of two runs have the same weights and metrics, but for the times."""
+        for file in ["best.safetensors", "last.safetensors"]:
+            self.assertSameTensors(a / file, b / file)
+        (steps, epochs), (other_steps, other_epochs) = metrics_of(a), metrics_of(b)
+        self.assertEqual(steps, other_steps)
+        for epoch in epochs + other_epochs:
+            del epoch["seconds"], epoch["images_per_second"]
+        self.assertEqual(epochs, other_epochs)
+
     def assertRegexIn(self, pattern, text):
         self.assertTrue(re.search(pattern, text, re.M), f"no {pattern!r} in:\n{text}")

@@ -42,6 +42,11 @@ class Make(CliTest):
         self.assertIn("bauta: error: stopped, and removed what was rendered", stderr)
         self.assertEqual(list(self.work.iterdir()), [])
 
+    def test_a_link_is_refused_before_a_face_is_made(self):
+        (self.work / "link").symlink_to(self.work / "elsewhere")
+        self.fails("data", "make", "--out", self.work / "link", "--with-mask", 100_000, code=2,
+                   saying=["cannot take the place of this folder", "name a new one"])
+
     def test_a_folder_whose_place_it_cannot_take_is_refused_before_a_face_is_made(self):
         self.fails("data", "make", "--out", ".", "--with-mask", 100_000, cwd=self.work, code=2,
                    saying=["cannot take the place of this folder (.)", "name a new one"])
@@ -54,6 +59,20 @@ class Make(CliTest):
 
 
 class Pack(CliTest):
+    def test_stopped_by_ctrl_c_it_leaves_nothing(self):
+        rows = [f"{image},{image.parent.parent.name}\n" for image in self.images()]
+        (self.work / "many.csv").write_text("path,label\n" + "".join(rows) * 2000)
+        process = subprocess.Popen([BAUTA, "data", "pack", "--data", self.work / "many.csv", "--out",
+                                    self.work / "many.safetensors"], stderr=subprocess.PIPE, text=True)
+        while not list(self.work.glob("many.safetensors.tmp*")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, stderr)
+        self.assertIn("bauta: error: stopped, and kept none of the images: start it again\n", stderr)
+        self.assertEqual([p.name for p in self.work.iterdir()], ["many.csv"])
+
     def test_it_holds_the_bytes_of_every_image(self):
         out = self.work / "faces.safetensors"
         lines = self.ok("data", "pack", "--data", self.faces, "--out", out).stdout.splitlines()

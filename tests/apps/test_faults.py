@@ -153,21 +153,36 @@ class FaultsTest:
             time.sleep(0.1)
         self.one_line(self.finish(process), "bauta: error: the process that started the ranks died")
 
+    def stop(self, out, command, signal_number):
+        process = self.start(command)
+        rank_of(out, 0)
+        process.send_signal(signal_number)
+        result = self.finish(process)
+        self.assertRegexIn(r"^stopped after step \d+; the checkpoint is ", result.stdout)
+        return result
+
     def test_a_signal_stops_all_ranks_with_a_checkpoint(self):
-        for signal_number in [signal.SIGINT, signal.SIGHUP]:
+        for signal_number in [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]:
             with self.subTest(signal_number):
                 out = self.work / f"run-{signal_number}"
-                process = self.start(self.command(out, *self.RUN, "--devices", 2))
-                rank_of(out, 0)
-                process.send_signal(signal_number)
-                result = self.finish(process)
+                result = self.stop(out, self.command(out, *self.RUN, "--devices", 2), signal_number)
                 self.assertEqual(result.returncode, 130, result.stderr)
-                self.assertRegexIn(r"^stopped after step \d+; the checkpoint is ", result.stdout)
                 self.assertRegexIn(r"^go on with: bauta train .* --devices 2 --resume$", result.stdout)
 
 
 class Faults(FaultsTest, StrikesTest):
     LAUNCHERS = ["devices", "mpirun"]
+
+    def test_mpirun_hands_a_signal_on_and_is_in_the_command_to_go_on_with(self):
+        out = self.work / "run"
+        result = self.stop(out, [*MPIRUN, "-np", 2, *self.command(out, *self.RUN)], signal.SIGUSR1)
+        self.assertRegexIn(r"^go on with: mpirun -np 2 bauta train .* --resume$", result.stdout)
+
+    def test_a_failure_is_one_as_well_where_the_ends_of_children_are_ignored(self):
+        command = self.command(self.work / "run", "--devices", 2, data=self.work / "none")
+        result = subprocess.run(command, capture_output=True, text=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(result.returncode, 1, result.stderr)
 
     def test_a_rank_whose_memory_runs_out_says_so_before_another_says_that_it_died(self):
         many = self.work / "many"

@@ -60,6 +60,13 @@ class RanksTest(CliTest):
             self.assertIn(str(word), lines[0])
         return lines[0]
 
+    def refused(self, command, *words, code=1, env=None):
+        result = self.finish(self.start(command)) if env is None else subprocess.run(
+            command, capture_output=True, text=True, env=env)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.one_line(result, "bauta: error: ", *words)
+        return result
+
 
 class SameRun(RanksTest):
     # 40 steps, which end within an epoch.
@@ -72,16 +79,6 @@ class SameRun(RanksTest):
         command = [BAUTA, "train", "--data", cls.pack, "--out", cls.one, *cls.OPTIONS, *cls.RUN]
         subprocess.run([str(word) for word in command], check=True, capture_output=True)
 
-    def assert_same_bits(self, out):
-        for file in ["best.safetensors", "last.safetensors"]:
-            self.assertSameTensors(self.one / file, out / file)
-        steps, epochs = metrics_of(out)
-        expected_steps, expected_epochs = metrics_of(self.one)
-        self.assertEqual(steps, expected_steps)
-        for epoch in epochs + expected_epochs:
-            del epoch["seconds"], epoch["images_per_second"]
-        self.assertEqual(epochs, expected_epochs)
-
     def test_by_devices_it_has_the_bits_of_one_process_and_rank_0_alone_speaks(self):
         out = self.work / "two"
         result = self.finish(self.start(self.command(out, *self.RUN, "--devices", 2)))
@@ -91,14 +88,14 @@ class SameRun(RanksTest):
         self.assertNotIn("\033", result.stdout)
         self.assertRegexIn(r"^epoch 5/5 ", (out / "rank-1.log").read_text())
         self.assertEqual(len(metrics_of(out)[0]), 40)
-        self.assert_same_bits(out)
+        self.assertSameRun(self.one, out)
 
     def test_4_and_8_ranks_of_mpirun_have_the_bits_of_one_process(self):
         for ranks in [4, 8]:
             out = self.work / str(ranks)
             result = self.mpirun(ranks, out, *self.RUN)
             self.assertEqual(result.returncode, 0, result.stderr)
-            self.assert_same_bits(out)
+            self.assertSameRun(self.one, out)
 
     def test_3_ranks_agree_to_rounding(self):
         out = self.work / "three"
@@ -141,13 +138,6 @@ class SameRun(RanksTest):
 
 
 class Refusals(RanksTest):
-    def refused(self, command, *words, code=1, env=None):
-        result = self.finish(self.start(command)) if env is None else subprocess.run(
-            command, capture_output=True, text=True, env=env)
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.one_line(result, "bauta: error: ", *words)
-        return result
-
     def test_a_number_of_devices_out_of_range(self):
         for devices in [0, 9]:
             self.refused(self.command(self.work / "run", "--devices", devices), f"--devices {devices}", "1 to 8", code=2)
@@ -157,12 +147,6 @@ class Refusals(RanksTest):
         small.remove("12"), small.remove("--batch")
         self.refused([*small, "--devices", 2], "a batch of 1 cannot be shared among 2 ranks", "--batch", code=2)
         self.refused([*MPIRUN, "-np", 2, *small], "a batch of 1 cannot be shared among 2 ranks", "--batch", code=2)
-
-    def test_gpus_that_there_are_not(self):
-        if run("info", "--device", "cuda").returncode == 0:
-            self.skipTest("there is no GPU missing here, which this is about")
-        self.refused(self.command(self.work / "run", "--device", "cuda", "--devices", 2), "(--device cuda)",
-                     "or use --device cpu")
 
     def test_no_mpirun(self):
         self.refused(self.command(self.work / "run", "--devices", 2), "mpirun", "install openmpi-bin",
@@ -220,6 +204,26 @@ class Refusals(RanksTest):
         self.assertEqual([p.name for p in (self.work / "run").iterdir()], ["thesis.txt"])
 
 
+class GpusThatAreMissing(RanksTest):
+    def setUp(self):
+        super().setUp()
+        self.info = run("info", "--device", "cuda")
+        if self.info.returncode == 0:
+            self.skipTest("there is no GPU missing here, which this is about")
+
+    def test_are_refused_to_a_run(self):
+        self.refused(self.command(self.work / "run", "--device", "cuda", "--devices", 2), "(--device cuda)",
+                     "or use --device cpu")
+
+    def test_are_marked_as_projected_with_what_was_assumed(self):
+        result = run("bench", "epoch", "--devices", "cuda:8", "--steps", 5)
+        self.assertRegex(result.stdout, r"\ncuda:8 .* PROJECTED, not measured: 8 x this cpu\n")
+        why = self.info.stderr.removeprefix("bauta: error: ").split(" (--device")[0]
+        self.assertIn(f"\ncuda:8 is projected, for it is not at hand ({why}): ", result.stdout)
+        self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
+        self.assertIn("study, best epoch", result.stdout)
+
+
 class BenchEpoch(unittest.TestCase):
     def test_the_parts_of_an_epoch_add_up_and_ranks_are_set_against_one_and_the_model(self):
         result = run("bench", "epoch", "--devices", "cpu,cpu:2,cuda:8", "--steps", 5, "--threads", 1, "--json")
@@ -239,16 +243,6 @@ class BenchEpoch(unittest.TestCase):
         self.assertGreaterEqual(two["waited_ms"], 0)
         self.assertEqual([(s["ranks"], s["threads"]) for s in found["scaling"]], [(1, 1), (2, 1)])
         self.assertTrue(0 < found["scaling"][1]["speed_up"] < 100 and found["scaling"][1]["fma_speed_up"] > 0)
-
-    def test_gpus_that_are_not_at_hand_are_marked_as_projected_with_what_was_assumed(self):
-        if run("info", "--device", "cuda").returncode == 0:
-            return
-        result = run("bench", "epoch", "--devices", "cuda:8", "--steps", 5)
-        self.assertRegex(result.stdout, r"\ncuda:8 .* PROJECTED, not measured: 8 x this cpu\n")
-        why = run("info", "--device", "cuda").stderr.removeprefix("bauta: error: ").split(" (--device")[0]
-        self.assertIn(f"\ncuda:8 is projected, for it is not at hand ({why}): ", result.stdout)
-        self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
-        self.assertIn("study, best epoch", result.stdout)
 
     def test_nothing_is_left_among_the_temporary_files(self):
         with tempfile.TemporaryDirectory() as folder:

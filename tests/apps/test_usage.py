@@ -24,6 +24,14 @@ class Help(unittest.TestCase):
         self.assertRegex(result.stdout, r"^bauta \d+\.\d+\.\d+\n$")
 
 
+    def test_a_page_that_cannot_be_written_is_an_error(self):
+        for page in ["--help", "--version"]:
+            with open("/dev/full", "w") as full:
+                result = run(page, stdout=full)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("bauta: error: the results could not be written (standard output)", result.stderr)
+
+
 class WrongCommandLines(unittest.TestCase):
     def assert_usage_error(self, *args, saying):
         result = run(*args)

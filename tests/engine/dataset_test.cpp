@@ -215,7 +215,7 @@ TEST(Dataset, TheClassesOfANetworkDecideTheLabels) {
   OpenOptions options = small();
   options.classes = {"Masked", "half", "unmasked"};
   EXPECT_BEGINS(error_of(root / "faces", options), "the data set has no class half, and the network has (");
-  options.images_of_class = 0;  // to judge a network, not to train it
+  options.to_train = false;
   for (const std::string& path : {root / "faces", root / "p"}) {
     const Dataset data = opened(path, options);
     EXPECT_EQ(data.classes(), options.classes);

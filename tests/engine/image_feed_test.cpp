@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernels/gather_images/gather_images.h"
+#include "tests/engine/noise_dataset.h"
 #include "tests/kernels/op_test.h"
 
 namespace bauta::testing {
@@ -12,22 +13,7 @@ namespace {
 
 constexpr int kBatch = 4;
 
-/// 11 noisy images of 5x6 pixels.
-Dataset noise() {
-  Dataset::Parts parts;
-  parts.size = {5, 6, 3};
-  parts.classes = {"a", "b"};
-  auto pixels = std::make_shared<std::vector<std::uint8_t>>(11 * parts.size.bytes());
-  Rng rng(1, RngStream::init);
-  for (std::uint8_t& byte : *pixels) byte = static_cast<std::uint8_t>(rng.below(256));
-  for (int i = 0; i < 11; ++i) {
-    parts.names.push_back("image" + std::to_string(i));
-    parts.labels.push_back(i % 2);
-  }
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  return Dataset(std::move(parts));
-}
+Dataset noise() { return noise_dataset(11, {5, 6, 3}, {"a", "b"}); }
 
 /// What gather_images makes of a batch, on the host.
 std::vector<float> gathered(const Context& context, const Dataset& data, const DeviceBatch& batch) {
@@ -106,8 +92,6 @@ TEST_P(ImageFeedTest, WhatIsComputedLateReadsItsOwnImages) {
   const Stream chain = std::move(*Stream::create(runner.context()));
   const Context context = chain.of(runner.context());
   auto feed = ImageFeed::create(context, data, kBatch, /*stream=*/true);
-  std::vector<int> order(64);
-  for (int i = 0; i < 64; ++i) order[static_cast<std::size_t>(i)] = i * 7 % 11;
   auto places = DeviceBuffer<std::int32_t>::create(context, kBatch);
   ASSERT_TRUE(
       copy_to_device<std::int32_t>(context, std::vector<std::int32_t>{0, 1, 2, 3}, places->span()).ok());
@@ -115,9 +99,13 @@ TEST_P(ImageFeedTest, WhatIsComputedLateReadsItsOwnImages) {
   for (int i = 0; i < 21; ++i) ys.push_back(std::move(*DeviceBuffer<float>::create(context, kBatch * bytes)));
   std::vector<std::vector<int>> samples;
   Activity activity;
-  // Loaders that are left in the middle of an epoch, the second with larger batches, and a whole one.
+  // Loaders that are left in the middle of an epoch, the second with larger batches, and a whole one, each
+  // with an order of its own.
   for (const auto& [batch, batches] :
        {std::pair(2, 1), std::pair(kBatch, 1), std::pair(kBatch, 3), std::pair(kBatch, 16)}) {
+    std::vector<int> order(64);
+    for (int i = 0; i < 64; ++i)
+      order[static_cast<std::size_t>(i)] = (i * 7 + static_cast<int>(samples.size())) % 11;
     const auto loader = feed->load(order, {.batch = batch});
     for (int i = 0; i < batches; ++i) {
       const auto next = feed->next(**loader, activity);

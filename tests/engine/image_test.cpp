@@ -108,6 +108,11 @@ TEST(DecodeImage, RefusesDamagedPngs) {
   const std::string whole = contents("colour.png");
   EXPECT_THAT(fault(with(whole, 60, "x")), HasSubstr("wrong CRC"));
   EXPECT_THAT(fault(with(whole, 8, std::string(4, '\xFF'))), HasSubstr("cut short"));
+  // A second palette, and a thousandth, would take 65 times its bytes of memory.
+  const std::string coloured = contents("palette.png");
+  const std::size_t begin = coloured.find("PLTE") - 4;
+  const std::string palette = coloured.substr(begin, coloured.find("IDAT") - 4 - begin);
+  EXPECT_THAT(fault(std::string(coloured).insert(begin, palette)), HasSubstr("two palettes"));
 }
 
 TEST(DecodeImage, RefusesPicturesTooLargeBeforeItAllocatesThem) {

@@ -290,9 +290,9 @@ TEST(ListManifest, ErrorsNameTheLine) {
   }
 }
 
-TEST(CheckClasses, WantsTwoClassesOfTwoImages) {
+TEST(CheckClasses, ToTrainThereAreTwoClassesOfTwoImages) {
   const auto error = [](const Names& classes, const std::vector<std::int32_t>& labels) {
-    return check_classes(classes, labels, 2, "set").message();
+    return check_classes(classes, labels, /*to_train=*/true, "set").message();
   };
   EXPECT_EQ(error({"a", "b"}, {0, 1, 1, 0}), "");
   EXPECT_EQ(error({}, {}).substr(0, 26), "there are no images (set):");
@@ -304,9 +304,9 @@ TEST(CheckClasses, WantsTwoClassesOfTwoImages) {
 }
 
 TEST(CheckClasses, ToJudgeANetworkOneImageWillDo) {
-  EXPECT_TRUE(check_classes({"a", "b"}, {1}, 0, "set").ok());
-  EXPECT_TRUE(check_classes({"a"}, {0}, 0, "set").ok());
-  EXPECT_FALSE(check_classes({"a", "b"}, {}, 0, "set").ok());
+  EXPECT_TRUE(check_classes({"a", "b"}, {1}, /*to_train=*/false, "set").ok());
+  EXPECT_TRUE(check_classes({"a"}, {0}, /*to_train=*/false, "set").ok());
+  EXPECT_FALSE(check_classes({"a", "b"}, {}, /*to_train=*/false, "set").ok());
 }
 
 TEST(ListFolder, OneNameOfAPartWithinClassesIsAFolderLikeOthers) {

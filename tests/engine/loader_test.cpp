@@ -7,27 +7,12 @@
 #include <numeric>
 
 #include "engine/data/order.h"
+#include "tests/engine/noise_dataset.h"
 
 namespace bauta {
 namespace {
 
-/// `count` noisy images of 4x6 pixels, labelled in turn.
-Dataset noisy_dataset(int count) {
-  Dataset::Parts parts;
-  parts.size = {4, 6, 3};
-  parts.classes = {"a", "b", "c"};
-  auto pixels =
-      std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(count) * parts.size.bytes());
-  Rng rng(1, RngStream::init);
-  for (std::uint8_t& byte : *pixels) byte = static_cast<std::uint8_t>(rng.below(256));
-  for (int i = 0; i < count; ++i) {
-    parts.names.push_back("image" + std::to_string(i));
-    parts.labels.push_back(i % 3);
-  }
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  return Dataset(std::move(parts));
-}
+Dataset noisy_dataset(int count) { return noise_dataset(count, {4, 6, 3}, {"a", "b", "c"}); }
 
 struct OwnedBatch {
   int index;

@@ -1,12 +1,13 @@
 #include "engine/io/tensorboard.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "tests/engine/python.h"
+#include "tests/engine/temporary_folder.h"
 
 namespace bauta {
 namespace {
@@ -15,14 +16,6 @@ namespace fs = std::filesystem;
 
 class TensorBoard : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "bauta_tensorboard_XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    path_ = folder_ / "events.out.tfevents.0.bauta";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static void write(EventFile& events, int first_step, int last_step, float offset) {
     for (int step = first_step; step <= last_step; ++step) {
       const auto value = static_cast<float>(step) / 4 + offset;
@@ -31,14 +24,15 @@ class TensorBoard : public ::testing::Test {
     ASSERT_TRUE(events.flush().ok());
   }
 
-  std::string content() const {
+  static std::string content(const std::string& path) {
     std::ostringstream bytes;
-    bytes << std::ifstream(path_, std::ios::binary).rdbuf();
+    bytes << std::ifstream(path, std::ios::binary).rdbuf();
     return bytes.str();
   }
+  std::string content() const { return content(path_); }
 
-  fs::path folder_;
-  std::string path_;
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_ / "events.out.tfevents.0.bauta";
 };
 
 TEST_F(TensorBoard, FileIsTheBytesOfTheFormat) {
@@ -65,11 +59,7 @@ TEST_F(TensorBoard, FileIsTheBytesOfTheFormat) {
 }
 
 TEST_F(TensorBoard, TensorBoardItselfReadsIt) {
-  const char* set = std::getenv("BAUTA_PYTHON");
-  const std::string python = set != nullptr ? set : BAUTA_SOURCE_DIR "/.venv/bin/python";
-  if (std::system(("'" + python + "' -c 'import tensorboard' 2>/dev/null").c_str()) != 0) {
-    GTEST_SKIP() << python << " has no tensorboard: install it there, or name another by BAUTA_PYTHON";
-  }
+  if (!python_has("tensorboard")) GTEST_SKIP() << python_lacks("tensorboard");
   Result<EventFile> events = EventFile::create(path_);
   ASSERT_TRUE(events.ok()) << events.status().message();
   write(*events, 1, 2, 0);
@@ -77,12 +67,9 @@ TEST_F(TensorBoard, TensorBoardItselfReadsIt) {
   ASSERT_TRUE(events->scalar("val_acc", 1'000'000'000'000, 0.1F, 3).ok());
   ASSERT_TRUE(events->flush().ok());
 
-  const std::string command = "'" + python + "' '" BAUTA_SOURCE_DIR "/tests/engine/read_events.py' '" +
-                              path_ + "' > '" + folder_.string() + "/scalars'";
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  std::ostringstream scalars;
-  scalars << std::ifstream(folder_ / "scalars").rdbuf();
-  EXPECT_EQ(scalars.str(),
+  const std::string scalars = folder_ / "scalars";
+  ASSERT_TRUE(run_python("tests/engine/read_events.py", "'" + path_ + "' > '" + scalars + "'"));
+  EXPECT_EQ(content(scalars),
             "train_loss 1 0.25 1700000001.5\n"
             "train_loss 2 0.5 1700000002.5\n"
             "val_acc 128 0.5 2.5\n"

@@ -10,12 +10,6 @@ namespace {
 
 constexpr Conv2dShape kUneven = {13, 6, 6, 9, 8, 3, 1, 0, 4, 4};
 
-std::size_t product(std::initializer_list<int> sizes) {
-  std::size_t all = 1;
-  for (const int size : sizes) all *= static_cast<std::size_t>(size);
-  return all;
-}
-
 struct Problem {
   explicit Problem(const Conv2dShape& shape)
       : s(shape),
@@ -36,12 +30,7 @@ struct Outputs {
 };
 
 Runner runner_for(const Machine& machine, const Conv2dShape& s) {
-  Context context;
-  context.backend = machine.backend;
-  context.isa = machine.isa;
-  context.precision = machine.precision;
-  context.vendor = machine.vendor;
-  return Runner(machine, largest_workspace([&](Pass pass) { return conv2d_workspace(context, s, pass); }));
+  return Runner(machine, s, conv2d_workspace);
 }
 
 Outputs run(const Context& context, const Problem& p) {
@@ -76,14 +65,16 @@ INSTANTIATE_TEST_SUITE_P(Machines, Conv2dTest, ::testing::ValuesIn(machines()), 
 INSTANTIATE_TEST_SUITE_P(Gpus, Conv2dTest, ::testing::ValuesIn(gpu_machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dTest, ::testing::ValuesIn(vendor_machines()), machine_name);
 
-TEST_P(Conv2dTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
+void expect_workspaces_to_grow(const Machine& machine) {
   for (Conv2dShape s : kConv2dCases) {
-    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+    expect_workspaces_to_grow_with_the_batch(machine, [&](const Context& context, int batch, Pass pass) {
       s.batch = batch;
       return conv2d_workspace(context, s, pass);
     });
   }
 }
+
+TEST_P(Conv2dTest, AWorkspaceForABatchIsEnoughForASmallerOne) { expect_workspaces_to_grow(GetParam()); }
 
 void expect_equal(const Outputs& actual, const Outputs& expected, double tolerance) {
   expect_close(actual.y, expected.y, tolerance);
@@ -116,31 +107,21 @@ TEST_P(Conv2dTest, BitsDoNotDependOnThreads) {
   expect_same_bits(one.dbias, many.dbias);
 }
 
-// Ranks hold subtrees: the sum of two halves' gradients is the whole's.
 TEST_P(Conv2dTest, GradientsOfTwoHalvesAddUpToTheWhole) {
   const Problem p(kUneven);
   const Runner runner = runner_for(GetParam(), p.s);
-  const Outputs whole = run(runner.context(), p);
-  Outputs sum(p);
-  for (int half = 0; half < 2; ++half) {
-    const Shards shards{13, half * 4, 4};
-    const std::size_t begin = static_cast<std::size_t>(shards.global_begin(shards.first));
+  expect_halves_to_add_up(GetParam(), p.s.batch, [&](const Shards& shards) {
+    const int begin = shards.global_begin(shards.first);
     Conv2dShape s = p.s;
     s.batch = shards.batch();
-    Outputs part(p);
-    ASSERT_TRUE(conv2d_wgrad(runner.context(), s, shards,
-                             p.x.data() + begin * product({s.in_h, s.in_w, s.in_channels}),
-                             p.dy.data() + begin * product({s.out_h, s.out_w, s.out_channels}),
-                             part.dw.data(), part.dbias.data())
+    Outputs out(p);
+    EXPECT_TRUE(conv2d_wgrad(runner.context(), s, shards,
+                             p.x.data() + product({begin, s.in_h, s.in_w, s.in_channels}),
+                             p.dy.data() + product({begin, s.out_h, s.out_w, s.out_channels}), out.dw.data(),
+                             out.dbias.data())
                     .ok());
-    for (std::size_t i = 0; i < sum.dw.size(); ++i)
-      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
-    for (std::size_t i = 0; i < sum.dbias.size(); ++i) {
-      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
-    }
-  }
-  expect_same_sum(GetParam(), sum.dw, whole.dw, 4e-6);
-  expect_same_sum(GetParam(), sum.dbias, whole.dbias, 4e-6);
+    return out;
+  });
 }
 
 TEST_P(Conv2dTest, GradientsOfNothingAreZero) {
@@ -149,24 +130,29 @@ TEST_P(Conv2dTest, GradientsOfNothingAreZero) {
   const Outputs out = run(runner_for(GetParam(), p.s).context(), p);
   for (std::size_t i = 0; i < out.dx.size(); ++i) ASSERT_EQ(out.dx[i], 0) << i;
   for (std::size_t i = 0; i < out.dw.size(); ++i) ASSERT_EQ(out.dw[i], 0) << i;
+  for (std::size_t i = 0; i < out.dbias.size(); ++i) ASSERT_EQ(out.dbias[i], 0) << i;
 }
 
-// One hot gradient sends a kernel to dx and a patch of x to dw.
+// One hot gradient sends a kernel to dx, a patch of x to dw and itself to dbias, and nothing elsewhere.
 TEST_P(Conv2dTest, OneHotGradientGivesAKernelAndAPatch) {
   Problem p({1, 10, 12, 4, 6, 4, 3, 2, 4, 5});
   for (float& g : p.dy.span()) g = 0;
   p.dy[(2 * 5 + 3) * 6 + 1] = 1;  // p = 2, q = 3, o = 1
   const Outputs out = run(runner_for(GetParam(), p.s).context(), p);
+  std::vector<float> dx(out.dx.size()), dw(out.dw.size()), dbias = {0, 1, 0, 0, 0, 0};
   for (std::size_t r = 0; r < 4; ++r) {
     for (std::size_t t = 0; t < 4; ++t) {
       for (std::size_t c = 0; c < 4; ++c) {
         const std::size_t in = ((2 * 3 - 2 + r) * 12 + 3 * 3 - 2 + t) * 4 + c;
         const std::size_t of_w = ((r * 4 + t) * 4 + c) * 6 + 1;
-        EXPECT_EQ(out.dx[in], p.w[of_w]);
-        EXPECT_EQ(out.dw[of_w], p.x[in]);
+        dx[in] = p.w[of_w];
+        dw[of_w] = p.x[in];
       }
     }
   }
+  for (std::size_t i = 0; i < dx.size(); ++i) ASSERT_EQ(out.dx[i], dx[i]) << i;
+  for (std::size_t i = 0; i < dw.size(); ++i) ASSERT_EQ(out.dw[i], dw[i]) << i;
+  for (std::size_t i = 0; i < dbias.size(); ++i) ASSERT_EQ(out.dbias[i], dbias[i]) << i;
 }
 
 class Conv2dBf16Test : public ::testing::TestWithParam<Machine> {};
@@ -180,11 +166,7 @@ INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dBf16Test, ::testing::ValuesIn(vendor_mac
 void expect_reference_on_rounded_factors(const Machine& machine, const Conv2dShape& s) {
   SCOPED_TRACE(words(s));
   const Problem p(s);
-  Problem rounded(s);
-  rounded.x = rounded_to_bf16(p.x);
-  rounded.w = rounded_to_bf16(p.w);
-  rounded.dy = rounded_to_bf16(p.dy);
-  expect_equal(run(runner_for(machine, s).context(), p), run(reference_context(), rounded),
+  expect_equal(run(runner_for(machine, s).context(), p), run(reference_context(), with_rounded_factors(p)),
                bf16_convolution_tolerance(machine));
 }
 
@@ -195,10 +177,17 @@ TEST_P(Conv2dBf16Test, EqualsTheReferenceOnRoundedFactors) {
   }
 }
 
-// 6 patches an image: more than wgrad has blocks, and than dgrad has groups of threads.
-TEST_P(Conv2dBf16Test, ABlockComputesOnePatchAfterAnother) {
-  expect_reference_on_rounded_factors(GetParam(), {23, 23, 23, 32, 4, 3, 1, 1, 23, 23});
-  expect_reference_on_rounded_factors(GetParam(), {67, 23, 23, 4, 32, 3, 1, 0, 21, 21});
+TEST_P(Conv2dBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) { expect_workspaces_to_grow(GetParam()); }
+
+// 6 patches an image: more than forward and wgrad have blocks, and than dgrad, over 32 channels, has groups
+// of threads.
+TEST_P(Conv2dBf16Test, ABlockComputesOnePatchAfterAnotherOfFewChannels) {
+  expect_reference_on_rounded_factors(GetParam(), {89, 23, 23, 4, 32, 3, 1, 1, 23, 23});
+}
+
+// More than forward has groups of threads, and three times as many as wgrad has blocks.
+TEST_P(Conv2dBf16Test, ABlockComputesOnePatchAfterAnotherOf32Channels) {
+  expect_reference_on_rounded_factors(GetParam(), {67, 23, 23, 32, 4, 3, 1, 1, 23, 23});
 }
 
 TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/conv_relu_pool/conv_relu_pool_backends.h"
 #include "kernels/conv_relu_pool/conv_relu_pool_cases.h"
 #include "tests/kernels/op_test.h"
 
@@ -11,25 +12,19 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-std::size_t size(std::initializer_list<int> sizes) {
-  Index product = 1;
-  for (int s : sizes) product *= s;
-  return static_cast<std::size_t>(product);
-}
-
 // Inputs of all three passes.
 struct Problem {
   explicit Problem(const ConvReluPoolShape& shape)
       : s(shape),
         shards{shape.batch},
-        x(random_floats(size({s.batch, s.in_h, s.in_w, s.in_channels}), 1)),
-        w(random_floats(size({s.kernel, s.kernel, s.in_channels, s.out_channels}), 2)),
-        bias(random_floats(size({s.out_channels}), 3)),
-        dy(random_floats(size({s.batch, s.out_h, s.out_w, s.out_channels}), 4)) {}
+        x(random_floats(product({s.batch, s.in_h, s.in_w, s.in_channels}), 1)),
+        w(random_floats(product({s.kernel, s.kernel, s.in_channels, s.out_channels}), 2)),
+        bias(random_floats(product({s.out_channels}), 3)),
+        dy(random_floats(product({s.batch, s.out_h, s.out_w, s.out_channels}), 4)) {}
 
   float& x_at(int n, int row, int column, int c) {
-    return x[size({n, s.in_h, s.in_w, s.in_channels}) + size({row, s.in_w, s.in_channels}) +
-             size({column, s.in_channels}) + static_cast<std::size_t>(c)];
+    return x[product({n, s.in_h, s.in_w, s.in_channels}) + product({row, s.in_w, s.in_channels}) +
+             product({column, s.in_channels}) + static_cast<std::size_t>(c)];
   }
 
   ConvReluPoolShape s;
@@ -38,7 +33,7 @@ struct Problem {
 };
 
 std::size_t argmax_size(const ConvReluPoolShape& s) {
-  return size({s.batch, s.out_h, s.out_w, s.argmax_stride()});
+  return product({s.batch, s.out_h, s.out_w, s.argmax_stride()});
 }
 
 struct Forward {
@@ -53,15 +48,7 @@ struct Gradients {
 };
 
 Runner runner_for(const Machine& machine, const ConvReluPoolShape& s) {
-  ThreadPool pool(machine.threads);
-  Context context;
-  context.backend = machine.backend;
-  context.isa = machine.isa;
-  context.precision = machine.precision;
-  context.pool = &pool;
-  context.vendor = machine.vendor;
-  return Runner(machine,
-                largest_workspace([&](Pass pass) { return conv_relu_pool_workspace(context, s, pass); }));
+  return Runner(machine, s, conv_relu_pool_workspace);
 }
 
 // The context with the workspace that the pass asks for.
@@ -187,21 +174,23 @@ TEST_P(ConvReluPoolTest, EqualsTheReference) {
     expect_equals_reference(GetParam(), Problem(s));
 }
 
-TEST_P(ConvReluPoolTest, AWorkspaceForABatchIsEnoughForASmallerOne) {
+void expect_workspaces_to_grow(const Machine& machine) {
   for (ConvReluPoolShape s : kConvReluPoolCases) {
-    expect_workspaces_to_grow_with_the_batch(GetParam(), [&](const Context& context, int batch, Pass pass) {
+    expect_workspaces_to_grow_with_the_batch(machine, [&](const Context& context, int batch, Pass pass) {
       s.batch = batch;
       return conv_relu_pool_workspace(context, s, pass);
     });
   }
 }
 
+TEST_P(ConvReluPoolTest, AWorkspaceForABatchIsEnoughForASmallerOne) { expect_workspaces_to_grow(GetParam()); }
+
 TEST_P(ConvReluPoolTest, FirstOfEqualsWins) {
   Problem p(kSmall);
   p.s.pad = 0;
   p.s.out_w = 3;
   std::ranges::fill(p.x.span(), 0.5F);
-  p.dy = random_floats(size({p.s.batch, p.s.out_h, p.s.out_w, p.s.out_channels}), 4);
+  p.dy = random_floats(product({p.s.batch, p.s.out_h, p.s.out_w, p.s.out_channels}), 4);
   expect_equals_reference(GetParam(), p);
   const Forward out = forward(runner_for(GetParam(), p.s).context(), p);
   for (std::size_t b = 0; b < out.argmax.size(); ++b) ASSERT_EQ(out.argmax[b], 0);
@@ -293,15 +282,17 @@ INSTANTIATE_TEST_SUITE_P(Vendors, ConvReluPoolBf16Test, ::testing::ValuesIn(vend
 
 // What is summed are fp32 products of the rounded factors, without further loss. dbias is a row of wgrad's
 // product.
+void expect_reference_on_rounded_factors(const Machine& machine, const ConvReluPoolShape& s) {
+  const Problem p(s);
+  expect_equals_reference(machine, p, with_rounded_factors(p), bf16_convolution_tolerance(machine));
+}
+
 TEST_P(ConvReluPoolBf16Test, EqualsTheReferenceOnRoundedFactors) {
-  for (const ConvReluPoolShape& s : cases(Backend::simt)) {
-    const Problem p(s);
-    Problem rounded(s);
-    rounded.x = rounded_to_bf16(p.x);
-    rounded.w = rounded_to_bf16(p.w);
-    rounded.dy = rounded_to_bf16(p.dy);
-    expect_equals_reference(GetParam(), p, rounded, bf16_convolution_tolerance(GetParam()));
-  }
+  for (const ConvReluPoolShape& s : cases(Backend::simt)) expect_reference_on_rounded_factors(GetParam(), s);
+}
+
+TEST_P(ConvReluPoolBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) {
+  expect_workspaces_to_grow(GetParam());
 }
 
 class ConvReluPoolOwnBf16Test : public ConvReluPoolBf16Test {};
@@ -311,6 +302,17 @@ INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolOwnBf16Test, ::testing::ValuesIn(
 
 TEST_P(ConvReluPoolOwnBf16Test, BitsOfASampleDoNotDependOnItsBatch) {
   expect_bits_of_samples_alone(GetParam(), Problem({3, 8, 9, 17, 37, 3, 1, 1, 3, 4}));
+}
+
+// 6 patches an image: more than forward and wgrad have blocks, and than dgrad, over 32 channels, has groups
+// of threads.
+TEST_P(ConvReluPoolOwnBf16Test, ABlockComputesOnePatchAfterAnotherOfFewChannels) {
+  expect_reference_on_rounded_factors(GetParam(), {89, 24, 24, 4, 32, 3, 1, 1, 12, 12});
+}
+
+// More than forward has groups of threads, and three times as many as wgrad has blocks.
+TEST_P(ConvReluPoolOwnBf16Test, ABlockComputesOnePatchAfterAnotherOf32Channels) {
+  expect_reference_on_rounded_factors(GetParam(), {67, 24, 24, 32, 4, 3, 1, 1, 12, 12});
 }
 
 class ConvReluPoolCpuTest : public ::testing::TestWithParam<Machine> {};
@@ -387,33 +389,23 @@ TEST_P(ConvReluPoolOwnTest, BitsOfASampleDoNotDependOnItsBatch) {
   expect_bits_of_samples_alone(GetParam(), Problem({5, 8, 9, 17, 37, 3, 1, 1, 3, 4}));
 }
 
-// Ranks hold subtrees: the sum of two halves' gradients is the whole's.
 TEST_P(ConvReluPoolTest, GradientsOfTwoHalvesAddUpToTheWhole) {
   const Problem p({13, 8, 9, 17, 37, 3, 1, 1, 3, 4});
   const Runner runner = runner_for(GetParam(), p.s);
   const Forward f = forward(runner.context(), p);
-  const Gradients whole = backward(runner.context(), p, f);
-  Gradients sum(p);
-  for (int half = 0; half < 2; ++half) {
-    const Shards shards{13, half * 4, 4};
+  expect_halves_to_add_up(GetParam(), p.s.batch, [&](const Shards& shards) {
     const Index begin = shards.global_begin(shards.first);
     const Index position = begin * p.s.out_h * p.s.out_w;
     ConvReluPoolShape s = p.s;
     s.batch = shards.batch();
-    Gradients part(p);
-    ASSERT_TRUE(conv_relu_pool_wgrad(
+    Gradients out(p);
+    EXPECT_TRUE(conv_relu_pool_wgrad(
                     runner.context(), s, shards, p.x.data() + begin * s.in_h * s.in_w * s.in_channels,
                     p.dy.data() + position * s.out_channels, f.y.data() + position * s.out_channels,
-                    f.argmax.data() + position * s.argmax_stride(), part.dw.data(), part.dbias.data())
+                    f.argmax.data() + position * s.argmax_stride(), out.dw.data(), out.dbias.data())
                     .ok());
-    for (std::size_t i = 0; i < sum.dw.size(); ++i)
-      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
-    for (std::size_t i = 0; i < sum.dbias.size(); ++i) {
-      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
-    }
-  }
-  expect_same_sum(GetParam(), sum.dw, whole.dw, 4e-6);
-  expect_same_sum(GetParam(), sum.dbias, whole.dbias, 4e-6);
+    return out;
+  });
 }
 
 // Values of a window lie further apart than a difference moves them, or the loss would have corners.
@@ -454,6 +446,28 @@ TEST(ConvReluPoolTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
       "conv_relu_pool: the CPU computes in fp32 alone (precision bf16): use precision fp32, or a GPU");
   EXPECT_FALSE(
       conv_relu_pool_forward({}, {1, 2, 2, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value, &value, &bits).ok());
+}
+
+class ConvReluPoolGpuTest : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolGpuTest);
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolGpuTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+// The backend by itself: a workspace of that size, which the op asks for before, there is not.
+TEST_P(ConvReluPoolGpuTest, RefusesMoreThanItsKernelsCount) {
+  const Runner runner(GetParam());
+  const auto dgrad = [&](const ConvReluPoolShape& s) {
+    return BAUTA_PICK_BACKEND(runner.context(), conv_relu_pool_backend)
+        .dgrad(runner.context(), s, nullptr, nullptr, nullptr, nullptr, nullptr)
+        .message();
+  };
+  EXPECT_EQ(dgrad({1 << 15, 512, 512, 1, 1, 1, 1, 0, 256, 256}),
+            "conv_relu_pool_dgrad: a batch of 32768 has more than 2^31 pixels: "
+            "the CUDA kernels take smaller batches");
+  for (const int channels : {33, 132}) {  // one by one, and four at a time
+    EXPECT_EQ(dgrad({1 << 14, 256, 256, 1, channels, 1, 1, 0, 64, 64}),
+              "conv_relu_pool: a batch of 16384 has more than 2^31 gradients: "
+              "the CUDA kernels take smaller batches");
+  }
 }
 
 }  // namespace

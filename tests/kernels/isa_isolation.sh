@@ -1,6 +1,6 @@
 #!/bin/sh
-# isa_isolation.sh NM PREFIX OBJECT...: fails if an object defines a symbol that other objects can see and that does not
-# begin with PREFIX. The linker keeps one copy of an inline function that several objects define; were it one that was
+# isa_isolation.sh NM PREFIX OBJECT...: fails if an object defines a symbol that other objects can see and whose name does
+# not contain PREFIX. The linker keeps one copy of an inline function that several objects define; were it one that was
 # compiled for a wide instruction set, the path for narrow CPUs would die of an illegal instruction.
 set -eu
 nm=$1 prefix=$2

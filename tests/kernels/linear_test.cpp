@@ -14,12 +14,10 @@ struct Problem {
   explicit Problem(const LinearShape& shape)
       : s(shape),
         shards{shape.batch},
-        x(random_floats(size(s.batch, s.in_features), 1)),
-        w(random_floats(size(s.out_features, s.in_features), 2)),
-        bias(random_floats(size(1, s.out_features), 3)),
-        dy(random_floats(size(s.batch, s.out_features), 4)) {}
-
-  static std::size_t size(int rows, int columns) { return static_cast<std::size_t>(Index{rows} * columns); }
+        x(random_floats(product({s.batch, s.in_features}), 1)),
+        w(random_floats(product({s.out_features, s.in_features}), 2)),
+        bias(random_floats(product({s.out_features}), 3)),
+        dy(random_floats(product({s.batch, s.out_features}), 4)) {}
 
   LinearShape s;
   Shards shards;
@@ -32,10 +30,7 @@ struct Outputs {
 };
 
 Runner runner_for(const Machine& machine, const LinearShape& s) {
-  Context context = context_on(machine.backend);
-  context.precision = machine.precision;
-  context.vendor = machine.vendor;
-  return Runner(machine, largest_workspace([&](Pass pass) { return linear_workspace(context, s, pass); }));
+  return Runner(machine, s, linear_workspace);
 }
 
 Outputs run(const Context& context, const Problem& p) {
@@ -80,27 +75,18 @@ TEST_P(LinearTest, BitsDoNotDependOnThreads) {
   expect_same_bits(one.dbias, many.dbias);
 }
 
-// Ranks hold subtrees: the sum of two halves' gradients is the whole's, bit for bit.
 TEST_P(LinearTest, GradientsOfTwoHalvesAddUpToTheWhole) {
   const Problem p({13, 40, 26});
   const Runner runner(GetParam());
-  const Outputs whole = run(runner.context(), p);
-  Outputs sum(p);
-  for (int half = 0; half < 2; ++half) {
-    const Shards shards{13, half * 4, 4};
+  expect_halves_to_add_up(GetParam(), p.s.batch, [&](const Shards& shards) {
     const Index begin = shards.global_begin(shards.first);
     const LinearShape s{shards.batch(), p.s.in_features, p.s.out_features};
-    Outputs part(p);
-    ASSERT_TRUE(linear_wgrad(runner.context(), s, shards, p.x.data() + begin * s.in_features,
-                             p.dy.data() + begin * s.out_features, part.dw.data(), part.dbias.data())
+    Outputs out(p);
+    EXPECT_TRUE(linear_wgrad(runner.context(), s, shards, p.x.data() + begin * s.in_features,
+                             p.dy.data() + begin * s.out_features, out.dw.data(), out.dbias.data())
                     .ok());
-    for (std::size_t i = 0; i < sum.dw.size(); ++i)
-      sum.dw[i] = half == 0 ? part.dw[i] : sum.dw[i] + part.dw[i];
-    for (std::size_t i = 0; i < sum.dbias.size(); ++i)
-      sum.dbias[i] = half == 0 ? part.dbias[i] : sum.dbias[i] + part.dbias[i];
-  }
-  expect_same_bits(sum.dw, whole.dw);
-  expect_same_bits(sum.dbias, whole.dbias);
+    return out;
+  });
 }
 
 class LinearGpuTest : public ::testing::TestWithParam<Machine> {};
@@ -164,12 +150,8 @@ TEST_P(LinearBf16Test, EqualsTheReferenceOnRoundedFactors) {
   for (const LinearShape& s : cases) {
     SCOPED_TRACE(::testing::Message() << s.batch << "x" << s.in_features << "x" << s.out_features);
     const Problem p(s);
-    Problem rounded(s);
-    rounded.x = rounded_to_bf16(p.x);
-    rounded.w = rounded_to_bf16(p.w);
-    rounded.dy = rounded_to_bf16(p.dy);
     const bool few = s.out_features <= kFewLinearOutputs && GetParam().vendor == nullptr;
-    Outputs expected = run(reference_context(), few ? p : rounded);
+    Outputs expected = run(reference_context(), few ? Problem(s) : with_rounded_factors(p));
     ASSERT_TRUE(linear_wgrad(reference_context(), s, p.shards, p.x.data(), p.dy.data(),
                              Guarded<float>(p.w.size()).data(), expected.dbias.data())
                     .ok());

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <ostream>
@@ -127,11 +128,16 @@ class OtherLimits {
   KernelLimits before_;
 };
 
+/// Bytes of workspace with which every pass runs; bytes_of(pass): what one needs.
+template <class BytesOf>
+std::size_t largest_workspace(const BytesOf& bytes_of) {
+  return std::max({bytes_of(Pass::forward), bytes_of(Pass::dgrad), bytes_of(Pass::wgrad)});
+}
+
 /// A Context with the pool, workspace and GPU that it refers to.
 class Runner {
  public:
-  explicit Runner(const Machine& machine, std::size_t workspace_bytes = 0)
-      : pool_(machine.threads), workspace_(workspace_bytes) {
+  explicit Runner(const Machine& machine, std::size_t workspace_bytes = 0) : pool_(machine.threads) {
     context_.backend = machine.backend;
     context_.isa = machine.isa;
     context_.precision = machine.precision;
@@ -142,25 +148,30 @@ class Runner {
       context_.stream = gpu_->stream();
     }
     if (machine.limits) limits_.emplace(*machine.limits);
-    context_.workspace = workspace_.span();
-    // What a kernel finds in its workspace is whatever the op before it left there.
-    if (workspace_bytes > 0) std::memset(workspace_.data(), 0xFF, workspace_bytes);
+    give_workspace(workspace_bytes);
+  }
+  /// With as much workspace as every pass of an op needs: `workspace` is the op's function that says so.
+  template <class Shape>
+  Runner(const Machine& machine, const Shape& s, std::size_t (*workspace)(const Context&, const Shape&, Pass))
+      : Runner(machine) {
+    give_workspace(largest_workspace([&](Pass pass) { return workspace(context_, s, pass); }));
   }
   const Context& context() const { return context_; }
 
  private:
+  void give_workspace(std::size_t bytes) {
+    workspace_ = Buffer<std::byte>(bytes);
+    context_.workspace = workspace_.span();
+    // What a kernel finds in its workspace is whatever the op before it left there.
+    if (bytes > 0) std::memset(workspace_.data(), 0xFF, bytes);
+  }
+
   ThreadPool pool_;
   Buffer<std::byte> workspace_;
   std::optional<Gpu> gpu_;
   std::optional<OtherLimits> limits_;
   Context context_;
 };
-
-/// Bytes of workspace with which every pass runs; bytes_of(pass): what one needs.
-template <class BytesOf>
-std::size_t largest_workspace(const BytesOf& bytes_of) {
-  return std::max({bytes_of(Pass::forward), bytes_of(Pass::dgrad), bytes_of(Pass::wgrad)});
-}
 
 /// Holds an op to it that a workspace for a batch is enough for a smaller one: bytes_of(context, batch,
 /// pass).
@@ -210,6 +221,13 @@ class Guarded {
   Buffer<T> memory_;
 };
 
+/// Elements of an array of these sizes.
+inline std::size_t product(std::initializer_list<int> sizes) {
+  std::size_t all = 1;
+  for (const int size : sizes) all *= static_cast<std::size_t>(size);
+  return all;
+}
+
 /// These floats, in memory that kernels read.
 inline Buffer<float> buffer_of(std::span<const float> values) {
   Buffer<float> buffer(values.size());
@@ -242,6 +260,16 @@ inline Buffer<float> rounded_to_bf16(const Buffer<float>& values) {
   return rounded;
 }
 
+/// The problem with its factors rounded to bf16.
+template <class Problem>
+Problem with_rounded_factors(const Problem& p) {
+  Problem rounded(p.s);
+  rounded.x = rounded_to_bf16(p.x);
+  rounded.w = rounded_to_bf16(p.w);
+  rounded.dy = rounded_to_bf16(p.dy);
+  return rounded;
+}
+
 /// Every |actual - expected| is at most `tolerance` times the largest |expected|; NaN equals NaN alone.
 inline void expect_close(const Guarded<float>& actual, const Guarded<float>& expected, double tolerance) {
   actual.check();
@@ -265,6 +293,20 @@ inline void expect_same_bits(const Guarded<float>& a, const Guarded<float>& b) {
 inline void expect_same_sum(const Machine& machine, const Guarded<float>& a, const Guarded<float>& b,
                             double tolerance) {
   machine.backend == Backend::cpu ? expect_same_bits(a, b) : expect_close(a, b, tolerance);
+}
+
+/// Holds the sum of two halves' dw and dbias against the whole's, as ranks hold subtrees:
+/// gradients_of(shards) computes them for the shards' part of the batch.
+template <class GradientsOf>
+void expect_halves_to_add_up(const Machine& machine, int batch, const GradientsOf& gradients_of,
+                             double tolerance = 4e-6) {
+  const auto whole = gradients_of(Shards{batch});
+  auto sum = gradients_of(Shards{batch, 0, 4});
+  const auto second = gradients_of(Shards{batch, 4, 4});
+  for (std::size_t i = 0; i < sum.dw.size(); ++i) sum.dw[i] += second.dw[i];
+  for (std::size_t i = 0; i < sum.dbias.size(); ++i) sum.dbias[i] += second.dbias[i];
+  expect_same_sum(machine, sum.dw, whole.dw, tolerance);
+  expect_same_sum(machine, sum.dbias, whole.dbias, tolerance);
 }
 
 /// Holds a gradient against finite differences: for some indices i of `x`, d(Σ_j dy[j]·y[j])/dx[i] by a

@@ -1,5 +1,6 @@
 #include "kernels/softmax_xent/softmax_xent.h"
 
+#include "kernels/softmax_xent/softmax_xent_backends.h"
 #include "kernels/softmax_xent/softmax_xent_cases.h"
 #include "tests/kernels/op_test.h"
 
@@ -193,6 +194,33 @@ TEST(SoftmaxXentReference, GradientAgreesWithFiniteDifferences) {
   };
   const Outputs out = run(reference_context(), p);
   expect_gradient(forward, p.logits, dlosses, out.dlogits, 1e-4);
+}
+
+// Nobody reads a GPU's labels before the kernel does.
+class SoftmaxXentGpuTest : public ::testing::TestWithParam<Machine> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SoftmaxXentGpuTest);
+INSTANTIATE_TEST_SUITE_P(Machines, SoftmaxXentGpuTest, ::testing::ValuesIn(gpu_machines()), machine_name);
+
+TEST_P(SoftmaxXentGpuTest, ALabelThatThereIsNotGivesNan) {
+  const Runner runner(GetParam());
+  for (const std::int32_t label : {-1, 2}) {
+    SCOPED_TRACE(label);
+    Problem p({2, 2});
+    p.labels[0] = label;
+    Outputs out(p);
+    ASSERT_TRUE(
+        BAUTA_PICK_BACKEND(runner.context(), softmax_xent_backend)
+            .loss(runner.context(), p.s, p.logits.data(), p.labels.data(), p.weights.data(), p.scale.data(),
+                  {out.losses.data(), out.dlogits.data(), out.predicted.data(), out.not_finite.data()})
+            .ok());
+    EXPECT_TRUE(std::isnan(out.losses[0]));
+    EXPECT_TRUE(std::isnan(out.dlogits[0]));
+    EXPECT_TRUE(std::isnan(out.dlogits[1]));
+    EXPECT_EQ(out.not_finite[0], 1);
+    EXPECT_TRUE(std::isfinite(out.losses[1]));
+    EXPECT_TRUE(std::isfinite(out.dlogits[2]));
+    EXPECT_TRUE(std::isfinite(out.dlogits[3]));
+  }
 }
 
 TEST(SoftmaxXentTest, RefusesShapesAndLabelsThatMakeNoSense) {

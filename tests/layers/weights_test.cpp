@@ -1,5 +1,6 @@
 #include "layers/weights.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "layers/zoo.h"
@@ -94,17 +95,35 @@ TEST_F(WeightsTest, NamesTheTensorOfAnotherTypeAndTheOneThatBelongsToNoLayer) {
   EXPECT_FALSE(open_weights(save(changed, model_metadata(small_model()))).ok());
 }
 
-TEST_F(WeightsTest, AGraphThatClaimsMoreThanTheFileHoldsIsRefusedBeforeAnythingIsAllocated) {
+// Metadata as a file has them, but for one.
+Metadata with(const std::string& key, const std::string& value) {
   Metadata metadata = model_metadata(small_model());
-  metadata[2].second =
+  for (auto& [name, text] : metadata) {
+    if (name == key) text = value;
+  }
+  return metadata;
+}
+
+TEST_F(WeightsTest, AGraphThatMakesNoSenseIsNamedWithItsFile) {
+  const std::vector<TensorView> tensors = views();
+  const auto fault = [&](const std::string& graph) {
+    return open_weights(save(tensors, with("graph", graph))).status().message();
+  };
+  const std::string path = folder_ / "w.safetensors";
+  EXPECT_EQ(fault(R"({"input":[4,4,3],"layers":[{"kind":"linear","name":"head","out":-2}]})"),
+            "layer 0 'head' has sizes that make no sense (" + path + "): check the network's description");
+  EXPECT_THAT(fault("{"), ::testing::HasSubstr(" (" + path + ", graph"));
+}
+
+TEST_F(WeightsTest, AGraphThatClaimsMoreThanTheFileHoldsIsRefused) {
+  const char* const graph =
       R"({"input":[4,4,3],"layers":[{"kind":"linear","name":"head","out":1000000},{"kind":"linear","name":"b","out":2}]})";
-  EXPECT_FALSE(open_weights(save(views(), metadata)).ok());
+  EXPECT_FALSE(open_weights(save(views(), with("graph", graph))).ok());
 }
 
 TEST_F(WeightsTest, RefusesAnotherPreprocessing) {
-  Metadata metadata = model_metadata(small_model());
-  metadata[4].second = "rgb, nearest";
-  EXPECT_NE(open_weights(save(views(), metadata)).status().message().find("rgb, nearest"), std::string::npos);
+  const std::string path = save(views(), with("preprocessing", "rgb, nearest"));
+  EXPECT_THAT(open_weights(path).status().message(), ::testing::HasSubstr("rgb, nearest"));
 }
 
 TEST_F(WeightsTest, RefusesMetadataThatSayNothing) {
@@ -116,28 +135,28 @@ TEST_F(WeightsTest, RefusesMetadataThatSayNothing) {
     EXPECT_FALSE(open_weights(save(tensors, without)).ok()) << key;
   }
   for (const char* classes : {"", "{}", "[1,2]", "[\"a\"", "[\"a\",null]"}) {
-    Metadata changed = metadata;
-    changed[3].second = classes;
-    EXPECT_FALSE(open_weights(save(tensors, changed)).ok()) << classes;
+    EXPECT_FALSE(open_weights(save(tensors, with("classes", classes))).ok()) << classes;
   }
 }
 
 // The optimiser's state in a checkpoint is looked at here alone.
 TEST_F(WeightsTest, LoadsNoTensorThatIsNotTheParameters) {
   const std::vector<TensorView> sound = views();
-  const auto loaded = [&](TensorView first) {
+  const auto fault = [&](TensorView first) {
     std::vector<TensorView> tensors = sound;
     first.name = tensors.front().name;
     tensors.front() = first;
     const auto file = Safetensors::open(save(tensors, {}));
     EXPECT_TRUE(file.ok());
     std::vector<float> values(size());
-    return load_parameters(*file, "", parameters_, values).ok();
+    return load_parameters(*file, "", parameters_, values).message();
   };
-  EXPECT_TRUE(loaded(sound.front()));
+  EXPECT_EQ(fault(sound.front()), "");
   const std::vector<float> more(sound.front().bytes.size() / 4 + 3);
-  EXPECT_FALSE(loaded({"", DType::f32, {std::ssize(more)}, std::as_bytes(std::span(more))}));
-  EXPECT_FALSE(loaded({"", DType::i32, sound.front().shape, sound.front().bytes}));
+  EXPECT_THAT(fault({"", DType::f32, {std::ssize(more)}, std::as_bytes(std::span(more))}),
+              ::testing::HasSubstr("has the shape [57], not [2,3,3,3]"));
+  EXPECT_THAT(fault({"", DType::i32, sound.front().shape, sound.front().bytes}),
+              ::testing::HasSubstr("is I32, not F32"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "optim/checkpoint.h"
 #include "optim/predict.h"
 #include "optim/training_step.h"
+#include "tests/engine/noise_dataset.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/kernels/op_test.h"
 
@@ -32,23 +33,7 @@ Model network() {
   return model;
 }
 
-/// Random images of three classes.
-Dataset pictures() {
-  Dataset::Parts parts;
-  parts.size = {kSide, kSide, 3};
-  parts.classes = {"a", "b", "c"};
-  auto pixels = std::make_shared<std::vector<std::uint8_t>>();
-  Rng rng(1, RngStream::render);
-  for (int i = 0; i < kBatch; ++i) {
-    for (std::size_t k = 0; k < parts.size.bytes(); ++k)
-      pixels->push_back(static_cast<std::uint8_t>(rng.below(256)));
-    parts.labels.push_back(i % 3);
-    parts.names.push_back("picture " + std::to_string(i));
-  }
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  return Dataset(std::move(parts));
-}
+Dataset pictures() { return noise_dataset(kBatch, {kSide, kSide, 3}, {"a", "b", "c"}); }
 
 /// A network in training on one device.
 struct Training {
@@ -175,40 +160,46 @@ class StepsAheadTest : public ::testing::TestWithParam<Machine> {
     return std::move(*WholeBatch::create(runner_.context(), pixels(shift),
                                          {data_.labels().begin(), data_.labels().end()}));
   }
-  TrainingStep make_step() const {
-    Graph graph = Training::make_graph(chain_.of(runner_.context()), network());
+  TrainingStep make_step(const Model& model = network()) const {
+    Graph graph = Training::make_graph(chain_.of(runner_.context()), model);
     simt::runtime::hasty_after_others = true;
     TrainingStep step = Training::make_step(std::move(graph), {});
     simt::runtime::hasty_after_others = false;
     return step;
   }
   /// Finishes a step, which has the loss of the same one when no other is on its way.
-  void expect_loss_alone(TrainingStep& step, const WholeBatch& batch) {
+  static void expect_loss_alone(TrainingStep& step, const WholeBatch& batch, Training& alone) {
     const auto loss = step.finish();
     ASSERT_TRUE(loss.ok()) << loss.status().message();
-    EXPECT_EQ(loss->sum, alone_.step.run(batch.get(), ++alone_.steps_done, kLr)->sum) << alone_.steps_done;
+    EXPECT_EQ(loss->sum, alone.step.run(batch.get(), ++alone.steps_done, kLr)->sum) << alone.steps_done;
   }
 
   static constexpr float kLr = 1e-3F;
   Dataset data_ = pictures();
   Runner runner_{GetParam()};
   Stream chain_ = std::move(*Stream::create(runner_.context()));
-  Training alone_{GetParam()};
 };
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StepsAheadTest);
 INSTANTIATE_TEST_SUITE_P(Machines, StepsAheadTest, ::testing::ValuesIn(gpu_machines()), machine_name);
 
-TEST_P(StepsAheadTest, EachReadsItsOwnImages) {
-  TrainingStep step = make_step();
+TEST_P(StepsAheadTest, EachReadsItsOwnImagesEvenWhereAReluIsFirst) {
+  Model relu_first("relu first", {kSide, kSide, 3}, {"a", "b", "c"});
+  relu_first.relu().linear("one", 20).relu().linear("two", 3);
   std::vector<WholeBatch> batches;
   for (int i = 0; i < TrainingStep::kAhead; ++i) batches.push_back(batch(31 * i));
-  int started = 0;
-  for (const WholeBatch& each : batches) ASSERT_TRUE(step.start(each.get(), ++started, kLr).ok());
-  for (const WholeBatch& each : batches) expect_loss_alone(step, each);
+  for (const Model& model : {network(), relu_first}) {
+    SCOPED_TRACE(model.name());
+    TrainingStep step = make_step(model);
+    Training alone(GetParam(), {}, model);
+    int started = 0;
+    for (const WholeBatch& each : batches) ASSERT_TRUE(step.start(each.get(), ++started, kLr).ok());
+    for (const WholeBatch& each : batches) expect_loss_alone(step, each, alone);
+  }
 }
 
 TEST_P(StepsAheadTest, ImagesThatAreOnTheirWayAreWaitedFor) {
   TrainingStep step = make_step();
+  Training alone(GetParam());
   const WholeBatch expected = batch(31);
   const Stream stream = std::move(*Stream::create(runner_.context()));
   const Context copying = stream.of(runner_.context());
@@ -224,15 +215,16 @@ TEST_P(StepsAheadTest, ImagesThatAreOnTheirWayAreWaitedFor) {
   late.images = to.data();
   late.there = &there;
   ASSERT_TRUE(step.start(late, 1, kLr).ok());
-  expect_loss_alone(step, expected);
+  expect_loss_alone(step, expected, alone);
 }
 
 // It computes in the same memory.
 TEST_P(StepsAheadTest, InferenceBetweenTwoStepsIsOverBeforeTheNextImagesCome) {
   TrainingStep step = make_step();
+  Training alone(GetParam());
   const WholeBatch first = batch(0), other = batch(31), second = batch(62), third = batch(93);
   ASSERT_TRUE(step.start(first.get(), 1, kLr).ok());
-  expect_loss_alone(step, first);
+  expect_loss_alone(step, first, alone);
   Graph& inference = step.inference();
   const DeviceBatch looked_at = other.get();
   DeviceBuffer<std::int32_t> places;
@@ -244,27 +236,8 @@ TEST_P(StepsAheadTest, InferenceBetweenTwoStepsIsOverBeforeTheNextImagesCome) {
                   .ok());
   ASSERT_TRUE(inference.forward(kBatch).ok());
   ASSERT_TRUE(step.start(second.get(), 2, kLr).ok() && step.start(third.get(), 3, kLr).ok());
-  expect_loss_alone(step, second);
-  expect_loss_alone(step, third);
-}
-
-TEST_P(StepsAheadTest, EachReadsItsOwnImagesWhereAReluIsFirst) {
-  Model model("relu", {kSide, kSide, 3}, {"a", "b", "c"});
-  model.relu().linear("one", 20).relu().linear("two", 3);
-  Graph graph = Training::make_graph(chain_.of(runner_.context()), model);
-  simt::runtime::hasty_after_others = true;
-  TrainingStep step = Training::make_step(std::move(graph), {});
-  simt::runtime::hasty_after_others = false;
-  Training alone(GetParam(), {}, model);
-  std::vector<WholeBatch> batches;
-  for (int i = 0; i < TrainingStep::kAhead; ++i) batches.push_back(batch(31 * i));
-  int started = 0;
-  for (const WholeBatch& each : batches) ASSERT_TRUE(step.start(each.get(), ++started, kLr).ok());
-  for (const WholeBatch& each : batches) {
-    const auto loss = step.finish();
-    ASSERT_TRUE(loss.ok());
-    EXPECT_EQ(loss->sum, alone.step.run(each.get(), ++alone.steps_done, kLr)->sum);
-  }
+  expect_loss_alone(step, second, alone);
+  expect_loss_alone(step, third, alone);
 }
 
 class Bf16TrainingTest : public ::testing::TestWithParam<Machine> {};

@@ -104,6 +104,12 @@ TEST(Agree, IsTheFirstFailureWithItsRanksName) {
   EXPECT_TRUE(told.is_usage());
 }
 
+TEST(Agree, KeepsAFaultAFault) {
+  const Status told = agree(*ranks, ranks->rank() == 0 ? Status::fault("the GPU is gone") : Status());
+  EXPECT_EQ(told.message(), "the GPU is gone");
+  EXPECT_TRUE(told.is_fault());
+}
+
 TEST(SameWeights, AreConfirmedAndADriftOfOneBitIsNamed) {
   std::vector<float> weights(1000, 0.1F);
   EXPECT_TRUE(check_same_weights(*ranks, {}, weights, 3).ok());

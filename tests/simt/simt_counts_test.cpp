@@ -128,8 +128,7 @@ TEST(SimtCounts, simt_TheKthAccessOfEachLaneIsOneRequestAndBlocksAddUp) {
 // Even lanes have no first element to copy.
 __global__ void copies(Global<const float> in, Global<float> out) {
   __shared__ Shared<float, 2, 32> s;
-  for (int i = 0; i < 2; ++i)
-    cp_async<4>(&s[i][thread()], &in[i * 32 + thread()], i + thread() % 2 > 0 ? 4 : 0);
+  for (int i = 0; i < 2; ++i) cp_async<4>(&s[i][thread()], &in[i * 32 + thread()], i + thread() % 2 > 0);
   cp_async_commit();
   cp_async_wait<0>();
   __syncwarp();

@@ -30,7 +30,7 @@ class SimtStreams : public ::testing::Test {
   std::vector<float> it_ = {1};
 };
 
-TEST_F(SimtStreams, AKernelIsRunWhenItsStreamIsWaitedForAndNotBefore) {
+TEST_F(SimtStreams, simt_AKernelIsRunWhenItsStreamIsWaitedForAndNotBefore) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(double_it_on(context_).ok());
   EXPECT_EQ(it_[0], 2);
@@ -38,7 +38,7 @@ TEST_F(SimtStreams, AKernelIsRunWhenItsStreamIsWaitedForAndNotBefore) {
   EXPECT_EQ(it_[0], 12);
 }
 
-TEST_F(SimtStreams, WhoeverIsHeldByAMarkHasWhatCameBeforeItAndNoMore) {
+TEST_F(SimtStreams, simt_WhoeverIsHeldByAMarkHasWhatCameBeforeItAndNoMore) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
   ASSERT_TRUE(add_to_it(beside(), 100).ok());
@@ -48,7 +48,7 @@ TEST_F(SimtStreams, WhoeverIsHeldByAMarkHasWhatCameBeforeItAndNoMore) {
   EXPECT_EQ(it_[0], 11);
 }
 
-TEST_F(SimtStreams, AMarkSetAgainIsTheLaterOne) {
+TEST_F(SimtStreams, simt_AMarkSetAgainIsTheLaterOne) {
   ASSERT_TRUE(mark_.record(beside()).ok());
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
@@ -56,7 +56,7 @@ TEST_F(SimtStreams, AMarkSetAgainIsTheLaterOne) {
   EXPECT_EQ(it_[0], 11);
 }
 
-TEST_F(SimtStreams, AStreamThatIsHeldComesAfterTheOther) {
+TEST_F(SimtStreams, simt_AStreamThatIsHeldComesAfterTheOther) {
   const Stream other = std::move(*Stream::create(context_));
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
@@ -67,21 +67,21 @@ TEST_F(SimtStreams, AStreamThatIsHeldComesAfterTheOther) {
   EXPECT_EQ(it_[0], 22);
 }
 
-TEST_F(SimtStreams, WhatIsZeroedInAStreamIsSoAfterItsKernels) {
+TEST_F(SimtStreams, simt_WhatIsZeroedInAStreamIsSoAfterItsKernels) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(zero_on_device(beside(), it_.data(), sizeof(float)).ok());
   ASSERT_TRUE(wait_for_stream(beside()).ok());
   EXPECT_EQ(it_[0], 0);
 }
 
-TEST_F(SimtStreams, WhatIsCopiedInAStreamComesAfterItsKernels) {
+TEST_F(SimtStreams, simt_WhatIsCopiedInAStreamComesAfterItsKernels) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   float copy = 0;
   ASSERT_TRUE(copy_to_host<float>(beside(), it_, {&copy, 1}).ok());
   EXPECT_EQ(copy, 11);
 }
 
-TEST_F(SimtStreams, ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotBefore) {
+TEST_F(SimtStreams, simt_ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotBefore) {
   float copy = 0;
   ASSERT_TRUE(start_copy_to_host<float>(beside(), it_, {&copy, 1}).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
@@ -91,7 +91,7 @@ TEST_F(SimtStreams, ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotBefore
   EXPECT_EQ(copy, 5);
 }
 
-TEST_F(SimtStreams, AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
+TEST_F(SimtStreams, simt_AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
   runtime::hasty_after_others = true;
   const Stream hasty = std::move(*Stream::create(context_, Precedence::after_others));
   const Stream other = std::move(*Stream::create(context_));
@@ -104,7 +104,7 @@ TEST_F(SimtStreams, AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
   EXPECT_EQ(it_[0], 12);
 }
 
-TEST_F(SimtStreams, AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
+TEST_F(SimtStreams, simt_AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
   ASSERT_TRUE(launch(beside(), {"write_behind", 1, 1}, write_behind, global(it_)).ok());
   ASSERT_TRUE(add_to_it(beside(), 10).ok());  // which succeeds
   ASSERT_TRUE(mark_.record(beside()).ok());

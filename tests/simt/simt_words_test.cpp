@@ -170,7 +170,7 @@ __global__ void pipeline(Global<const float> in, Global<float> out) {
   for (int i = 0; i < 4; ++i) {
     const int next = (i + 1) * 32 + lane;
     const bool inside = next < 100;
-    if (i < 3) cp_async<4>(&s[(i + 1) % 2][lane], &in[inside ? next : 0], inside ? 4 : 0);
+    if (i < 3) cp_async<4>(&s[(i + 1) % 2][lane], &in[inside ? next : 0], inside);
     cp_async_commit();
     cp_async_wait<1>();
     __syncthreads();

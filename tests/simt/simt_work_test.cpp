@@ -10,6 +10,8 @@
 #include "kernels/linear/linear.h"
 #include "kernels/maxpool/maxpool.h"
 #include "kernels/peak/gpu_peak.h"
+#include "kernels/relu/relu.h"
+#include "kernels/sgd/sgd.h"
 #include "kernels/simt/log.h"
 #include "kernels/softmax_xent/softmax_xent.h"
 #include "layers/zoo.h"
@@ -200,6 +202,20 @@ TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {
   ASSERT_TRUE(maxpool_forward(context, pool, x.data(), y.data(), argmax.data()).ok());
   ASSERT_TRUE(maxpool_dgrad(context, pool, y.data(), argmax.data(), x.data()).ok());
   ASSERT_TRUE(softmax_forward(context, {kBatch, 2}, x.data(), y.data()).ok());
+  EXPECT_EQ(log.launches.size(), 3U);
+  expect_what_was_said(log);
+}
+
+// What the study's step has none of.
+TEST(SimtWork, simt_ReluAndSgdMoveWhatTheySay) {
+  constexpr Index kSize = 1 << 17;
+  Log log;
+  const Counting counting;
+  const Context context = counting.context(log);
+  Buffer<float> x(kSize), y(kSize), u(kSize), numbers(2);
+  ASSERT_TRUE(relu_forward(context, kSize, x.data(), y.data()).ok());
+  ASSERT_TRUE(relu_dgrad(context, kSize, x.data(), y.data(), x.data()).ok());
+  ASSERT_TRUE(sgd_step(context, numbers.data(), nullptr, kSize, x.data(), y.data(), u.data()).ok());
   EXPECT_EQ(log.launches.size(), 3U);
   expect_what_was_said(log);
 }

@@ -70,13 +70,15 @@ std::string without_slashes(std::string path) {
   return path;
 }
 
-// Whether a folder cannot give its place to another: something is mounted there, or it has no name of its
-// own.
+// Whether a folder cannot give its place to another: something is mounted there, it has no name of its own,
+// or it is a link.
 bool is_fixed(const std::string& path) {
   struct statx info {};
   const bool found = ::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS, &info) == 0;
   const fs::path name = fs::path(path).filename();
-  return name == "." || name == ".." || (found && (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0);
+  std::error_code failure;
+  return name == "." || name == ".." || fs::is_symlink(path, failure) ||
+         (found && (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0);
 }
 
 Status check(const MakeOptions& options) {

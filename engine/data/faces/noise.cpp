@@ -43,7 +43,7 @@ class Lattice {
   std::array<float, std::size_t{kUnits} * kUnits> values_;
 };
 
-/// Both tables, filled once with numbers that no face's stream uses.
+/// Both tables, filled with numbers that no face's stream uses.
 struct Tables {
   Tables() : smooth(std::size_t{kSteps} * kSteps), white(std::size_t{kNoisePeriod} * kNoisePeriod) {
     Rng rng(0, RngStream::render, ~std::uint64_t{0});
@@ -64,7 +64,10 @@ struct Tables {
   std::vector<float> smooth, white;
 };
 
-const Tables kTables;
+const Tables& tables() {
+  static const Tables filled;
+  return filled;
+}
 
 }  // namespace
 
@@ -75,8 +78,9 @@ float noise(float u, float v) {
   const int v0 = static_cast<int>(v);
   const float a = u - static_cast<float>(u0);
   const float b = v - static_cast<float>(v0);
-  const float* top = &kTables.smooth[static_cast<std::size_t>(Index{wrapped(v0, kSteps)} * kSteps)];
-  const float* bottom = &kTables.smooth[static_cast<std::size_t>(Index{wrapped(v0 + 1, kSteps)} * kSteps)];
+  const std::vector<float>& smooth = tables().smooth;
+  const float* top = &smooth[static_cast<std::size_t>(Index{wrapped(v0, kSteps)} * kSteps)];
+  const float* bottom = &smooth[static_cast<std::size_t>(Index{wrapped(v0 + 1, kSteps)} * kSteps)];
   const int left = wrapped(u0, kSteps);
   const int right = wrapped(u0 + 1, kSteps);
   const float upper = top[left] + a * (top[right] - top[left]);
@@ -85,7 +89,7 @@ float noise(float u, float v) {
 }
 
 const float* white_noise_row(int y) {
-  return &kTables.white[static_cast<std::size_t>(Index{wrapped(y, kNoisePeriod)} * kNoisePeriod)];
+  return &tables().white[static_cast<std::size_t>(Index{wrapped(y, kNoisePeriod)} * kNoisePeriod)];
 }
 
 }  // namespace bauta::faces

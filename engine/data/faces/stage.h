@@ -101,10 +101,10 @@ void paint_body(Stage& stage);
 void paint_head(Stage& stage);
 void paint_features(Stage& stage);
 void paint_beard(Stage& stage);
+void paint_mask(Stage& stage);
 void paint_hair(Stage& stage);
 void paint_scarf(Stage& stage);
 void paint_headwear(Stage& stage);
-void paint_mask(Stage& stage);
 void paint_glasses(Stage& stage);
 void paint_obstacle(Stage& stage);
 
