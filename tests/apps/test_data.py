@@ -6,6 +6,18 @@ import time
 from bauta_cli import BAUTA, CliTest, read_safetensors
 
 
+def interrupt(test, file, *args):
+    """Presses Ctrl-C on bauta data ARGS once there is such a file in the test's folder: what it then says."""
+    process = subprocess.Popen([BAUTA, "data", *args], stderr=subprocess.PIPE, text=True)
+    while not list(test.work.glob(file)):
+        test.assertIsNone(process.poll())
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    test.assertEqual(process.returncode, 130, stderr)
+    return stderr
+
+
 class Make(CliTest):
     def test_it_writes_the_rmfd_layout_and_says_what_to_type_next(self):
         out = self.work / "made"
@@ -31,15 +43,8 @@ class Make(CliTest):
         self.assertNotEqual(first, made("c", 2, 1))
 
     def test_stopped_by_ctrl_c_it_leaves_nothing(self):
-        process = subprocess.Popen([BAUTA, "data", "make", "--out", self.work / "made", "--with-mask", "100000"],
-                                   stderr=subprocess.PIPE, text=True)
-        while not list(self.work.glob("made.tmp/*/*/*.jpg")):
-            self.assertIsNone(process.poll())
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 130, stderr)
-        self.assertIn("bauta: error: stopped, and removed what was rendered", stderr)
+        said = interrupt(self, "made.tmp/*/*/*.jpg", "make", "--out", self.work / "made", "--with-mask", "100000")
+        self.assertIn("bauta: error: stopped, and removed what was rendered", said)
         self.assertEqual(list(self.work.iterdir()), [])
 
     def test_a_link_is_refused_before_a_face_is_made(self):
@@ -62,15 +67,9 @@ class Pack(CliTest):
     def test_stopped_by_ctrl_c_it_leaves_nothing(self):
         rows = [f"{image},{image.parent.parent.name}\n" for image in self.images()]
         (self.work / "many.csv").write_text("path,label\n" + "".join(rows) * 2000)
-        process = subprocess.Popen([BAUTA, "data", "pack", "--data", self.work / "many.csv", "--out",
-                                    self.work / "many.safetensors"], stderr=subprocess.PIPE, text=True)
-        while not list(self.work.glob("many.safetensors.tmp*")):
-            self.assertIsNone(process.poll())
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 130, stderr)
-        self.assertIn("bauta: error: stopped, and kept none of the images: start it again\n", stderr)
+        said = interrupt(self, "many.safetensors.tmp*", "pack", "--data", self.work / "many.csv", "--out",
+                         self.work / "many.safetensors")
+        self.assertIn("bauta: error: stopped, and kept none of the images: start it again\n", said)
         self.assertEqual([p.name for p in self.work.iterdir()], ["many.csv"])
 
     def test_it_holds_the_bytes_of_every_image(self):
