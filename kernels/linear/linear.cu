@@ -17,12 +17,12 @@ struct Product {
   int m, n, k;
 };
 
-// What a product's sums become on their way to c; null where there is none.
+// What a product's sums become on their way to c; null where there is none. relu_before is what a ReLU put
+// out, of whose input c is then the gradient.
 struct Epilogue {
-  const float* bias = nullptr;  ///< [n]
-  const float* relu_before =
-      nullptr;              ///< [m][n], what a ReLU put out: c is the gradient of what went into it
-  bool relu_after = false;  ///< c is the ReLU of that
+  const float* bias = nullptr;         ///< [n]
+  const float* relu_before = nullptr;  ///< [m][n]
+  bool relu_after = false;             ///< c is the ReLU of that
 };
 
 // The sum as it goes to c; y is what `relu_before` has there, if there is one.
@@ -124,12 +124,13 @@ __device__ __forceinline__ void pass_relus(const Product& p, const typename Tile
 /// other. Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from the second-level
 /// cache, in whole sectors; writes every share of c once, and reads relu_before once. Where a_sums is not
 /// null, the blocks of the first column also write Σ_k a[m][k] there, not rounded: a thread a line, of which
-/// a is read once more, 16 of a thread on their way together. The study's layer
-/// at batch 32, in tiles of 32x32: 17 MB for each of forward and dgrad, of which w is 8.4 MB, and 1 MB of
-/// shares, in 256 blocks that have 64 KB each on their way, in bf16 all of it together: bound by memory and
-/// latency. Its wgrad, in 256 tiles of 128x64, reads 6.4 MB and writes 8.4: bound by memory. Batch 2048: 4.3
-/// G fma, 400 MB for each pass: in fp32 bound by fma, in bf16 by the cache, 73 µs of an H100's, where its
-/// tensor cores would take 9.
+/// a is read once more.
+///
+/// The study's layer at batch 32, in tiles of 32x32: 17 MB for each of forward and dgrad, of which w is 8.4
+/// MB, and 1 MB of shares, in 256 blocks that have 64 KB each on their way, in bf16 all of it together: bound
+/// by memory and latency. Its wgrad, in 256 tiles of 128x64, reads 6.4 MB and writes 8.4: bound by memory.
+/// Batch 2048: 4.3 G fma, 400 MB for each pass: in fp32 bound by fma, in bf16 by the cache, 73 µs of an
+/// H100's, where its tensor cores would take 9.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kBlocks<kVector, Tile>)
     product(Product p, int depth, Global<const float> a, Global<const float> b, Global<const float> bias,
