@@ -51,10 +51,9 @@ Result<Model> model_of(const Safetensors& file) {
   const std::string* name = file.metadata("model");
   const std::string* classes_json = file.metadata("classes");
   const std::string* preprocessing = file.metadata("preprocessing");
-  const std::string fix = "use a file that bauta wrote, or a plain PyTorch state dict of the study's network";
   if (name == nullptr || classes_json == nullptr || preprocessing == nullptr) {
     return Status::error("the metadata have a graph, but no model, classes or preprocessing", file.path(),
-                         fix);
+                         "use a file that bauta wrote, or a plain PyTorch state dict of the study's network");
   }
   if (*preprocessing != kPreprocessing) {
     return Status::error("these weights want the preprocessing '" + *preprocessing + "'", file.path(),

@@ -18,8 +18,6 @@ struct OptimizerOptions {
   float beta2 = 0.999F;   ///< Adam
   float epsilon = 1e-8F;  ///< Adam
   float momentum = 0.9F;  ///< SGD
-
-  bool operator==(const OptimizerOptions&) const = default;
 };
 
 /// Turns gradients into steps and keeps what it remembers of earlier ones. All arrays are the device's: see

@@ -14,7 +14,6 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Augment, {{Augment::none, "none"},
                                        {Augment::strong, "strong"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(Schedule, {{Schedule::constant, "constant"}, {Schedule::cosine, "cosine"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(OptimizerKind, {{OptimizerKind::adam, "adam"}, {OptimizerKind::sgd, "sgd"}})
-NLOHMANN_JSON_SERIALIZE_ENUM(Precision, {{Precision::fp32, "fp32"}, {Precision::bf16, "bf16"}})
 
 namespace {
 
@@ -109,7 +108,7 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"shuffle", o.shuffle},
               {"init", o.init},
               {"max-steps", o.max_steps},
-              {"precision", precision}};
+              {"precision", precision_name(precision)}};
   return config.dump();
 }
 
@@ -118,7 +117,8 @@ Result<RunOptions> options_of_run(const std::string& kept_text, const std::strin
     const Json kept = Json::parse(kept_text);
     RunOptions run;
     run.model = kept.at("model");
-    run.precision = kept.at("precision");
+    const bool bf16 = kept.at("precision") == precision_name(Precision::bf16);
+    run.precision = bf16 ? Precision::bf16 : Precision::fp32;
     TrainOptions& o = run.train;
     o.epochs = kept.at("epochs");
     o.batch = kept.at("batch");
