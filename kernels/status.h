@@ -21,8 +21,8 @@ class [[nodiscard]] Status {
   /// A failure of the caller's words (an option, an argument): apps exit 2 for these and 1 for the rest.
   static Status usage(const std::string& what, const std::string& where = {}, const std::string& fix = {});
 
-  /// A failure of a device, or of the way to another process, that the work has no part in: a run can go on
-  /// from its checkpoint.
+  /// A failure of a device, a disk, or the way to another process, that the work has no part in: a run can go
+  /// on from its checkpoint.
   static Status fault(const std::string& what, const std::string& where = {}, const std::string& fix = {});
 
   /// The same failure, seen from further out: `where` comes before its own WHERE.

@@ -192,7 +192,7 @@ class Trainer {
 
   Status tell(const StepReport& report) {
     const Activity::Work telling(communicator_.activity(), Activity::Kind::unwatched);
-    if (folder_) BAUTA_TRY(folder_->step(report.step, report.epoch, report.loss, report.lr));
+    if (folder_) BAUTA_TRY(kept(folder_->step(report.step, report.epoch, report.loss, report.lr)));
     observer_.on_step(report);
     return {};
   }
@@ -229,11 +229,12 @@ class Trainer {
     report.improved = !report.metrics.validated || report.metrics.val_acc > state_.best_val_acc;
     report.previous_best = state_.best_val_acc;
     report.best_path = best_path(options_.out);
-    if (folder_) BAUTA_TRY(folder_->epoch(report.metrics));
+    if (folder_) BAUTA_TRY(kept(folder_->epoch(report.metrics)));
     if (report.improved) {
       state_.best_epoch = report.metrics.epoch;
       if (report.metrics.validated) state_.best_val_acc = report.metrics.val_acc;
-      if (folder_) BAUTA_TRY(save_weights(report.best_path, step_.graph(), best_metadata(report.metrics)));
+      if (folder_)
+        BAUTA_TRY(kept(save_weights(report.best_path, step_.graph(), best_metadata(report.metrics))));
     }
     if (!state_.ended_early) {
       ++state_.epoch;
@@ -290,14 +291,20 @@ class Trainer {
     return metadata;
   }
 
+  // A file of the run's that cannot be written, on a full disk, say, is a fault: once it can, the run goes
+  // on.
+  static Status kept(const Status& written) {
+    return written.ok() ? written : Status::fault(written.message());
+  }
+
   Status save_checkpoint() {
     if (!folder_) return {};
     const Activity::Work saving(communicator_.activity(), Activity::Kind::unwatched);
-    BAUTA_TRY(folder_->flush());
+    BAUTA_TRY(kept(folder_->flush()));
     state_.seconds = state_.batch == 0 ? 0 : seconds_now() - epoch_began_;
     state_.metrics_bytes = folder_->metrics_bytes();
     state_.events_bytes = folder_->events_bytes();
-    return bauta::save_checkpoint(last_path(options_.out), step_, state_, config_);
+    return kept(bauta::save_checkpoint(last_path(options_.out), step_, state_, config_));
   }
 
   const Dataset& data_;

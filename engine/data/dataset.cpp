@@ -44,7 +44,7 @@ Result<Dataset::Parts> decode_all(const std::string& path, SourceKind kind, cons
     used += image.size();
     return Status();
   };
-  const Result<std::vector<int>> kept = decode_images(listing->images, options, keep);
+  const Result<std::vector<int>> kept = decode_images(*listing, options, keep);
   if (!kept.ok()) return kept.status();
   Dataset::Parts parts = parts_of(*listing, *kept, options.size);
   parts.pixels = std::span<const std::uint8_t>(pixels->data(), used);

@@ -92,7 +92,8 @@ struct OpenOptions {
 ///  - a CSV manifest `path,label[,group][,split]` with a header line; order: its rows (see listing.h);
 ///  - a pack made by pack_dataset, which is mapped, not read.
 /// Names of classes that are known aliases become the study's (see class_names.h).
-/// An image that cannot be decoded is left out with a warning, and their number is said at the end. An error:
+/// An image that cannot be decoded is left out with a warning, and their number is said at the end; of images
+/// that are the same, pixel for pixel, there is a warning where it matters (see copies.h). An error:
 /// a path that is missing or of none of these kinds, no images, classes that are not `options.classes`, what
 /// options.to_train asks for, a pack of another image size, a set whose pixels need more than half of the
 /// memory, a stop.

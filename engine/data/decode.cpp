@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/data/copies.h"
 #include "engine/io/image.h"
 #include "kernels/thread_pool.h"
 
@@ -14,8 +15,9 @@ constexpr std::size_t kChunkBytes = std::size_t{16} << 20;
 
 }  // namespace
 
-Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, const OpenOptions& options,
+Result<std::vector<int>> decode_images(const Listing& listing, const OpenOptions& options,
                                        const std::function<Status(std::span<const std::uint8_t>)>& take) {
+  const std::vector<ListedImage>& images = listing.images;
   const int total = static_cast<int>(images.size());
   const std::size_t bytes = options.size.bytes();
   const auto chunk =
@@ -26,6 +28,7 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
   BAUTA_TRY(pool.status());
 
   std::vector<int> decoded;
+  Copies copies(listing, options.to_train);
   for (int begin = 0; begin < total; begin += static_cast<int>(chunk)) {
     const int count = std::min(static_cast<int>(chunk), total - begin);
     const auto pixels_of = [&](int i) {
@@ -41,6 +44,7 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
       const Status& status = statuses[static_cast<std::size_t>(i)];
       if (status.ok()) {
         BAUTA_TRY(take(pixels_of(i)));
+        copies.add(begin + i, pixels_of(i));
         decoded.push_back(begin + i);
       } else if (options.strict) {
         return status;
@@ -52,6 +56,7 @@ Result<std::vector<int>> decode_images(const std::vector<ListedImage>& images, c
     if (options.stop != nullptr && options.stop->load())
       return Status::error("stopped, and kept none of the images", {}, "start it again");
   }
+  copies.tell(options.warn);
   const auto bad = images.size() - decoded.size();
   if (bad > 0 && options.warn) {
     options.warn(std::to_string(bad) + " of " + std::to_string(total) +

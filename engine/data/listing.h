@@ -44,8 +44,8 @@ Result<std::vector<std::string>> images_in(const std::string& folder, const Warn
 /// `path,label`, to which `,group` and `,split` may be added, and a row per image. Paths are absolute, or
 /// relative to the manifest's folder. Labels are names, as those of folders; or all numbers: 0 and 1 are the
 /// study's classes, which a warning says, and any other numbers are names, in numeric order. A group is any
-/// word; empty means none. A split is the name of a part (part_named); of an image, or a group, in more than
-/// one there is a warning.
+/// word; empty means none. A split is the name of a part (part_named); of a group in more than one there is a
+/// warning.
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
 
 /// An error unless there are labels, and classes of different names; to train, at least two of them with at

@@ -76,8 +76,8 @@ Result<std::vector<CsvRow>> read_rows(std::string_view text, const std::string& 
   return rows;
 }
 
-/// Warns of rows of several parts that a column calls alike: of one image or group, by which a network would
-/// be judged that has trained on it. `images` are the rows'.
+/// Warns of groups in several parts, by which a network would be judged that has trained on them. `images`
+/// are the rows'.
 void warn_of_overlap(const std::vector<CsvRow>& rows, const std::vector<ListedImage>& images,
                      std::size_t column, const std::string& file, const Warn& warn) {
   std::unordered_map<std::string, Part> part_of;
@@ -89,9 +89,9 @@ void warn_of_overlap(const std::vector<CsvRow>& rows, const std::vector<ListedIm
     if (++count == 1) first = &rows[i];
   }
   if (count == 0 || !warn) return;
-  warn(std::string(column == 0 ? "an image" : "a group") + " is in more than one part: " +
-       std::to_string(count) + (count == 1 ? " row, " : " rows, the first of ") + first->fields[column] +
-       " (" + line_of(file, *first) + ")");
+  warn("a group is in more than one part: " + std::to_string(count) +
+       (count == 1 ? " row, " : " rows, the first of ") + first->fields[column] + " (" +
+       line_of(file, *first) + ")");
 }
 
 /// Whether the labels are numbers, as the first row's is; an error where they are of both kinds.
@@ -170,10 +170,8 @@ Result<Listing> list_manifest(std::string_view text, const std::string& file, co
     if (listing.is_split) image.part = *part_named(row.fields[columns.split]);
     listing.images.push_back(std::move(image));
   }
-  if (listing.is_split) {
-    warn_of_overlap(*rows, listing.images, 0, file, warn);
-    if (columns.group != 0) warn_of_overlap(*rows, listing.images, columns.group, file, warn);
-  }
+  if (listing.is_split && columns.group != 0)
+    warn_of_overlap(*rows, listing.images, columns.group, file, warn);
   if (*numbers) {
     set_numeric_labels(*rows, file, warn, listing);
   } else {

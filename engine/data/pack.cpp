@@ -204,7 +204,7 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
   const auto append = [&](std::span<const std::uint8_t> image) {
     return writer->append_rows(std::as_bytes(image));
   };
-  const Result<std::vector<int>> kept = decode_images(listing->images, options, append);
+  const Result<std::vector<int>> kept = decode_images(*listing, options, append);
   if (!kept.ok()) return kept.status();
   const Dataset::Parts parts = parts_of(*listing, *kept, size);
   BAUTA_TRY(check_classes(parts.classes, parts.labels, options.to_train, path));

@@ -301,8 +301,8 @@ class WritesThatFail(CliTest):
         out = self.work / "run"
         self.train(out, "--epochs", 1)
         before = [(out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]]
-        self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, "--resume", saying=out,
-                   **self.limited(1 << 20))
+        self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, "--resume",
+                   saying=[out, "; go on with: bauta train --data "], **self.limited(1 << 20))
         self.assertEqual(before, [(out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]])
         self.train(out, "--epochs", 2, "--resume")
 
@@ -330,6 +330,6 @@ class FullDisk(CliTest):
         # best.safetensors (9 MB) fits, last.safetensors (26 MB) does not.
         out = self.disk / "run"
         self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 1,
-                   saying=[out / "last.safetensors", "disk is full"])
+                   saying=[out / "last.safetensors", "disk is full", "; go on with: bauta train --data ", " --resume"])
         self.assertEqual(len(read_safetensors(out / "best.safetensors")[0]), 10)
         self.assertFalse(any(out.glob("*.tmp")))

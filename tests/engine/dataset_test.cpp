@@ -208,6 +208,20 @@ TEST(Dataset, LeavesOutBadImagesAndSaysSo) {
   EXPECT_FALSE(fs::exists(root / "p"));
 }
 
+TEST(Dataset, WarnsOfCopiesWhenOpenedAndWhenPacked) {
+  const TemporaryFolder root;
+  write_faces(root);
+  fs::copy_file(root / "faces/no_mask/a.png", root / "faces/no_mask/copy_of_a.png");
+  OpenOptions options = small();
+  Names warnings;
+  options.warn = [&](std::string_view line) { warnings.emplace_back(line); };
+  EXPECT_EQ(opened(root / "faces", options).size(), 6);
+  EXPECT_EQ(pack_dataset(root / "faces", root / "p", options).message(), "");
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_BEGINS(warnings[0], "1 image is a copy of another (no_mask/copy_of_a.png of no_mask/a.png): ");
+  EXPECT_EQ(warnings[1], warnings[0]);
+}
+
 TEST(Dataset, TheClassesOfANetworkDecideTheLabels) {
   const TemporaryFolder root;
   write_faces(root);

@@ -257,9 +257,7 @@ TEST(ListManifest, ComesSplitWhereAColumnSaysSo) {
   EXPECT_FALSE(manifest("path,label,group\na,x,val\nb,y,train\n").listing.is_split);
 }
 
-TEST(ListManifest, WarnsOfImagesAndGroupsInMoreThanOnePart) {
-  EXPECT_EQ(manifest("path,label,split\na,x,train\na,x,train\nb,y,val\na,x,test\n").warnings,
-            Names{"an image is in more than one part: 1 row, a (/sets/m.csv:5)"});
+TEST(ListManifest, WarnsOfGroupsInMoreThanOnePart) {
   EXPECT_EQ(manifest("path,label,group,split\na,x,p,train\nb,y,q,val\nc,x,p,val\nd,y,q,train\ne,x,,val\n"
                      "f,x,,train\n")
                 .warnings,
@@ -346,11 +344,6 @@ TEST(ListFolder, ClassesWithinPartsMayBeCalledAsPartsAre) {
   for (const char* file : {"train/dev/a.jpg", "train/test/a.jpg", "val/dev/a.jpg", "val/test/a.jpg"})
     touch(root / file);
   EXPECT_EQ(folder(root / "").error, "");
-}
-
-TEST(ListManifest, WarnsOfAnImageInMoreThanOnePartWhateverItsGroup) {
-  EXPECT_EQ(manifest("path,label,group,split\na,x,p,train\na,x,,val\n").warnings,
-            Names{"an image is in more than one part: 1 row, a (/sets/m.csv:3)"});
 }
 
 }  // namespace
