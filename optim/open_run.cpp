@@ -45,15 +45,17 @@ Status check_best(const std::string& out, const TrainingState& state) {
 Result<OpenRun> reopen_run(const std::string& out, const std::string& config, TrainingStep& step) {
   const auto checkpoint = checkpoint_to_resume(out, config);
   if (!checkpoint.ok()) return checkpoint.status();
-  TrainingState state;
+  OpenRun run;
   if (checkpoint->has_value()) {
-    state = (*checkpoint)->state;
-    BAUTA_TRY(check_best(out, state));
+    run.state = (*checkpoint)->state;
+    run.computed_by = other_computer((*checkpoint)->config_json, config);
+    BAUTA_TRY(check_best(out, run.state));
     BAUTA_TRY(restore(**checkpoint, step));
   }
-  auto folder = RunFolder::reopen(out, config, state.metrics_bytes, state.events_bytes);
+  auto folder = RunFolder::reopen(out, config, run.state.metrics_bytes, run.state.events_bytes);
   if (!folder.ok()) return folder.status();
-  return OpenRun{state, std::move(*folder)};
+  run.folder = std::move(*folder);
+  return run;
 }
 
 }  // namespace
@@ -62,7 +64,7 @@ Result<OpenRun> open_run(const std::string& out, bool resume, const std::string&
   if (resume) return reopen_run(out, config, step);
   auto folder = RunFolder::create(out, config);
   if (!folder.ok()) return folder.status();
-  return OpenRun{{}, std::move(*folder)};
+  return OpenRun{{}, std::move(*folder), {}};
 }
 
 }  // namespace bauta

@@ -13,6 +13,7 @@ namespace bauta {
 struct OpenRun {
   TrainingState state;
   std::optional<RunFolder> folder;  ///< on rank 0 alone
+  std::string computed_by;          ///< other_computer() of the steps that are done
 };
 
 /// Begins a run with this run_config() in the folder `out`; or, to `resume`, goes on with the one in there if

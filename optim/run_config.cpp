@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -18,6 +20,9 @@ NLOHMANN_JSON_SERIALIZE_ENUM(OptimizerKind, {{OptimizerKind::adam, "adam"}, {Opt
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// What computes: the bits depend on it, and whether a run can go on does not.
+constexpr std::array kComputer = {"version", "device", "precision"};
 
 constexpr const char* kOwnParts = "own";  // "val" where the data set says itself what validates
 
@@ -59,6 +64,13 @@ OptimizerOptions optimizer_from(const Json& json) {
   return o;
 }
 
+std::string device_text(const Context& context) {
+  if (context.backend == Backend::cuda) return context.vendor == nullptr ? "cuda" : "cuda, kernels vendor";
+  return context.backend == Backend::simt ? "simt" : std::string("cpu ") + isa_name(context.isa);
+}
+
+bool is_of_computer(const std::string& key) { return std::ranges::find(kComputer, key) != kComputer.end(); }
+
 std::string fingerprint_text(const Dataset& data) { return fmt::format("{:016x}", data.fingerprint()); }
 
 Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
@@ -85,13 +97,14 @@ Status no_run(const std::string& path) {
 const char* remedy(const std::string& key) {
   if (key == "data") return "give every host the same images, best as one pack (bauta data pack)";
   if (key == "version") return "install the same bauta on every host";
-  if (key == "isa") return "set BAUTA_ISA to one that every host has";
+  if (key == "device") return "set BAUTA_ISA to one that every host has";
   return "start every rank with the same command line";
 }
 
 }  // namespace
 
-std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o, Precision precision) {
+std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o,
+                       const Context& context) {
   Json config{{"model", model.name()},
               {"graph", graph_to_json(model)},
               {"classes", model.classes()},
@@ -108,7 +121,9 @@ std::string run_config(const Model& model, const Dataset& data, const TrainOptio
               {"shuffle", o.shuffle},
               {"init", o.init},
               {"max-steps", o.max_steps},
-              {"precision", precision_name(precision)}};
+              {"precision", precision_name(context.precision)},
+              {"device", device_text(context)},
+              {"version", BAUTA_VERSION}};
   return config.dump();
 }
 
@@ -139,11 +154,8 @@ Result<RunOptions> options_of_run(const std::string& kept_text, const std::strin
   }
 }
 
-Status check_same_on_all_ranks(Communicator& communicator, const std::string& config_json, Isa isa) {
-  Json mine = Json::parse(config_json);
-  mine["version"] = BAUTA_VERSION;
-  mine["isa"] = isa_name(isa);
-  const auto all = communicator.gather(mine.dump());
+Status check_same_on_all_ranks(Communicator& communicator, const std::string& config_json) {
+  const auto all = communicator.gather(config_json);
   if (!all.ok()) return all.status();
   const Json first = Json::parse(all->front());
   for (int rank = 1; rank < communicator.size(); ++rank) {
@@ -167,11 +179,21 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
   for (const auto& [key, value] : wanted.items()) {
     const auto found = kept.find(key);
     const Json before = found == kept.end() ? Json() : *found;
-    if (before == value || key == "precision") continue;
+    if (before == value || is_of_computer(key)) continue;
     const bool grows = key == "epochs" && before.is_number_integer() && before.get<int>() < value.get<int>();
     if (!grows || wanted.at("schedule") == "cosine") return refuse(key, before, value, path);
   }
   return {};
+}
+
+std::string other_computer(const std::string& kept_text, const std::string& wanted_text) {
+  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  const Json wanted = Json::parse(wanted_text);
+  const auto word = [](const Json& config, const char* key) { return config.value(key, std::string("?")); };
+  const auto same = [&](const char* key) { return word(kept, key) == word(wanted, key); };
+  if (!kept.is_object() || std::ranges::all_of(kComputer, same)) return {};
+  return fmt::format("bauta {}, {}, {}", word(kept, "version"), word(kept, "device"),
+                     word(kept, "precision"));
 }
 
 Result<Split> split_of_run(const std::string& kept_text, const Dataset& data, const std::string& path) {

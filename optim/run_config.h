@@ -12,9 +12,9 @@
 namespace bauta {
 
 /// Everything that a run's result depends on, as one line of JSON: the options, the network's graph and
-/// classes, and the data set's fingerprint. What may change between a run and its resumption (threads,
-/// save_every) is left out.
-std::string run_config(const Model&, const Dataset&, const TrainOptions&, Precision);
+/// classes, the data set's fingerprint, and what computes. Threads and the like, of which no bit depends, are
+/// left out.
+std::string run_config(const Model&, const Dataset&, const TrainOptions&, const Context&);
 
 /// The options that a run's result depends on, and the name of its network.
 struct RunOptions {
@@ -28,18 +28,21 @@ struct RunOptions {
 Result<RunOptions> options_of_run(const std::string& kept, const std::string& path);
 
 /// Fails, naming the option and both values, where the run that `kept` describes cannot go on as `wanted`:
-/// everything must be equal but `precision`, since checkpoints are fp32 in each, and `epochs`, which may
-/// grow, though not under a cosine schedule, which it would bend. Fails as well where `kept` is no run's.
+/// everything must be equal but what computes, since checkpoints are fp32 whatever does, and `epochs`, which
+/// may grow, though not under a cosine schedule, which it would bend. Fails as well where `kept` is no run's.
 /// `path` is where it was read.
 Status check_resumable(const std::string& kept, const std::string& wanted, const std::string& path);
+
+/// What has computed the run that `kept` describes, where it is not what goes on as `wanted`, whose bits are
+/// others: "bauta 0.1.0, cpu avx512, fp32"; else empty.
+std::string other_computer(const std::string& kept, const std::string& wanted);
 
 /// The parts of `data` that the run which `kept` describes trains and validates on. Fails where these are not
 /// the data that it was started with, and where `kept` is no run's. `path` is where it was read.
 Result<Split> split_of_run(const std::string& kept, const Dataset& data, const std::string& path);
 
-/// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks run
-/// the same version on the same instruction set with the same configuration. Collective, with the same result
-/// on all ranks.
-Status check_same_on_all_ranks(Communicator&, const std::string& config_json, Isa isa);
+/// Fails, naming the first rank that differs from rank 0, what differs and both values, unless all ranks have
+/// the same run_config(). Collective, with the same result on all ranks.
+Status check_same_on_all_ranks(Communicator&, const std::string& config_json);
 
 }  // namespace bauta

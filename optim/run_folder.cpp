@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kEpochMark = "\"train_loss\"";  // of each line of metrics.jsonl that is an epoch
 constexpr std::size_t kLongestConfig = std::size_t{1} << 20;  // of any run: a graph and its options
 
 std::string metrics_path(const std::string& folder) { return folder + "/metrics.jsonl"; }
@@ -46,8 +47,27 @@ bool holds_run(const std::string& path) {
 Status check_length(const std::string& path, std::uint64_t bytes) {
   std::error_code error;
   if (bytes == 0 || (fs::file_size(path, error) >= bytes && !error)) return {};
-  return Status::error("the file is shorter than when the checkpoint was written", path,
-                       "put the whole folder back from where it was copied");
+  return Status::error(error ? "the file is missing, and was there when the checkpoint was written"
+                             : "the file is shorter than when the checkpoint was written",
+                       path, "put the whole folder back from where it was copied");
+}
+
+// Fails where the run's checkpoint has been taken away, with more than the one epoch that a run which is
+// killed before its first can have ended: they would be lost.
+Status check_checkpoint(const std::string& path) {
+  std::error_code unused;
+  if (fs::exists(last_path(path), unused)) return {};
+  const auto metrics = MappedFile::open(metrics_path(path));
+  if (!metrics.ok()) return {};
+  const std::string_view text(reinterpret_cast<const char*>(metrics->bytes().data()),
+                              metrics->bytes().size());
+  int epochs = 0;
+  for (auto at = text.find(kEpochMark); at != std::string_view::npos; at = text.find(kEpochMark, at + 1))
+    ++epochs;
+  if (epochs < 2) return {};
+  return Status::usage(
+      "the checkpoint is missing, of a run that has done " + std::to_string(epochs) + " epochs",
+      last_path(path), "put it back, or train its best weights further by --init with another --out");
 }
 
 // Has the run's folder be this process's alone, until it closes its metrics.jsonl or ends.
@@ -100,7 +120,10 @@ Status RunFolder::check(const std::string& path, bool resume) {
   const bool unused = is_unused(path, error);
   if (error) return Status::error("cannot read the folder: " + error.message(), path, "choose another --out");
   if (unused) return {};
-  if (resume && holds_run(path)) return check_free(path);
+  if (resume && holds_run(path)) {
+    BAUTA_TRY(check_checkpoint(path));
+    return check_free(path);
+  }
   if (resume) {
     return Status::usage("the folder holds no run to go on with, but something else", path,
                          "choose another --out");

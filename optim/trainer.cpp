@@ -75,10 +75,10 @@ class Trainer {
         config_(std::move(config)),
         communicator_(communicator) {}
 
-  Result<TrainResult> run(bool bare_init) {
+  Result<TrainResult> run(bool bare_init, const std::string& computed_by) {
     observer_.on_start({static_cast<int>(split_.train.size()), static_cast<int>(split_.val.size()),
-                        step_.class_weights(), batches_per_epoch(), state_.step, step_.graph().arena_bytes(),
-                        bare_init});
+                        step_.class_weights(), batches_per_epoch(), state_.step, computed_by,
+                        step_.graph().arena_bytes(), bare_init});
     while (state_.epoch < options_.epochs && !state_.ended_early) {
       BAUTA_TRY(train_epoch());
       if (stopped_) break;
@@ -440,8 +440,8 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   auto step =
       TrainingStep::create(std::move(*graph), std::move(*optimizer), std::move(*weights), communicator);
   if (!step.ok()) return step.status();
-  const std::string config = run_config(named, data, options, context.precision);
-  BAUTA_TRY(check_same_on_all_ranks(communicator, config, context.isa));
+  const std::string config = run_config(named, data, options, context);
+  BAUTA_TRY(check_same_on_all_ranks(communicator, config));
   auto feed = ImageFeed::create(context, data, step->inference().max_batch(), options.stream, communicator);
   if (!feed.ok()) return feed.status();
 
@@ -452,7 +452,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
   BAUTA_TRY(share(communicator, start->state, *step));
   return Trainer(data, options, observer, std::move(*split), std::move(*step), std::move(*feed),
                  std::move(start->folder), start->state, config, communicator)
-      .run(*bare_init);
+      .run(*bare_init, start->computed_by);
 }
 
 }  // namespace bauta

@@ -200,7 +200,8 @@ Status TrainingStep::not_a_number(const std::string& what, int samples) {
   if (!culprits.ok()) return culprits.status();
   const auto layer = std::ranges::find_if(*culprits, [](const std::string& name) { return !name.empty(); });
   return Status::error(what + (layer == culprits->end() ? "" : ", first in " + *layer), {},
-                       "lower --lr, or look for damaged weights or data; the last checkpoint is untouched");
+                       "lower --lr, with another --out, or look for damaged weights or data; what was saved "
+                       "before is as it was");
 }
 
 }  // namespace bauta

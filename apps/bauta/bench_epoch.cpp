@@ -171,7 +171,7 @@ Command bench_epoch_command(CLI::App& bench) {
                      "threads of each rank (default: the cores, shared among them)");
   epoch->add_flag("--json", arguments->json, "one object of JSON on stdout");
   epoch->add_option("--measurement", arguments->measurement)->group("");  // not for people
-  return {epoch, [arguments] { return run_epoch(*arguments); }};
+  return {epoch, [arguments] { return run_epoch(*arguments); }, /*takes_ranks=*/true};
 }
 
 }  // namespace bauta

@@ -37,10 +37,7 @@ struct ClassifyArguments {
 };
 
 /// An image to classify, or what was given in place of one, and why there is none.
-struct Input {
-  std::string path;
-  Status status;
-};
+using Input = FoundImage;
 
 /// Images that are decoded and classified together: those that could be read, and why the others could not.
 struct Chunk {
@@ -88,7 +85,7 @@ OrderedJson probabilities_json(std::span<const float> probabilities,
   return json;
 }
 
-/// Prints results in the images' order, as lines or collected as JSON.
+/// Prints results as they come, in the images' order: lines, or the elements of an array of JSON.
 class Printer {
  public:
   Printer(const ClassifyArguments& arguments, std::span<const Input> inputs,
@@ -109,9 +106,9 @@ class Printer {
     }
   }
 
-  /// Prints what was collected; returns the exit code.
+  /// Ends the array; returns the exit code.
   int finish() const {
-    if (arguments_.json) print_json(json_);
+    if (arguments_.json) print_text(first_ ? "[]\n" : "]\n");
     return failed_ ? 1 : 0;
   }
 
@@ -123,10 +120,10 @@ class Printer {
     const float confidence = probabilities[predicted];
     const std::string label = confidence < arguments_.threshold ? "uncertain" : classes_[predicted];
     if (arguments_.json) {
-      json_.push_back({{"path", path},
-                       {"label", label},
-                       {"confidence", confidence},
-                       {"probabilities", probabilities_json(probabilities, classes_)}});
+      print_element({{"path", path},
+                     {"label", label},
+                     {"confidence", confidence},
+                     {"probabilities", probabilities_json(probabilities, classes_)}});
     } else {
       print_note(fmt::format("{:<{}}  {:<12}  {:.4f}", path, width_, label, confidence));
     }
@@ -135,13 +132,19 @@ class Printer {
   void print_failure(const Input& input) {
     failed_ = true;
     print_error(input.status.message());
-    if (arguments_.json) json_.push_back({{"path", input.path}, {"error", input.status.message()}});
+    if (arguments_.json) print_element({{"path", input.path}, {"error", input.status.message()}});
+  }
+
+  void print_element(const OrderedJson& json) {
+    print_text(first_ ? "[" : ",");
+    print_json(json);
+    first_ = false;
   }
 
   const ClassifyArguments& arguments_;
   const std::vector<std::string>& classes_;
   std::size_t width_ = 0;
-  OrderedJson json_ = OrderedJson::array();
+  bool first_ = true;
   bool failed_ = false;
 };
 
@@ -154,14 +157,9 @@ std::vector<Input> inputs_of(const std::vector<std::string>& paths) {
       inputs.push_back({path, {}});
       continue;
     }
-    const auto images = images_in(path, print_warning);
-    if (!images.ok()) {
-      inputs.push_back({path, images.status()});
-    } else if (images->empty()) {
-      inputs.push_back({path, Status::error("there are no images in this folder", path)});
-    } else {
-      for (const std::string& image : *images) inputs.push_back({image, {}});
-    }
+    const std::vector<Input> images = images_in(path, print_warning);
+    if (images.empty()) inputs.push_back({path, Status::error("there are no images in this folder", path)});
+    inputs.insert(inputs.end(), images.begin(), images.end());
   }
   return inputs;
 }

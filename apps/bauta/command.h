@@ -14,6 +14,8 @@ namespace bauta {
 struct Command {
   CLI::App* app;
   std::function<Result<int>()> run;
+  bool takes_ranks =
+      false;  ///< may be started several times at once, by mpirun, say; others would do all twice
 };
 
 // Each adds its subcommands to `app`, and stands in a file of its own.

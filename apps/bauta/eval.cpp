@@ -31,6 +31,8 @@ constexpr const char* kExamples = R"(Examples:
       A PyTorch state dict of the study's network needs no conversion.
   bauta eval --run runs/a --data faces
       The best weights of a run on the part of its images that it kept for validation.
+  bauta eval --run runs/a --data faces --part train
+      On the part that it was trained on: how far that is above tells how much it has learnt by heart.
   bauta eval --run runs/a --data faces --part test
       On what faces, which comes split into folders train, val and test, has to test.
 
@@ -42,9 +44,9 @@ constexpr std::size_t kWorstMistakes = 10;
 
 struct EvalArguments {
   std::string weights;
-  std::string run;  // whose validation part counts, unless one is named; empty: all images
+  std::string run;  // whose parts count
   std::string data;
-  std::optional<Part> part;  // of a data set that comes split
+  std::optional<Part> part;
   std::optional<double> threshold;
   bool strict = false;
   bool json = false;
@@ -68,6 +70,7 @@ struct Uncertain {
 struct EvalResult {
   const EvalArguments& arguments;
   const Dataset& data;
+  std::optional<Part> part;  // which the images are; none: all
   int images;
   Evaluation evaluation;
   double loss;
@@ -124,8 +127,9 @@ OrderedJson to_json(const EvalResult& r) {
   OrderedJson json{{"weights", r.arguments.weights},
                    {"run", r.arguments.run.empty() ? OrderedJson() : OrderedJson(r.arguments.run)},
                    {"data", r.arguments.data},
-                   {"part", r.arguments.part ? OrderedJson(name_of(*r.arguments.part)) : OrderedJson()},
+                   {"part", r.part ? OrderedJson(name_of(*r.part)) : OrderedJson()},
                    {"images", r.images},
+                   {"left_out", r.data.left_out()},
                    {"classes", classes},
                    {"accuracy", r.evaluation.accuracy},
                    {"loss", r.loss},
@@ -187,14 +191,15 @@ std::string uncertain_text(const EvalResult& r) {
 }
 
 // Which images of the data set these are; empty: all.
-std::string which_images(const EvalArguments& arguments) {
-  if (arguments.part) return fmt::format(" of part {}", name_of(*arguments.part));
-  return arguments.run.empty() ? "" : " kept for validation";
+std::string which_images(const EvalResult& r) {
+  if (!r.part) return "";
+  if (r.arguments.run.empty() || *r.part == Part::test) return fmt::format(" of part {}", name_of(*r.part));
+  return *r.part == Part::val ? " kept for validation" : " trained on";
 }
 
 void print_result(const EvalResult& r) {
   print_note(fmt::format("accuracy {:.4f} on {}{}, {}; cross-entropy {:.4g}", r.evaluation.accuracy,
-                         counted(r.images, "image"), which_images(r.arguments),
+                         counted(r.images, "image"), which_images(r),
                          counted(std::ssize(r.mistakes), "mistake"), r.loss));
   const std::string& positive = r.data.classes()[static_cast<std::size_t>(positive_class(r.data.classes()))];
   print_note(std::isnan(r.evaluation.roc_auc)
@@ -215,34 +220,38 @@ Result<Dataset> open_data(const Machine& machine, const EvalArguments& arguments
   return open_dataset(arguments.data, options);
 }
 
-Result<std::vector<int>> samples_of_part(const EvalArguments& arguments, const Dataset& data) {
-  auto samples = samples_of(data, *arguments.part);
+// Those of a part that the data set itself says.
+Result<std::vector<int>> samples_of_part(const EvalArguments& arguments, Part part, const Dataset& data) {
+  auto samples = samples_of(data, part);
   if (!samples.empty()) return samples;
-  return Status::usage(fmt::format("the data set has no part {}", name_of(*arguments.part)), arguments.data,
+  return Status::usage(fmt::format("the data set has no part {}", name_of(part)), arguments.data,
                        "put folders train, val and test around those of its classes, or add a column split "
                        "to the manifest");
 }
 
-// All samples, or those of a part, or those that the run with this configuration kept for validation.
-Result<std::vector<int>> samples_that_count(const EvalArguments& arguments, const std::string& config,
-                                            const Dataset& data) {
-  if (arguments.part) return samples_of_part(arguments, data);
-  if (arguments.run.empty()) {
-    if (data.is_split()) {
-      print_warning("all images of the data set count, those to train on, too: name a part by --part (" +
-                    arguments.data + ")");
-    }
-    std::vector<int> all(static_cast<std::size_t>(data.size()));
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-  }
+// Those that the run with this configuration trained on, or kept for validation.
+Result<std::vector<int>> samples_of_run(const EvalArguments& arguments, Part part, const std::string& config,
+                                        const Dataset& data) {
   auto split = split_of_run(config, data, config_path(arguments.run));
   if (!split.ok()) return split.status();
-  if (split->val.empty()) {
-    return Status::usage("the run trained on all images, and kept none for validation", arguments.run,
-                         "use --weights, and images that it was not trained on");
+  if (part == Part::train) return std::move(split->train);
+  if (!split->val.empty()) return std::move(split->val);
+  return Status::usage("the run trained on all images, and kept none for validation", arguments.run,
+                       "use --weights, and images that it was not trained on");
+}
+
+// The samples of a part; without one, all.
+Result<std::vector<int>> samples_that_count(const EvalArguments& arguments, std::optional<Part> part,
+                                            const std::string& config, const Dataset& data) {
+  if (part && (arguments.run.empty() || *part == Part::test)) return samples_of_part(arguments, *part, data);
+  if (part) return samples_of_run(arguments, *part, config, data);
+  if (data.is_split()) {
+    print_warning("all images of the data set count, those to train on, too: name a part by --part (" +
+                  arguments.data + ")");
   }
-  return std::move(split->val);
+  std::vector<int> all(static_cast<std::size_t>(data.size()));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
 }
 
 // The best weights of a run.
@@ -272,7 +281,9 @@ Result<int> run_eval(EvalArguments arguments) {
   auto graph = trained_graph(machine->context(), *weights, kBatch);
   if (!graph.ok()) return graph.status();
 
-  const auto samples = samples_that_count(arguments, config, *data);
+  // Of a run, what it kept for validation, unless a part is named.
+  const auto part = arguments.run.empty() || arguments.part ? arguments.part : Part::val;
+  const auto samples = samples_that_count(arguments, part, config, *data);
   if (!samples.ok()) return samples.status();
   const std::vector<float> alike(model.classes().size(), 1.0F);
   std::optional<Progress> bar(std::in_place, "evaluating", static_cast<int>(samples->size()));
@@ -285,6 +296,7 @@ Result<int> run_eval(EvalArguments arguments) {
 
   EvalResult result{arguments,
                     *data,
+                    part,
                     static_cast<int>(samples->size()),
                     std::move(*evaluation),
                     predictions->loss.mean(),
@@ -318,7 +330,7 @@ Command eval_command(CLI::App& app) {
       ->type_name("PATH");
   add_choice<std::optional<Part>>(*eval, "--part", arguments->part,
                                   {{"train", Part::train}, {"val", Part::val}, {"test", Part::test}},
-                                  "of a data set that comes split, these images alone");
+                                  "of a run, or of a data set that comes split, these images alone");
   eval->add_option("--threshold", arguments->threshold,
                    "count images with a confidence below X, from 0 to 1, as uncertain")
       ->check(number_from(0, 1))

@@ -148,6 +148,12 @@ OrderedJson devices_json() {
   return devices;
 }
 
+// Null where there is a GPU.
+OrderedJson why_no_cuda_json() {
+  const auto gpu = Gpu::open();
+  return gpu.ok() ? OrderedJson() : OrderedJson(why_no_gpu(gpu.status()));
+}
+
 OrderedJson machine_json(const Machine& machine) {
   OrderedJson isas = OrderedJson::array();
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
@@ -155,6 +161,7 @@ OrderedJson machine_json(const Machine& machine) {
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
   return {{"version", kVersion},
           {"devices", devices_json()},
+          {"no_cuda", why_no_cuda_json()},
           {"isa", isa_name(machine.context().isa)},
           {"isas", isas},
           {"precision", precision_name(machine.context().precision)},
@@ -225,7 +232,7 @@ Command info_command(CLI::App& app) {
       ->excludes(model);
   info->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*info, arguments->device);
-  return {info, [arguments] { return run_info(*arguments); }};
+  return {info, [arguments] { return run_info(*arguments); }, /*takes_ranks=*/true};
 }
 
 }  // namespace bauta

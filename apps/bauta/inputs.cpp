@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -40,6 +41,11 @@ std::string bare_weights_note(const std::string& path, const Model& model) {
 }
 
 Result<WeightFile> open_weights_noted(const std::string& path, bool keep_stdout) {
+  std::error_code unused;
+  if (std::filesystem::is_directory(path, unused)) {
+    return Status::usage("this is a folder, and not a file of weights", path,
+                         "name one, such as the best.safetensors of a run");
+  }
   auto weights = open_weights(path);
   if (weights.ok() && !weights->has_metadata)
     print_note(bare_weights_note(path, weights->model), keep_stdout);

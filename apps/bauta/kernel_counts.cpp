@@ -83,6 +83,8 @@ Result<int> count_kernels(const Machine& machine, int batch, const GpuPeak& gpu,
     for (const auto& launch : log.launches) rows.push_back(launch_json(launch, gpu));
     OrderedJson report = kernel_report(machine, batch, std::move(rows));
     report["gpu"] = gpu.name;
+    report["roof_microseconds"] = all_roof_microseconds(log, gpu, false);
+    report["roof_microseconds_beside"] = all_roof_microseconds(log, gpu, true);
     print_json(report);
     return 0;
   }

@@ -93,6 +93,7 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
   }
   if (json) {
     OrderedJson report = kernel_report(machine, batch, std::move(all));
+    report["microseconds"] = seconds * 1e6;
     report["ceilings"] = {{"memory", ceilings->memory},
                           {"cache", ceilings->cache},
                           {"multiply_adds", ceilings->multiply_adds},

@@ -33,7 +33,7 @@ void add_products_options(CLI::App&, Kernels&, Precision&);
 /// --threads alone.
 void add_threads_option(
     CLI::App&, int& threads,
-    const std::string& description = "threads that compute (default: the cores this process may use)");
+    const std::string& description = "threads of each rank that compute (default: the cores it may use)");
 
 /// Who computes: the device and the threads that were asked for.
 class Machine {

@@ -43,6 +43,14 @@ int fail(const Status& status) {
   return status.is_usage() ? 2 : 1;
 }
 
+// Fails where a launcher has started a command several times that would do the same each time.
+Status check_ranks(const Command& command, const CLI::App& app) {
+  const World world = launched_world();
+  if (world.size == 1 || command.takes_ranks) return {};
+  return Status::usage(world.launcher + " has started this more than once, and only training is shared",
+                       command_path(app), "start it by itself");
+}
+
 // The exit code of what has printed its results, if they got through.
 int printed(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
@@ -52,7 +60,8 @@ int printed(int code) {
 // At once, from whichever thread: the other ranks of a run notice that this one is gone.
 void end_without_memory() {
   constexpr std::string_view kLine =
-      "bauta: error: there is not enough memory: use a smaller --batch, or a machine with more\n";
+      "bauta: error: there is not enough memory: use a smaller --batch where that is an option, or a machine "
+      "with more\n";
   static_cast<void>(!::write(error_output(), kLine.data(), kLine.size()));
   std::_Exit(1);
 }
@@ -95,6 +104,7 @@ int run(int argc, char** argv) {
   }
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
+    if (const Status alone = check_ranks(command, app); !alone.ok()) return fail(alone);
     const auto code = command.run();
     return code.ok() ? printed(*code) : fail(code.status());
   }

@@ -333,7 +333,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
       ->default_str("0.1");
   add_number("--seed", o.seed, 0, "random seed of initial weights, split, shuffling and augmentation");
   add("--class-weights", arguments->class_weights, "W",
-      "auto: each class counts alike; none; or a number per class, A,B")
+      "auto: each class counts alike; none; or a number per class, without_mask first, else by name: A,B")
       ->capture_default_str();
   add_choice<Augment>(*train, "--augment", o.augment,
                       {{"none", Augment::none}, {"light", Augment::light}, {"strong", Augment::strong}},
@@ -359,12 +359,14 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add("--devices", arguments->devices, "N",
       "processes that share each batch, on this host's GPUs or cores, 1 to 8 (default: this one alone)")
       ->transform(whole_number_from(0, std::numeric_limits<int>::max()));
-  return {train, [train, arguments, args] {
+  return {train,
+          [train, arguments, args] {
             for (const CLI::Option* option : train->get_options()) {
               if (option->count() > 0) arguments->given.insert(option->get_name());
             }
             return run_train(*arguments, args);
-          }};
+          },
+          /*takes_ranks=*/true};
 }
 
 }  // namespace bauta

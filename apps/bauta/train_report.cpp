@@ -24,7 +24,10 @@ void TrainReport::on_start(const RunStart& start) {
                          counted(start.train_images, "image"), with_commas(start.val_images), to_test,
                          counted(start.batches_per_epoch, "step"), weights));
   if (start.first_step > 0) {
-    print_note(fmt::format("resumed after step {}", start.first_step));
+    const std::string other = start.computed_by.empty() ? ""
+                                                        : ", computed by " + start.computed_by +
+                                                              ": the bits are others from here on";
+    print_note(fmt::format("resumed after step {}{}", start.first_step, other));
   } else if (options_.resume) {
     print_note(fmt::format("no checkpoint in {}: starting at step 1", options_.out));
   }
@@ -72,8 +75,9 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
 
 void TrainReport::print_result(const TrainResult& result) const {
   if (first_step_ > 0 && first_step_ == result.steps)
-    print_note("nothing was left to do" +
-               std::string(options_.max_steps > 0 ? "" : "; a larger --epochs goes on"));
+    print_note("nothing was left to do" + std::string(options_.max_steps > 0
+                                                          ? ": --max-steps has ended this run"
+                                                          : "; a larger --epochs goes on"));
   if (result.best_val_acc >= 0) {
     print_note(fmt::format("best val_acc {:.4f}, of epoch {}, after {}", result.best_val_acc,
                            result.best_epoch, counted(result.steps, "step")));

@@ -17,12 +17,6 @@ const CLI::App& innermost(const CLI::App& app) {
   return app;
 }
 
-// The same as a person types it.
-std::string command_path(const CLI::App& app) {
-  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + command_path(*sub);
-  return app.get_name();
-}
-
 // Letters to insert, remove or replace until a is b.                              (Levenshtein, 1966)
 std::size_t distance(const std::string& a, const std::string& b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -77,6 +71,11 @@ Status unknown_arguments(const CLI::App& app, const std::string& see) {
 }
 
 }  // namespace
+
+std::string command_path(const CLI::App& app) {
+  for (const CLI::App* sub : app.get_subcommands()) return app.get_name() + " " + command_path(*sub);
+  return app.get_name();
+}
 
 Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
   std::string what = error.what();

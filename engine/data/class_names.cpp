@@ -17,17 +17,17 @@ constexpr std::array kWithoutMask = {
     "nonmasked",   "nonmask",      "notmask",       "maskoff",    "maskno",          "maskless",
     "bareface",    "unmaskedface", "unmaskedfaces", "nofacemask", "withoutfacemask", "afdbfacedataset"};
 
-std::string letters_of(std::string_view name) {
-  std::string letters = lower_case(std::string(name));
-  std::erase_if(letters, [](char c) { return c == '_' || c == '-' || c == '.' || c == ' '; });
-  return letters;
-}
-
 }  // namespace
 
 std::string lower_case(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
+}
+
+std::string letters_of(std::string_view name) {
+  std::string letters = lower_case(std::string(name));
+  std::erase_if(letters, [](char c) { return c == '_' || c == '-' || c == '.' || c == ' '; });
+  return letters;
 }
 
 const std::vector<std::string>& study_classes() {

@@ -12,6 +12,9 @@ namespace bauta {
 /// The text with A to Z in lower case.
 std::string lower_case(std::string text);
 
+/// The name in lower case, without spaces, -, _ and full stops: of names that differ by no more the same.
+std::string letters_of(std::string_view name);
+
 /// The classes of the study, in label order: without_mask, with_mask.
 const std::vector<std::string>& study_classes();
 

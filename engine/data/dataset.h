@@ -29,6 +29,7 @@ class Dataset {
     std::vector<Part> own_parts;           ///< [N]; or empty: the data set does not come split
     std::span<const std::uint8_t> pixels;  ///< [N, H, W, 3]
     std::shared_ptr<const void> storage;   ///< keeps `pixels` alive
+    int left_out = 0;                      ///< images listed beside these N, which could not be decoded
   };
   explicit Dataset(Parts parts) : parts_(std::move(parts)) {}
 
@@ -55,6 +56,9 @@ class Dataset {
   /// The group of every sample, numbered from 0 in order of first appearance, -1 where it has none; empty
   /// when no sample has one.
   std::span<const std::int32_t> groups() const { return parts_.groups; }
+
+  /// Images of a folder or manifest that could not be decoded, and are none of the samples.
+  int left_out() const { return parts_.left_out; }
 
   /// Whether the data set says itself what each sample is for.
   bool is_split() const { return !parts_.own_parts.empty(); }

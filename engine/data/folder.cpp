@@ -54,7 +54,7 @@ struct Ignored {
 struct ClassFolder {
   std::string name;
   Part part = Part::train;
-  std::vector<std::string> files{};  // full paths
+  std::vector<FoundImage> files{};
 };
 
 /// The folders in a folder, but hidden ones.
@@ -75,35 +75,48 @@ Result<std::vector<fs::path>> folders_in(const fs::path& folder, Ignored& ignore
   return folders;
 }
 
-/// Adds the images in a folder, at any depth, to `images`.
-Status scan(const fs::path& folder, std::vector<std::string>& images, Ignored& ignored) {
+/// Whether this is a link to a folder that it lies in.
+bool leads_back(const fs::directory_entry& entry) {
+  std::error_code unused;
+  if (!entry.is_symlink(unused)) return false;
+  const fs::path around = fs::canonical(entry.path().parent_path(), unused);
+  const fs::path target = fs::canonical(entry.path(), unused);
+  return !target.empty() && std::ranges::mismatch(target, around).in1 == target.end();
+}
+
+/// Adds the images in a folder, at any depth, to `found`, and the folders that cannot be looked into.
+void scan(const fs::path& folder, int depth, std::vector<FoundImage>& found, Ignored& ignored) {
+  const auto refuse = [&](const fs::path& path, const std::string& why, const std::string& fix) {
+    found.push_back({path.native(), Status::error(why, path.native(), fix)});
+  };
+  if (depth > kMaxDepth) {
+    refuse(folder, "folders are nested more than " + std::to_string(kMaxDepth) + " deep",
+           "look for links that lead back to a folder around them");
+    return;
+  }
   std::error_code code;
-  fs::recursive_directory_iterator it(folder, fs::directory_options::follow_directory_symlink, code);
-  fs::path last = folder;  // the one whose folder is opened next, if it is one
-  for (; !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
-    last = it->path();
-    if (it.depth() > kMaxDepth) {
-      return Status::error("folders are nested more than " + std::to_string(kMaxDepth) + " deep",
-                           it->path().native(), "look for a link that leads back to a folder around it");
-    }
-    if (is_hidden(it->path())) {
-      it.disable_recursion_pending();
+  for (fs::directory_iterator it(folder, code); !code && it != fs::directory_iterator(); it.increment(code)) {
+    const fs::path& path = it->path();
+    if (is_hidden(path)) continue;
+    if (is_folder(*it) && leads_back(*it)) {
+      refuse(path, "the link leads back to a folder around it", "take it out");
     } else if (is_folder(*it)) {
-      continue;
-    } else if (is_image(it->path())) {
-      images.push_back(it->path().native());
+      scan(path, depth + 1, found, ignored);
+    } else if (is_image(path)) {
+      found.push_back({path.native(), {}});
     } else {
-      ignored.add(it->path());
+      ignored.add(path);
     }
   }
-  return code ? unreadable(last.native(), code) : Status();
+  if (code) found.push_back({folder.native(), unreadable(folder.native(), code)});
 }
 
 Status scan_classes(const std::vector<fs::path>& folders, Part part, std::vector<ClassFolder>& found,
                     Ignored& ignored) {
   for (const fs::path& folder : folders) {
     found.push_back({folder.filename().native(), part});
-    BAUTA_TRY(scan(folder, found.back().files, ignored));
+    scan(folder, 0, found.back().files, ignored);
+    for (const FoundImage& file : found.back().files) BAUTA_TRY(file.status);
   }
   return {};
 }
@@ -168,8 +181,8 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   const std::size_t prefix = (fs::path(folder) / "").native().size();
   for (const ClassFolder& c : found) {
     const int label = class_index(c.name, listing.classes);
-    for (const std::string& file : c.files)
-      listing.images.push_back({file.substr(prefix), file, label, -1, c.part});
+    for (const FoundImage& file : c.files)
+      listing.images.push_back({file.path.substr(prefix), file.path, label, -1, c.part});
   }
   std::ranges::sort(listing.images, [](const ListedImage& a, const ListedImage& b) {
     return std::tie(a.label, a.name) < std::tie(b.label, b.name);
@@ -178,12 +191,12 @@ Result<Listing> list_folder(const std::string& folder, const Warn& warn) {
   return listing;
 }
 
-Result<std::vector<std::string>> images_in(const std::string& folder, const Warn& warn) {
-  std::vector<std::string> images;
+std::vector<FoundImage> images_in(const std::string& folder, const Warn& warn) {
+  std::vector<FoundImage> images;
   Ignored ignored;
-  BAUTA_TRY(scan(folder, images, ignored));
+  scan(folder, 0, images, ignored);
   ignored.tell(warn, "");
-  std::ranges::sort(images);
+  std::ranges::sort(images, {}, &FoundImage::path);
   return images;
 }
 

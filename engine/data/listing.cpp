@@ -1,10 +1,22 @@
 #include "engine/data/listing.h"
 
 #include <algorithm>
+#include <map>
 
+#include "engine/data/class_names.h"
 #include "engine/io/json.h"
 
 namespace bauta {
+
+void warn_of_look_alikes(const std::vector<std::string>& classes, const std::string& path, const Warn& warn) {
+  std::map<std::string, std::string> known;  // the first class with these letters
+  for (const std::string& name : classes) {
+    const auto [first, is_new] = known.emplace(letters_of(name), name);
+    if (is_new || !warn) continue;
+    warn("'" + first->second + "' and '" + name + "' are two classes: if they are one, give them one name (" +
+         path + ")");
+  }
+}
 
 Status check_classes(const std::vector<std::string>& classes, const std::vector<std::int32_t>& labels,
                      bool to_train, const std::string& path) {

@@ -37,8 +37,14 @@ using Warn = std::function<void(std::string_view)>;  ///< takes one line; may be
 /// the data set comes split. Folders of both kinds are an error, and so are parts within each class.
 Result<Listing> list_folder(const std::string& folder, const Warn& warn);
 
-/// The paths of the images in a folder, at any depth and bytewise, by the same rules.
-Result<std::vector<std::string>> images_in(const std::string& folder, const Warn& warn);
+/// An image that was found in a folder; or a folder in it that cannot be looked into, and why.
+struct FoundImage {
+  std::string path;
+  Status status;
+};
+
+/// The images in a folder, at any depth and bytewise, by the same rules.
+std::vector<FoundImage> images_in(const std::string& folder, const Warn& warn);
 
 /// The images of a manifest, in the order of its rows. `text` is the content of `file`: the header line
 /// `path,label`, to which `,group` and `,split` may be added, and a row per image. Paths are absolute, or
@@ -47,6 +53,9 @@ Result<std::vector<std::string>> images_in(const std::string& folder, const Warn
 /// word; empty means none. A split is the name of a part (part_named); of a group in more than one there is a
 /// warning.
 Result<Listing> list_manifest(std::string_view text, const std::string& file, const Warn& warn);
+
+/// Warns of classes whose names differ by no more than case, spaces, and -, _ or full stops: a slip, perhaps.
+void warn_of_look_alikes(const std::vector<std::string>& classes, const std::string& path, const Warn& warn);
 
 /// An error unless there are labels, and classes of different names; to train, at least two of them with at
 /// least 2 labels each.

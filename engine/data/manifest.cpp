@@ -51,10 +51,11 @@ Result<Columns> read_header(const std::vector<CsvRow>& rows, const std::string& 
 
 Status check_row(const CsvRow& row, const Columns& columns, const std::string& file) {
   if (row.fields.size() != columns.count) {
-    return Status::error("there are " + std::to_string(row.fields.size()) + " fields where the header has " +
-                             std::to_string(columns.count),
-                         line_of(file, row),
-                         "give every row the header's fields, in quotes where they hold commas");
+    const std::size_t fields = row.fields.size();
+    return Status::error(
+        (fields == 1 ? "there is 1 field" : "there are " + std::to_string(fields) + " fields") +
+            " where the header has " + std::to_string(columns.count),
+        line_of(file, row), "give every row the header's fields, in quotes where they hold commas");
   }
   if (row.fields[0].empty() || row.fields[1].empty()) {
     return Status::error("the path or the label is empty", line_of(file, row), "give both");

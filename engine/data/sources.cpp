@@ -40,8 +40,9 @@ Result<SourceKind> source_kind(const std::string& path) {
   if (text.substr(std::min(kLengthBytes, text.size()), 1) == "{" || path.ends_with(".safetensors")) {
     return SourceKind::pack;
   }
-  if (text.find('\0') != std::string_view::npos) {
-    return Status::error("this is no data set", path,
+  const bool json = text.starts_with('{') || text.starts_with('[');
+  if (json || text.find('\0') != std::string_view::npos) {
+    return Status::error(json ? "this is JSON, and no data set" : "this is no data set", path,
                          "give a folder with one folder per class, a CSV manifest, or a pack");
   }
   return SourceKind::manifest;
@@ -53,6 +54,7 @@ Result<Listing> list_images(const std::string& path, SourceKind kind, const Open
   if (!listing.ok()) return listing;
   std::vector<std::int32_t> labels;
   for (const ListedImage& image : listing->images) labels.push_back(image.label);
+  warn_of_look_alikes(listing->classes, path, options.warn);
   BAUTA_TRY(check_classes(listing->classes, labels, options.to_train, path));
   if (!options.classes.empty()) BAUTA_TRY(map_classes(listing->classes, options.classes, path).status());
   return listing;
@@ -62,6 +64,7 @@ Dataset::Parts parts_of(const Listing& listing, const std::vector<int>& kept, Im
   Dataset::Parts parts;
   parts.size = size;
   parts.classes = listing.classes;
+  parts.left_out = static_cast<int>(listing.images.size() - kept.size());
   for (int i : kept) {
     const ListedImage& image = listing.images[static_cast<std::size_t>(i)];
     parts.names.push_back(image.name);

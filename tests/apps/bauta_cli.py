@@ -110,6 +110,12 @@ class CliTest(unittest.TestCase):
             self.assertIn(str(word), errors[0])
         return result
 
+    def as_killed_before_its_first_checkpoint(self, run_folder):
+        copy = self.work / f"{run_folder.name}-killed"
+        copy.mkdir()
+        shutil.copy(run_folder / "config.json", copy)
+        return copy
+
     def copy_of_faces(self):
         copy = self.work / "faces"
         shutil.copytree(self.faces, copy)

@@ -194,7 +194,7 @@ class Faults(FaultsTest, StrikesTest):
         self.assertNotEqual(result.returncode, 0)
         lines = [l for l in result.stderr.splitlines() if l.startswith("bauta: ")]
         self.assertEqual(len(lines), 2, result.stderr)
-        self.assertEqual(lines[0], "bauta: error: there is not enough memory: use a smaller --batch, or a machine with more")
+        self.assertEqual(lines[0], "bauta: error: there is not enough memory: use a smaller --batch where that is an option, or a machine with more")
         self.assertIn("bauta: error: rank 1 died", lines[1])
 
     def test_a_run_whose_rank_was_killed_goes_on_to_the_bits_of_one_that_was_not(self):

@@ -130,11 +130,11 @@ class SameRun(RanksTest):
     def test_all_ranks_take_over_what_rank_0_finds_in_the_folder(self):
         out = self.work / "run"
         self.assertEqual(self.mpirun(2, out, "--seed", 3).returncode, 0)
-        last = (out / "last.safetensors").rename(self.work / "last.safetensors")
-        result = self.finish(self.start([*MPIRUN, "-np", 2, BAUTA, "train", "--data", self.pack, "--out", out, "--resume"]))
+        killed = self.as_killed_before_its_first_checkpoint(out)
+        result = self.finish(self.start([*MPIRUN, "-np", 2, BAUTA, "train", "--data", self.pack, "--out", killed, "--resume"]))
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegexIn("^as the run was started: .*--batch.*--seed", result.stdout)
-        self.assertSameTensors(last, out / "last.safetensors")
+        self.assertSameTensors(out / "last.safetensors", killed / "last.safetensors")
 
 
 class Refusals(RanksTest):

@@ -104,7 +104,16 @@ class EvalOfARun(TrainedTest):
 
     def test_json_names_the_run(self):
         found = self.evaluate()
-        self.assertEqual((found["run"], found["part"]), (str(self.weights.parent), None))
+        self.assertEqual((found["run"], found["part"]), (str(self.weights.parent), "val"))
+
+    def test_it_may_be_about_what_the_run_trained_on(self):
+        found = self.evaluate("--part", "train")
+        self.assertEqual((found["part"], found["images"]), ("train", 36))
+        self.assertEqual(self.evaluate("--part", "val"), self.evaluate())
+        out = self.ok("eval", "--run", self.weights.parent, "--data", self.faces, "--part", "train").stdout
+        self.assertRegexIn(r"^accuracy \d\.\d{4} on 36 images trained on, ", out)
+        self.fails("eval", "--run", self.weights.parent, "--data", self.faces, "--part", "test", code=2,
+                   saying="the data set has no part test")
 
     def test_a_run_that_has_not_ended_an_epoch_is_refused(self):
         self.train(self.work / "run")
@@ -139,6 +148,17 @@ class Eval(TrainedTest):
         self.assertAlmostEqual(found["per_class"]["with_mask"]["recall"], confusion[1][1] / self.WITH_MASK)
         self.assertTrue(0 <= found["roc_auc"] <= 1)
         self.assertRegex(result.stderr, r"^device cpu .*, precision fp32, ")
+
+    def test_json_counts_images_that_were_left_out(self):
+        copy = self.copy_of_faces()
+        self.images(copy)[0].write_text("no image")
+        for data, images in [(self.faces, 40), (copy, 39)]:
+            found = json.loads(self.ok("eval", "--weights", self.weights, "--data", data, "--json").stdout)
+            self.assertEqual((found["images"], found["left_out"], found["part"]), (images, 40 - images, None))
+
+    def test_a_folder_is_no_file_of_weights(self):
+        self.fails("eval", "--weights", self.weights.parent, "--data", self.faces, code=2,
+                   saying=["this is a folder, and not a file of weights", "best.safetensors"])
 
     def test_mistakes_come_by_name_the_surest_first(self):
         swapped = self.copy_of_faces()
@@ -253,10 +273,18 @@ class Classify(TrainedTest):
         self.assertEqual(json.loads(run(*args, bad, *self.images()).stdout)[1:], alone)
 
     def test_a_folder_that_cannot_be_listed_gets_a_line_and_the_others_go_on(self):
-        (self.work / "loop").symlink_to(".")
-        result = self.fails("classify", "--weights", self.weights, self.work, self.images()[0],
-                            saying="nested more than 16")
-        self.assertEqual(len(result.stdout.splitlines()), 1)
+        photos = self.work / "photos"
+        photos.mkdir()
+        for i, image in enumerate(self.images()[:2]):
+            shutil.copy(image, photos / f"{i}.jpg")
+        (photos / "loop").symlink_to(".")
+        result = self.fails("classify", "--weights", self.weights, photos, self.images()[0],
+                            saying=["the link leads back to a folder around it", photos / "loop"])
+        self.assertEqual(len(result.stdout.splitlines()), 3)
+
+    def test_json_comes_image_by_image(self):
+        lines = self.ok("classify", "--weights", self.weights, "--json", *self.images()).stdout.splitlines()
+        self.assertEqual([l[:9] for l in lines], ['[{"path":'] + [',{"path":'] * 39 + ["]"])
 
     def test_a_folder_without_images_gets_a_line_and_the_others_go_on(self):
         (self.work / "notes.txt").write_text("hello")
@@ -326,6 +354,7 @@ class Info(unittest.TestCase):
         self.assertEqual(found["threads"], 3)
         self.assertIn(found["isa"], found["isas"])
         self.assertEqual(found["devices"][0]["name"], "cpu")
+        self.assertEqual(found["no_cuda"] is None, len(found["devices"]) > 1)
         self.assertLessEqual({"CUDA", "NCCL", "MPI", "VIDEO"}, set(found["features"]))
         self.assertEqual(found["model"]["params"], 2193474)
         self.assertEqual(found["model"]["classes"], ["without_mask", "with_mask"])
@@ -349,6 +378,9 @@ class BenchKernels(unittest.TestCase):
         self.assertEqual(rows[0]["kernel"], "gather_images")
         self.assertEqual(rows[-1]["kernel"], "adam")
         self.assertGreater(len(rows), 12)
+        for key, beside in [("roof_microseconds", False), ("roof_microseconds_beside", True)]:
+            roofs = [row.get("roof_microseconds", 0) for row in rows if row["beside"] == beside]
+            self.assertAlmostEqual(found[key], sum(roofs))
         for row in rows:
             with self.subTest(kernel=row["kernel"], grid=row["grid"]):
                 self.assertGreater(row["sectors"], 0)

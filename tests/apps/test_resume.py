@@ -1,4 +1,6 @@
 """Stopping, killing and resuming runs of bauta train."""
+import json
+import os
 import random
 import re
 import shutil
@@ -134,6 +136,9 @@ class WhatMayChange(CliTest):
         super().setUp()
         self.out = self.work / "run"
 
+    def content(self, folder):
+        return {f.name: f.read_bytes() for f in folder.iterdir()}
+
     def test_epochs_may_grow_and_threads_and_save_every_change(self):
         self.train(self.work / "whole", "--epochs", 3)
         self.train(self.out, "--epochs", 1, "--threads", 1)
@@ -142,14 +147,14 @@ class WhatMayChange(CliTest):
 
     def test_anything_else_is_refused_by_name_and_changes_nothing(self):
         self.train(self.out)
-        before = {f.name: f.read_bytes() for f in self.out.iterdir()}
+        before = self.content(self.out)
         for option, value in [("--lr", "1e-3"), ("--seed", "1"), ("--val", "0.2"), ("--epochs", "1"),
                               ("--augment", "light"), ("--optimizer", "sgd")]:
             with self.subTest(option=option):
                 epochs = () if option == "--epochs" else ("--epochs", 2)
                 self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, *epochs, "--resume", option,
                            value, code=2, saying=option.removeprefix("--"))
-        self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
+        self.assertEqual(before, self.content(self.out))
 
     def test_what_is_left_out_is_as_the_run_was_started(self):
         for options in [["--lr", "1e-3", "--augment", "light", "--schedule", "cosine", "--val", 0.2, "--seed", 3],
@@ -157,9 +162,9 @@ class WhatMayChange(CliTest):
             with self.subTest(options=options):
                 out = self.work / options[0]
                 self.train(out, *options)
-                last = (out / "last.safetensors").rename(self.work / "last.safetensors")
-                result = self.ok("train", "--data", self.faces, "--out", out, "--resume")
-                self.assertSameTensors(last, out / "last.safetensors")
+                killed = self.as_killed_before_its_first_checkpoint(out)
+                result = self.ok("train", "--data", self.faces, "--out", killed, "--resume")
+                self.assertSameTensors(out / "last.safetensors", killed / "last.safetensors")
                 line, = re.findall("^as the run was started: (.*)$", result.stdout, re.M)
                 named = {"--epochs", "--batch", *(o for o in options if str(o).startswith("--"))}
                 self.assertEqual(set(line.split(", ")), named)
@@ -171,11 +176,35 @@ class WhatMayChange(CliTest):
 
     def test_without_a_checkpoint_the_run_in_the_folder_is_held_against_the_options(self):
         self.train(self.out)
+        killed = self.as_killed_before_its_first_checkpoint(self.out)
+        before = self.content(killed)
+        self.fails("train", "--data", self.faces, "--out", killed, "--batch", 8, "--epochs", 2, "--resume", "--lr",
+                   "1e-3", code=2, saying=["lr", killed / "config.json"])
+        self.assertEqual(before, self.content(killed))
+
+    def test_a_run_whose_checkpoint_was_taken_away_is_not_begun_anew(self):
+        self.train(self.out)
         (self.out / "last.safetensors").unlink()
-        before = {f.name: f.read_bytes() for f in self.out.iterdir()}
-        self.fails("train", "--data", self.faces, "--out", self.out, "--batch", 8, "--epochs", 2, "--resume", "--lr",
-                   "1e-3", code=2, saying=["lr", self.out / "config.json"])
-        self.assertEqual(before, {f.name: f.read_bytes() for f in self.out.iterdir()})
+        before = self.content(self.out)
+        self.fails("train", "--data", self.work / "no-such-data", "--out", self.out, "--resume", code=2,
+                   saying=["the checkpoint is missing, of a run that has done 2 epochs", self.out / "last.safetensors"])
+        self.assertEqual(before, self.content(self.out))
+
+    def test_metrics_that_were_taken_away_are_missed(self):
+        self.train(self.out)
+        (self.out / "metrics.jsonl").unlink()
+        self.fails("train", "--data", self.faces, "--out", self.out, "--resume",
+                   saying=["the file is missing", self.out / "metrics.jsonl"])
+
+    def test_another_instruction_set_goes_on_and_is_told(self):
+        self.train(self.out, env=os.environ | {"BAUTA_ISA": "portable"})
+        there = self.train(self.out, "--epochs", 3, "--resume", env=os.environ | {"BAUTA_ISA": "portable"})
+        self.assertRegexIn(r"^resumed after step \d+$", there.stdout)
+        isas = json.loads(self.ok("info", "--json").stdout)["isas"]
+        if len(isas) > 1:
+            other = self.train(self.out, "--epochs", 4, "--resume", env=os.environ | {"BAUTA_ISA": isas[-1]})
+            self.assertRegexIn(r"^resumed after step \d+, computed by bauta [0-9.]+, cpu portable, fp32: the bits are "
+                               r"others from here on$", other.stdout)
 
     def test_a_folder_of_something_else_is_refused_before_the_data_are_opened(self):
         self.out.mkdir()

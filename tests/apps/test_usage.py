@@ -1,4 +1,5 @@
 """Help, version, and what happens when the command line is wrong."""
+import os
 import unittest
 
 from bauta_cli import run
@@ -89,6 +90,17 @@ class WrongCommandLines(unittest.TestCase):
                                 saying="unknown arguments --dta x (bauta train): did you mean --data? see bauta train --help")
         self.assert_usage_error("train", "--data", "x", "--out", "y", "--epochs", "1", "--epochs", "2",
                                 saying="given more than once (--epochs)")
+
+    def test_a_launcher_is_for_training_alone(self):
+        ranks = os.environ | {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}
+        for command, options in [("eval", ["--weights", "x", "--data", "y"]), ("data make", ["--out", "x"]),
+                                 ("classify", ["--weights", "x", "y.jpg"]), ("bench train", [])]:
+            result = run(*command.split(), *options, env=ranks)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertEqual(result.stderr, "bauta: error: mpirun -np 2 has started this more than once, and only training "
+                                            f"is shared (bauta {command}): start it by itself\n")
+        other = run("eval", "--weights", "x", "--data", "y", env=ranks | {"OMPI_COMM_WORLD_RANK": "1"})
+        self.assertEqual((other.returncode, other.stderr), (2, ""))
 
     def test_no_threads(self):
         self.assert_usage_error("info", "--threads", "0", saying="(--threads)")

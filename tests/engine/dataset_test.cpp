@@ -201,6 +201,7 @@ TEST(Dataset, LeavesOutBadImagesAndSaysSo) {
     ++i;
   }
   EXPECT_EQ(warnings[4], "4 of 9 images could not be read and were left out");
+  EXPECT_EQ(data.left_out(), 4);
 
   options.strict = true;
   EXPECT_CONTAINS(error_of(root / "faces", options), root / "faces/no_mask/cut.jpg");
@@ -220,6 +221,27 @@ TEST(Dataset, WarnsOfCopiesWhenOpenedAndWhenPacked) {
   ASSERT_EQ(warnings.size(), 2U);
   EXPECT_BEGINS(warnings[0], "1 image is a copy of another (no_mask/copy_of_a.png of no_mask/a.png): ");
   EXPECT_EQ(warnings[1], warnings[0]);
+}
+
+TEST(Dataset, WarnsOfClassesThatLookAlike) {
+  const TemporaryFolder root;
+  for (int i = 0; i < 4; ++i)
+    write_image(root / ("set/" + std::string(i < 2 ? "Cat/" : "cat/") + std::to_string(i) + ".png"),
+                static_cast<std::uint64_t>(i));
+  OpenOptions options = small();
+  Names warnings;
+  options.warn = [&](std::string_view line) { warnings.emplace_back(line); };
+  EXPECT_EQ(opened(root / "set", options).classes(), (Names{"Cat", "cat"}));
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_BEGINS(warnings[0], "'Cat' and 'cat' are two classes: ");
+}
+
+TEST(Dataset, IsNoJson) {
+  const TemporaryFolder root;
+  write_text(root / "coco.json", "{\"images\": [], \"note\": \"none\"}");
+  EXPECT_EQ(error_of(root / "coco.json", small()),
+            "this is JSON, and no data set (" + (root / "coco.json") +
+                "): give a folder with one folder per class, a CSV manifest, or a pack");
 }
 
 TEST(Dataset, TheClassesOfANetworkDecideTheLabels) {

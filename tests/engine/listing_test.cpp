@@ -198,6 +198,16 @@ TEST(ListFolder, RefusesALinkThatLeadsBack) {
   const TemporaryFolder root;
   touch(root / "cat/a.jpg");
   std::filesystem::create_directory_symlink("..", root / "cat/loop");
+  EXPECT_EQ(folder(root / "").error,
+            "the link leads back to a folder around it (" + (root / "cat/loop") + "): take it out");
+}
+
+TEST(ListFolder, RefusesLinksThatLeadBackByTurns) {
+  const TemporaryFolder root;
+  for (const char* file : {"cat/one/a.jpg", "cat/two/b.jpg"}) touch(root / file);
+  std::filesystem::create_directory_symlink("../two", root / "cat/one/there");
+  EXPECT_EQ(folder(root / "").error, "");
+  std::filesystem::create_directory_symlink("../one", root / "cat/two/back");
   EXPECT_NE(folder(root / "").error.find("nested more than 16 deep"), std::string::npos);
 }
 
@@ -205,17 +215,37 @@ TEST(ListFolder, SaysThatAFolderCannotBeRead) {
   EXPECT_NE(folder("/nonexistent").error.find("(/nonexistent)"), std::string::npos);
 }
 
+Names paths_of(const std::vector<FoundImage>& images) {
+  Names paths;
+  for (const FoundImage& image : images) paths.push_back(image.path);
+  return paths;
+}
+
 TEST(ImagesIn, AreThoseOfAFolderAtAnyDepth) {
   const TemporaryFolder root;
   for (const char* file : {"b.jpg", "deep/er/a.PNG", "notes.txt", ".x.jpg", ".git/c.jpg"}) touch(root / file);
   Names warnings;
   const auto found = images_in(root / "", [&](std::string_view line) { warnings.emplace_back(line); });
-  ASSERT_TRUE(found.ok()) << found.status().message();
-  EXPECT_EQ(*found, (Names{root / "b.jpg", root / "deep/er/a.PNG"}));
+  EXPECT_EQ(paths_of(found), (Names{root / "b.jpg", root / "deep/er/a.PNG"}));
+  for (const FoundImage& image : found) EXPECT_TRUE(image.status.ok());
   EXPECT_EQ(warnings,
             Names{"1 file was ignored: by name not JPEG, PNG, BMP, GIF, TGA, PPM or PGM (the first: " +
                   (root / "notes.txt") + ")"});
-  EXPECT_NE(images_in("/nonexistent", {}).status().message().find("(/nonexistent)"), std::string::npos);
+}
+
+TEST(ImagesIn, FoldersThatCannotBeLookedIntoAreAmongThem) {
+  const auto missing = images_in("/nonexistent", {});
+  ASSERT_EQ(missing.size(), 1U);
+  EXPECT_NE(missing[0].status.message().find("(/nonexistent)"), std::string::npos);
+
+  const TemporaryFolder root;
+  for (const char* file : {"a.jpg", "z.jpg"}) touch(root / file);
+  std::filesystem::create_directory_symlink(".", root / "loop");
+  const auto found = images_in(root / "", {});
+  EXPECT_EQ(paths_of(found), (Names{root / "a.jpg", root / "loop", root / "z.jpg"}));
+  EXPECT_TRUE(found[0].status.ok());
+  EXPECT_NE(found[1].status.message().find("leads back"), std::string::npos);
+  EXPECT_TRUE(found[2].status.ok());
 }
 
 TEST(ListManifest, KeepsTheOrderOfItsRows) {
@@ -273,7 +303,7 @@ TEST(ListManifest, ErrorsNameTheLine) {
       {"path,label,split,group,split\n", "the header line 'path,label,split,group,split' is not path"},
       {"path,label,split\na,x,train\nb,x,\n", "the split '' is no part of a data set (/sets/m.csv:3)"},
       {"path,label,split\na,x,extra\n", "the split 'extra' is no part of a data set (/sets/m.csv:2)"},
-      {"path,label\na,x\n\nb\n", "there are 1 fields where the header has 2 (/sets/m.csv:4)"},
+      {"path,label\na,x\n\nb\n", "there is 1 field where the header has 2 (/sets/m.csv:4)"},
       {"path,label\na,x,3\n", "there are 3 fields where the header has 2 (/sets/m.csv:2)"},
       {"path,label\na,x\n,y\n", "the path or the label is empty (/sets/m.csv:3)"},
       {"path,label\na,x\nb,1\n", "the label '1' is a number while those before are names (/sets/m.csv:3)"},
@@ -286,6 +316,17 @@ TEST(ListManifest, ErrorsNameTheLine) {
   for (const auto& [text, error] : cases) {
     EXPECT_EQ(manifest(text).error.substr(0, std::string(error).size()), error);
   }
+}
+
+TEST(LookAlikes, AreWarnedOf) {
+  Names warnings;
+  const Warn warn = [&](std::string_view line) { warnings.emplace_back(line); };
+  warn_of_look_alikes({"cat", "dog", "cats"}, "x.csv", warn);
+  EXPECT_TRUE(warnings.empty());
+  warn_of_look_alikes({"Big-Cat", "big cat ", "dog"}, "x.csv", warn);
+  EXPECT_EQ(warnings,
+            Names{"'Big-Cat' and 'big cat ' are two classes: if they are one, give them one name (x.csv)"});
+  warn_of_look_alikes({"a", "A"}, "x.csv", {});
 }
 
 TEST(CheckClasses, ToTrainThereAreTwoClassesOfTwoImages) {
@@ -328,7 +369,7 @@ TEST(ImagesIn, AreBytewise) {
   Names wanted;
   for (char c = 'a'; c <= 'z'; ++c) wanted.push_back(root / (std::string(1, c) + ".jpg"));
   for (std::size_t i = 0; i < wanted.size(); ++i) touch(wanted[i * 7 % wanted.size()]);
-  EXPECT_EQ(*images_in(root / "", {}), wanted);
+  EXPECT_EQ(paths_of(images_in(root / "", {})), wanted);
 }
 
 TEST(ListFolder, SaysThatItIgnoresAnImageThatIsInAPartAndInNoClass) {

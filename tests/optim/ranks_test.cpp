@@ -120,15 +120,15 @@ TEST(SameWeights, AreConfirmedAndADriftOfOneBitIsNamed) {
 }
 
 TEST(SameRun, AnotherOptionIsRefusedByRankAndName) {
-  EXPECT_TRUE(check_same_on_all_ranks(*ranks, R"({"lr":0.1,"data":"a"})", Isa::portable).ok());
+  EXPECT_TRUE(check_same_on_all_ranks(*ranks, R"({"lr":0.1,"data":"a"})").ok());
   const char* config = ranks->rank() == 1 ? R"({"lr":0.1,"data":"b"})" : R"({"lr":0.1,"data":"a"})";
-  const Status other = check_same_on_all_ranks(*ranks, config, Isa::portable);
+  const Status other = check_same_on_all_ranks(*ranks, config);
   EXPECT_EQ(other.message(), "rank 1 on host " + ranks->hosts()[1] +
                                  R"( has the data "b", rank 0 has "a": give every host the same images, )"
                                  "best as one pack (bauta data pack)");
-  const Isa isa = ranks->rank() == 1 ? Isa::avx2 : Isa::portable;
-  const Status mixed = check_same_on_all_ranks(*ranks, "{}", isa);
-  EXPECT_NE(mixed.message().find(R"(has the isa "avx2", rank 0 has "portable": set BAUTA_ISA)"),
+  const char* mix = ranks->rank() == 1 ? R"({"device":"cpu avx2"})" : R"({"device":"cpu portable"})";
+  const Status mixed = check_same_on_all_ranks(*ranks, mix);
+  EXPECT_NE(mixed.message().find(R"(has the device "cpu avx2", rank 0 has "cpu portable": set BAUTA_ISA)"),
             std::string::npos)
       << mixed.message();
 }

@@ -113,8 +113,10 @@ TEST_F(ResumeTest, ResumingWithoutACheckpointStartsAfresh) {
 
 TEST_F(ResumeTest, ResumingARunThatWasKilledBeforeItsFirstCheckpointStartsAfresh) {
   must_run(options("whole"));
-  TrainOptions o = options("killed");
-  must_run(o);
+  const TrainOptions o = options("killed");
+  TrainOptions first_epoch = o;
+  first_epoch.epochs = 1;
+  must_run(first_epoch);
   std::filesystem::remove(o.out + "/last.safetensors");
   expect_whole_when_resumed(o);
 }
@@ -198,16 +200,19 @@ TEST(OptionsOfRun, AreThoseThatTheRunWasStartedWith) {
   sgd.optimizer.kind = OptimizerKind::sgd;
   sgd.optimizer.momentum = 0.5F;
   for (const TrainOptions& o : {TrainOptions(), adam, sgd}) {
-    const std::string config = run_config(network(), pictures(), o, Precision::bf16);
+    Context context;
+    context.precision = Precision::bf16;
+    const std::string config = run_config(network(), pictures(), o, context);
     const auto run = options_of_run(config, "config.json");
     ASSERT_TRUE(run.ok()) << run.status().message();
     EXPECT_EQ(run->model, "small");
-    EXPECT_EQ(run_config(network(), pictures(), run->train, run->precision), config);
+    context.precision = run->precision;
+    EXPECT_EQ(run_config(network(), pictures(), run->train, context), config);
   }
 }
 
 TEST(OptionsOfRun, RefusesWhatIsNoRuns) {
-  std::string config = run_config(network(), pictures(), {}, Precision::fp32);
+  std::string config = run_config(network(), pictures(), {}, {});
   EXPECT_TRUE(options_of_run(config, "run/config.json").ok());
   config.replace(config.find("\"lr\":"), 5, "\"lr\":\"high\",\"was\":");
   for (const std::string& kept : {std::string(), std::string("[]"), std::string("{}"), config}) {
@@ -218,14 +223,33 @@ TEST(OptionsOfRun, RefusesWhatIsNoRuns) {
   }
 }
 
-TEST(CheckResumable, ThePrecisionMayChange) {
-  const auto config = [](const char* lr, const char* precision) {
+TEST(CheckResumable, WhatComputesMayChangeAndIsNamed) {
+  const auto config = [](const char* lr, const char* precision, const char* device) {
     return std::string(R"({"graph":"{}","lr":)") + lr + R"(,"precision":")" + precision +
-           R"(","schedule":"constant"})";
+           R"(","schedule":"constant","version":"1.2","device":")" + device + R"("})";
   };
-  const std::string kept = config("0.1", "fp32");
-  EXPECT_TRUE(check_resumable(kept, config("0.1", "bf16"), "last.safetensors").ok());
-  EXPECT_FALSE(check_resumable(kept, config("0.2", "bf16"), "last.safetensors").ok());
+  const std::string kept = config("0.1", "fp32", "cpu avx2");
+  EXPECT_EQ(other_computer(kept, kept), "");
+  for (const auto& wanted : {config("0.1", "bf16", "cpu avx2"), config("0.1", "fp32", "cuda")}) {
+    EXPECT_TRUE(check_resumable(kept, wanted, "last.safetensors").ok());
+    EXPECT_EQ(other_computer(kept, wanted), "bauta 1.2, cpu avx2, fp32");
+  }
+  EXPECT_FALSE(check_resumable(kept, config("0.2", "bf16", "cuda"), "last.safetensors").ok());
+}
+
+TEST(RunConfig, SaysWhatComputes) {
+  const auto device = [](const Context& context) {
+    const std::string config = run_config(network(), pictures(), {}, context);
+    const auto begin = config.find("\"device\":\"") + 10;
+    return config.substr(begin, config.find('"', begin) - begin);
+  };
+  Context context;
+  context.isa = Isa::portable;
+  EXPECT_EQ(device(context), "cpu portable");
+  context.backend = Backend::simt;
+  EXPECT_EQ(device(context), "simt");
+  context.backend = Backend::cuda;
+  EXPECT_EQ(device(context), "cuda");
 }
 
 TEST(CheckResumable, RefusesWhatIsNoRuns) {

@@ -163,9 +163,8 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
   const auto result = run(wild);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().message(),
-            "the loss is not a number at step 2, first in the output of head: lower --lr, or look for "
-            "damaged weights or "
-            "data; the last checkpoint is untouched");
+            "the loss is not a number at step 2, first in the output of head: lower --lr, with another "
+            "--out, or look for damaged weights or data; what was saved before is as it was");
   const auto checkpoint = open_checkpoint(wild.out + "/last.safetensors");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().message();
   EXPECT_EQ(checkpoint->state.step, 1);
@@ -179,8 +178,8 @@ TEST_F(TrainerTest, AValidationThatIsNoNumberNamesStepAndLayer) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(
       result.status().message(),
-      "the loss of validation is not a number after step 1, first in the output of head: lower --lr, or "
-      "look for damaged weights or data; the last checkpoint is untouched");
+      "the loss of validation is not a number after step 1, first in the output of head: lower --lr, with "
+      "another --out, or look for damaged weights or data; what was saved before is as it was");
   EXPECT_FALSE(std::filesystem::exists(wild.out + "/best.safetensors"));
 }
 
