@@ -11,6 +11,7 @@
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
 #include "apps/bauta/options.h"
+#include "apps/bauta/predictions_table.h"
 #include "apps/bauta/terminal.h"
 #include "engine/data/split.h"
 #include "optim/predict.h"
@@ -25,6 +26,8 @@ constexpr const char* kExamples = R"(Examples:
       Accuracy, a table of the classes, ROC-AUC, the confusion matrix, and the ten worst mistakes by name.
   bauta eval --weights runs/a/best.safetensors --data unseen --json | jq .accuracy
       The same as one object of JSON, with all mistakes.
+  bauta eval --weights runs/a/best.safetensors --data unseen --predictions predictions.csv
+      As well what the network says of each image, for a table of your own.
   bauta eval --weights runs/a/best.safetensors --data unseen --threshold 0.9
       Says as well how many images the network is less than 90 % sure of, and how good it is on the others.
   bauta eval --weights pytorch_model.safetensors --data photos.csv
@@ -48,6 +51,7 @@ struct EvalArguments {
   std::string data;
   std::optional<Part> part;
   std::optional<double> threshold;
+  std::string predictions;  // a file to write; empty: none
   bool strict = false;
   bool json = false;
   DeviceOptions device;
@@ -267,7 +271,9 @@ Result<int> run_eval(EvalArguments arguments) {
     return Status::usage("no weights are named", "--weights or --run",
                          "name a file of weights, or the folder of a run");
   }
-  std::string config;  // before all images are read for nothing
+  // Before all images are read for nothing.
+  if (!arguments.predictions.empty()) BAUTA_TRY(check_predictions_table(arguments.predictions));
+  std::string config;
   if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
   if (arguments.weights.empty()) BAUTA_TRY(put_into(arguments.weights, best_of(arguments.run)));
   const auto machine = Machine::open(arguments.device);
@@ -293,6 +299,8 @@ Result<int> run_eval(EvalArguments arguments) {
   BAUTA_TRY(check_finite(*predictions, arguments.weights));
   auto evaluation = evaluate(*predictions, model.classes());
   if (!evaluation.ok()) return evaluation.status().in(arguments.weights);
+  if (!arguments.predictions.empty())
+    BAUTA_TRY(write_predictions_table(arguments.predictions, *data, *samples, *predictions));
 
   EvalResult result{arguments,
                     *data,
@@ -309,6 +317,8 @@ Result<int> run_eval(EvalArguments arguments) {
   } else {
     print_result(result);
   }
+  if (!arguments.predictions.empty())
+    print_note("predictions: " + arguments.predictions, /*keep_stdout=*/arguments.json);
   return 0;
 }
 
@@ -335,6 +345,9 @@ Command eval_command(CLI::App& app) {
                    "count images with a confidence below X, from 0 to 1, as uncertain")
       ->check(number_from(0, 1))
       ->type_name("X");
+  eval->add_option("--predictions", arguments->predictions,
+                   "CSV file to write: of each image path, label, prediction and probabilities")
+      ->type_name("FILE");
   eval->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   eval->add_flag("--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*eval, arguments->device);

@@ -96,4 +96,22 @@ Result<std::vector<CsvRow>> parse_csv(std::string_view text, const std::string& 
   return rows;
 }
 
+std::string csv_record(const std::vector<std::string>& fields) {
+  std::string record;
+  for (const std::string& field : fields) {
+    if (&field != fields.data()) record += ',';
+    // A record of nothing would be an empty line.
+    const bool plain =
+        field.find_first_of(",\"\r\n") == std::string::npos && !(field.empty() && fields.size() == 1);
+    if (plain) {
+      record += field;
+      continue;
+    }
+    record += '"';
+    for (const char c : field) record += c == '"' ? std::string("\"\"") : std::string(1, c);
+    record += '"';
+  }
+  return record + "\n";
+}
+
 }  // namespace bauta

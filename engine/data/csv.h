@@ -19,4 +19,7 @@ struct CsvRow {
 /// are skipped. `file` names the text in errors, which give the line.
 Result<std::vector<CsvRow>> parse_csv(std::string_view text, const std::string& file);
 
+/// A record that parse_csv reads as these fields, of which there is at least one; with its line break.
+std::string csv_record(const std::vector<std::string>& fields);
+
 }  // namespace bauta

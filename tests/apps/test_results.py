@@ -1,4 +1,5 @@
 """bauta eval, classify, info and bench: what they find and how they say it."""
+import csv
 import json
 import shutil
 import subprocess
@@ -155,6 +156,35 @@ class Eval(TrainedTest):
         for data, images in [(self.faces, 40), (copy, 39)]:
             found = json.loads(self.ok("eval", "--weights", self.weights, "--data", data, "--json").stdout)
             self.assertEqual((found["images"], found["left_out"], found["part"]), (images, 40 - images, None))
+
+    def test_predictions_are_a_table_of_all_images_that_agrees_with_the_figures(self):
+        table = self.work / "predictions.csv"
+        out = self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json", "--predictions", table)
+        self.assertIn(f"predictions: {table}", out.stderr)
+        found = json.loads(out.stdout)
+        with open(table, newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(list(rows[0]), ["path", "label", "predicted", "confidence", "p_without_mask", "p_with_mask"])
+        self.assertEqual([str(self.faces / r["path"]) for r in rows], [str(p) for p in self.images()])
+        mistakes = {m["path"]: m for m in found["mistakes"]}
+        self.assertEqual({r["path"] for r in rows if r["label"] != r["predicted"]}, set(mistakes))
+        for row in rows:
+            if row["path"] in mistakes:
+                mistake = mistakes[row["path"]]
+                self.assertEqual([row["label"], row["predicted"]], [mistake["label"], mistake["predicted"]])
+                self.assertAlmostEqual(float(row["confidence"]), mistake["confidence"], places=6)
+        for row in rows:
+            self.assertEqual(row["confidence"], row["p_" + row["predicted"]])
+            self.assertAlmostEqual(float(row["p_without_mask"]) + float(row["p_with_mask"]), 1, places=5)
+
+    def test_predictions_that_cannot_be_written_are_an_error(self):
+        args = ["eval", "--weights", self.weights, "--data", self.faces, "--predictions"]
+        for table in [self.work / "no/such/predictions.csv", "/dev/full/x"]:
+            self.fails(*args, table, saying=table)
+        for there in [self.weights, self.work]:
+            self.fails(*args, there, code=2, saying=["what is there is no table of predictions", there])
+        for _ in range(2):
+            self.ok(*args, self.work / "predictions.csv")
 
     def test_a_folder_is_no_file_of_weights(self):
         self.fails("eval", "--weights", self.weights.parent, "--data", self.faces, code=2,
