@@ -37,11 +37,10 @@ Outputs run(const Context& context, const Problem& p) {
   Outputs out(p);
   const auto of = [&](Pass pass) { return with_workspace(context, conv2d_workspace(context, p.s, pass)); };
   EXPECT_TRUE(
-      conv2d_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data()).ok());
-  EXPECT_TRUE(conv2d_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), out.dx.data()).ok());
-  EXPECT_TRUE(
-      conv2d_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(), out.dbias.data())
-          .ok());
+      succeeded(conv2d_forward(of(Pass::forward), p.s, p.x.data(), p.w.data(), p.bias.data(), out.y.data())));
+  EXPECT_TRUE(succeeded(conv2d_dgrad(of(Pass::dgrad), p.s, p.dy.data(), p.w.data(), out.dx.data())));
+  EXPECT_TRUE(succeeded(conv2d_wgrad(of(Pass::wgrad), p.s, p.shards, p.x.data(), p.dy.data(), out.dw.data(),
+                                     out.dbias.data())));
   return out;
 }
 
@@ -115,11 +114,9 @@ TEST_P(Conv2dTest, GradientsOfTwoHalvesAddUpToTheWhole) {
     Conv2dShape s = p.s;
     s.batch = shards.batch();
     Outputs out(p);
-    EXPECT_TRUE(conv2d_wgrad(runner.context(), s, shards,
-                             p.x.data() + product({begin, s.in_h, s.in_w, s.in_channels}),
-                             p.dy.data() + product({begin, s.out_h, s.out_w, s.out_channels}), out.dw.data(),
-                             out.dbias.data())
-                    .ok());
+    EXPECT_TRUE(succeeded(conv2d_wgrad(
+        runner.context(), s, shards, p.x.data() + product({begin, s.in_h, s.in_w, s.in_channels}),
+        p.dy.data() + product({begin, s.out_h, s.out_w, s.out_channels}), out.dw.data(), out.dbias.data())));
     return out;
   });
 }
@@ -196,7 +193,7 @@ TEST(Conv2dReference, GradientsAgreeWithFiniteDifferences) {
     const Context context = reference_context();
     const Outputs out = run(context, p);
     const auto forward = [&](const float* x, const float* w, const float* bias, float* y) {
-      ASSERT_TRUE(conv2d_forward(context, p.s, x, w, bias, y).ok());
+      ASSERT_TRUE(succeeded(conv2d_forward(context, p.s, x, w, bias, y)));
     };
     expect_gradients(forward, p, out, 1e-4);
   }

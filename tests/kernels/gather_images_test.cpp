@@ -37,7 +37,7 @@ struct Problem {
 
 Guarded<float> run(const Context& context, const Problem& p, const AugmentParams* augment) {
   Guarded<float> y(p.samples.size() * p.image_size());
-  EXPECT_TRUE(gather_images(context, p.s, p.images.data(), p.samples.data(), augment, y.data()).ok());
+  EXPECT_TRUE(succeeded(gather_images(context, p.s, p.images.data(), p.samples.data(), augment, y.data())));
   y.check();
   return y;
 }

@@ -6,9 +6,6 @@
 namespace bauta::testing {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
-
 std::size_t in_size(const MaxPoolShape& s) {
   return static_cast<std::size_t>(Index{s.batch} * s.in_h * s.in_w * s.channels);
 }
@@ -25,8 +22,8 @@ struct Outputs {
 
 Outputs run(const Context& context, const MaxPoolShape& s, const Buffer<float>& x, const Buffer<float>& dy) {
   Outputs out(s);
-  EXPECT_TRUE(maxpool_forward(context, s, x.data(), out.y.data(), out.argmax.data()).ok());
-  EXPECT_TRUE(maxpool_dgrad(context, s, dy.data(), out.argmax.data(), out.dx.data()).ok());
+  EXPECT_TRUE(succeeded(maxpool_forward(context, s, x.data(), out.y.data(), out.argmax.data())));
+  EXPECT_TRUE(succeeded(maxpool_dgrad(context, s, dy.data(), out.argmax.data(), out.dx.data())));
   return out;
 }
 
@@ -35,12 +32,9 @@ void expect_the_references_bits(const Machine& machine, const MaxPoolShape& s, c
   const Buffer<float> dy = random_floats(out_size(s), 2);
   const Outputs expected = run(reference_context(), s, x, dy);
   const Outputs actual = run(Runner(machine).context(), s, x, dy);
-  actual.y.check();
-  actual.dx.check();
-  actual.argmax.check();
   expect_same_bits(actual.y, expected.y);
   expect_same_bits(actual.dx, expected.dx);
-  EXPECT_EQ(std::memcmp(actual.argmax.data(), expected.argmax.data(), expected.argmax.size()), 0);
+  expect_same_bits(actual.argmax, expected.argmax);
 }
 
 class MaxPoolTest : public ::testing::TestWithParam<Machine> {};
@@ -77,7 +71,7 @@ TEST_P(MaxPoolTest, ArgmaxMayBeLeftOut) {
   const Runner runner(GetParam());
   const Outputs with = run(runner.context(), s, x, random_floats(out_size(s), 2));
   Outputs without(s);
-  ASSERT_TRUE(maxpool_forward(runner.context(), s, x.data(), without.y.data(), nullptr).ok());
+  ASSERT_TRUE(succeeded(maxpool_forward(runner.context(), s, x.data(), without.y.data(), nullptr)));
   expect_same_bits(without.y, with.y);
 }
 
@@ -87,11 +81,11 @@ TEST(MaxPoolReference, TreatsNanAndInfinityAsPyTorch) {
   Guarded<float> y(1);
   Guarded<std::uint8_t> argmax(1);
   const float nans[] = {kNan, 1, kNan, 5};
-  ASSERT_TRUE(maxpool_forward(reference_context(), s, nans, y.data(), argmax.data()).ok());
+  ASSERT_TRUE(succeeded(maxpool_forward(reference_context(), s, nans, y.data(), argmax.data())));
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(argmax[0], 2);
   const float infinities[] = {-kInf, -kInf, -kInf, -kInf};
-  ASSERT_TRUE(maxpool_forward(reference_context(), s, infinities, y.data(), argmax.data()).ok());
+  ASSERT_TRUE(succeeded(maxpool_forward(reference_context(), s, infinities, y.data(), argmax.data())));
   EXPECT_EQ(y[0], -kInf);
   EXPECT_EQ(argmax[0], 0);
 }
@@ -103,7 +97,7 @@ TEST(MaxPoolReference, GradientAgreesWithFiniteDifferences) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.05F * static_cast<float>(i * 7919 % x.size());
   const Buffer<float> dy = random_floats(out_size(s), 2);
   const auto forward = [&](const float* in, float* y) {
-    ASSERT_TRUE(maxpool_forward(reference_context(), s, in, y, nullptr).ok());
+    ASSERT_TRUE(succeeded(maxpool_forward(reference_context(), s, in, y, nullptr)));
   };
   expect_gradient(forward, x, dy, run(reference_context(), s, x, dy).dx, 1e-4);
 }

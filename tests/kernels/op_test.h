@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <initializer_list>
@@ -11,6 +13,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,6 +29,15 @@
 /// each backend compares forward, dgrad and wgrad with the reference, and the reference with finite
 /// differences.
 namespace bauta::testing {
+
+inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
+
+/// For EXPECT_TRUE and ASSERT_TRUE, which then print what went wrong: under simt, the fault and its line.
+inline ::testing::AssertionResult succeeded(const Status& status) {
+  if (status.ok()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << status.message();
+}
 
 /// A way to compute on this machine: backend, ISA, threads, precision and whose products.
 struct Machine {
@@ -45,7 +57,8 @@ inline std::vector<Machine> machines() {
   std::vector<Machine> all;
   for (Isa isa : available_isas()) {
     for (int threads : {1, 3}) {
-      all.push_back({std::string(isa_name(isa)) + "_" + std::to_string(threads) + "threads", isa, threads});
+      const std::string name = std::string(isa_name(isa)) + "_" + std::to_string(threads) + "thread";
+      all.push_back({threads == 1 ? name : name + "s", isa, threads});
     }
   }
   return all;
@@ -195,8 +208,8 @@ inline Context with_workspace(Context context, std::size_t bytes) {
 
 inline Context reference_context() { return context_on(Backend::reference); }
 
-/// An output array between two fences. It starts out poisoned, so that a value never written shows, and
-/// check() fails if anything outside of it was written.
+/// An output array between two fences, all of it poisoned: check() fails if anything outside of the array was
+/// written, or a float in it was not; of other types the poison is a value like any.
 template <class T>
 class Guarded {
  public:
@@ -213,6 +226,10 @@ class Guarded {
     std::vector<unsigned char> poison(kFence * sizeof(T), 0xFF);
     EXPECT_EQ(std::memcmp(memory_.data(), poison.data(), poison.size()), 0) << "written before the array";
     EXPECT_EQ(std::memcmp(data() + size_, poison.data(), poison.size()), 0) << "written behind the array";
+    if constexpr (std::is_same_v<T, float>) {
+      for (std::size_t i = 0; i < size_; ++i)
+        ASSERT_NE(std::bit_cast<std::uint32_t>(data()[i]), 0xFFFFFFFF) << "not written at " << i;
+    }
   }
 
  private:
@@ -274,6 +291,7 @@ Problem with_rounded_factors(const Problem& p) {
 inline void expect_close(const Guarded<float>& actual, const Guarded<float>& expected, double tolerance) {
   actual.check();
   expected.check();
+  ASSERT_EQ(actual.size(), expected.size());
   double largest = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) largest = std::fmax(largest, std::fabs(expected[i]));
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -284,9 +302,15 @@ inline void expect_close(const Guarded<float>& actual, const Guarded<float>& exp
   }
 }
 
-inline void expect_same_bits(const Guarded<float>& a, const Guarded<float>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
+template <class T>
+void expect_same_bits(const Guarded<T>& actual, const Guarded<T>& expected) {
+  actual.check();
+  expected.check();
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const bool same = std::memcmp(&actual[i], &expected[i], sizeof(T)) == 0;
+    ASSERT_TRUE(same) << "at " << i << ": " << +actual[i] << ", expected " << +expected[i];
+  }
 }
 
 /// The same bits on a CPU, where there is one order of summing; a GPU's may be another.

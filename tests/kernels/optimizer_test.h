@@ -4,13 +4,10 @@
 
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "tests/kernels/op_test.h"
 
 namespace bauta::testing {
-
-inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 /// Holds two steps from the same state, one of them with a NaN among its gradients, against each other: they
 /// differ in that gradient's parameter alone, which is NaN. A State is made of a size, and has parameters w.

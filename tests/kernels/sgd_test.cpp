@@ -21,10 +21,9 @@ struct State {
 void step(const Context& context, const SgdStep& sgd, const Buffer<float>& g, State& state,
           const float* skip = nullptr) {
   const auto numbers = sgd_numbers(sgd);
-  ASSERT_TRUE(numbers.ok());
-  ASSERT_TRUE(sgd_step(context, buffer_of(*numbers).data(), skip, static_cast<Index>(g.size()), g.data(),
-                       state.w.data(), state.u.data())
-                  .ok());
+  ASSERT_TRUE(succeeded(numbers.status()));
+  ASSERT_TRUE(succeeded(sgd_step(context, buffer_of(*numbers).data(), skip, static_cast<Index>(g.size()),
+                                 g.data(), state.w.data(), state.u.data())));
 }
 
 class SgdTest : public ::testing::TestWithParam<Machine> {};
@@ -83,7 +82,7 @@ TEST_P(SgdTest, AStepIsSkippedWhereItIsToldTo) {
 }
 
 TEST(SgdTest, RefusesSettingsThatMakeNoSense) {
-  EXPECT_TRUE(sgd_numbers({}).ok());
+  EXPECT_TRUE(succeeded(sgd_numbers({}).status()));
   EXPECT_EQ(sgd_numbers({-1, 0}).status().message(), "sgd: lr is -1.000000: it must be at least 0");
   EXPECT_EQ(sgd_numbers({0.1F, 1}).status().message(),
             "sgd: momentum is 1.000000: it must be at least 0 and less than 1");
