@@ -46,6 +46,14 @@ inline Status check_pad(const char* op, int pad, int kernel) {
                        "it must be at least 0 and less than the kernel's " + std::to_string(kernel));
 }
 
+/// Fails when the last of `out` windows reaches beyond an input of `in`, padding included.
+inline Status check_windows(const char* op, const NamedSize& out, Index in, int window, int stride) {
+  if (Index{out.value - 1} * stride + window <= in) return {};
+  return Status::error(std::string(op) + ": " + out.name + " is " + std::to_string(out.value), {},
+                       "the last window would reach beyond the input, padding included: it can be at most "
+                       "(in - window) / stride + 1");
+}
+
 /// Fails when the context's backend has no products in its precision.
 inline Status check_precision(const char* op, const Context& context) {
   if (context.precision == Precision::fp32) return {};

@@ -19,12 +19,9 @@ Status check_shape(const Conv2dShape& s) {
                                    {"out_h", s.out_h},
                                    {"out_w", s.out_w}}));
   BAUTA_TRY(check_pad("conv2d", s.pad, s.kernel));
-  const auto fits = [&](Index out, Index in) {
-    return (out - 1) * s.stride + s.kernel <= in + 2 * Index{s.pad};
-  };
-  if (fits(s.out_h, s.in_h) && fits(s.out_w, s.in_w)) return {};
-  return Status::error("conv2d: out_h or out_w reach beyond the padded input", {},
-                       "they can be at most (in + 2 * pad - kernel) / stride + 1");
+  const Index pads = 2 * Index{s.pad};
+  BAUTA_TRY(check_windows("conv2d", {"out_h", s.out_h}, s.in_h + pads, s.kernel, s.stride));
+  return check_windows("conv2d", {"out_w", s.out_w}, s.in_w + pads, s.kernel, s.stride);
 }
 
 Status check(const Context& context, const Conv2dShape& s, Pass pass) {

@@ -15,14 +15,13 @@ Status check(const MaxPoolShape& s) {
                                     {"stride", s.stride},
                                     {"out_h", s.out_h},
                                     {"out_w", s.out_w}}));
-  if (s.window > 15) {
-    return Status::error("maxpool: window is " + std::to_string(s.window), {},
-                         "a place in the window is one byte, so it can be at most 15");
+  if (s.window > kLargestPoolWindow) {
+    return Status::error(
+        "maxpool: window is " + std::to_string(s.window), {},
+        "a place in the window is one byte, so it can be at most " + std::to_string(kLargestPoolWindow));
   }
-  const auto fits = [&](Index out, Index in) { return (out - 1) * s.stride + s.window <= in; };
-  if (fits(s.out_h, s.in_h) && fits(s.out_w, s.in_w)) return {};
-  return Status::error("maxpool: the windows of out_h or out_w reach beyond the input", {},
-                       "they can be at most (in - window) / stride + 1");
+  BAUTA_TRY(check_windows("maxpool", {"out_h", s.out_h}, s.in_h, s.window, s.stride));
+  return check_windows("maxpool", {"out_w", s.out_w}, s.in_w, s.window, s.stride);
 }
 
 }  // namespace

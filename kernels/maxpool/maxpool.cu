@@ -36,8 +36,8 @@ __device__ __forceinline__ void store_places(Ptr<std::uint8_t> to, const int (&f
 }
 
 /// One block computes a row of outputs, of which a thread takes kChannels neighbours in turn. Reads x once
-/// where windows do not overlap, else the rest from the caches; writes y and argmax once, all in whole
-/// sectors where channels are a multiple of 8: bound by memory.
+/// where windows do not overlap, else the rest from the caches; writes y and argmax once: bound by memory.
+/// All in whole sectors where channels are a multiple of 32 (for argmax; for x and y of 8).
 template <int kChannels>
 __global__ void __launch_bounds__(kThreads)
     pool(MaxPoolShape s, Global<const float> x, Global<float> y, Global<std::uint8_t> argmax) {
@@ -122,9 +122,13 @@ Status forward(const Context& context, const MaxPoolShape& s, const float* x, fl
 
 Status dgrad(const Context& context, const MaxPoolShape& s, const float* dy, const std::uint8_t* argmax,
              float* dx) {
-  // Columns of a window that fall to one warp share what they read.
+  // Columns of a warp that are in the same windows share what they read, where all columns are in as many.
+  // Else lanes fall out of step, and the few that share count as if they did not: of windows of 3 with
+  // stride 2 and 32 channels that is a twentieth too much.
   const int columns_of_warp = 32 / (s.channels % 4 == 0 ? s.channels / 4 : s.channels);
-  const double read = 5 * window_elements(s) / std::clamp(columns_of_warp, 1, s.window);
+  const bool in_step = s.window % s.stride == 0 || s.window < s.stride;
+  const int sharing = in_step ? std::clamp(columns_of_warp, 1, std::min(s.window, s.stride)) : 1;
+  const double read = 5 * window_elements(s) / sharing;
   const double written = 4 * static_cast<double>(in_size(s));
   const Work work = {read + written, 5 * static_cast<double>(out_size(s)) + written};
   const Launch shape = {"maxpool_dgrad", static_cast<unsigned>(s.batch * s.in_h), kThreads, 0, work};

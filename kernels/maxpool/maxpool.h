@@ -6,13 +6,16 @@
 
 namespace bauta {
 
+/// A place in a window is one byte.
+inline constexpr int kLargestPoolWindow = 16;
+
 /// Sizes of one 2-d max-pool without padding; every one is at least 1. out_h and out_w may be smaller than
 /// the usual ⌊(in - window)/stride⌋ + 1, never larger.
 struct MaxPoolShape {
   int batch;       ///< N
   int in_h, in_w;  ///< H, W
   int channels;    ///< C
-  int window;      ///< rows and columns of a window, at most 15
+  int window;      ///< rows and columns of a window, at most kLargestPoolWindow
   int stride;
   int out_h, out_w;  ///< P, Q
 };

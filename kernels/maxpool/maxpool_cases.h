@@ -14,7 +14,7 @@ inline constexpr std::array kMaxPoolCases = {
     MaxPoolShape{1, 6, 7, 3, 3, 1, 4, 5},         // every input is in several windows
     MaxPoolShape{2, 11, 8, 5, 2, 3, 3, 2},        // inputs between the windows
     MaxPoolShape{1, 20, 20, 33, 2, 2, 7, 6},      // only a part is demanded
-    MaxPoolShape{1, 15, 15, 1, 15, 1, 1, 1},      // the largest window
+    MaxPoolShape{2, 17, 16, 19, 16, 1, 2, 1},     // the largest window
     MaxPoolShape{1, 1, 1, 1, 1, 1, 1, 1},         // nothing to choose from
 };
 

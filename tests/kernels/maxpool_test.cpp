@@ -56,6 +56,13 @@ TEST_P(MaxPoolTest, GivesTheFirstAmongEquals) {
   expect_the_references_bits(GetParam(), s, x);
 }
 
+TEST_P(MaxPoolTest, GivesTheLastPlaceOfTheLargestWindow) {
+  const MaxPoolShape s = {1, 17, 16, 19, kLargestPoolWindow, 1, 2, 1};
+  Buffer<float> x(in_size(s));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  expect_the_references_bits(GetParam(), s, x);
+}
+
 TEST_P(MaxPoolTest, HasTheReferencesBitsAtSpecialValues) {
   const MaxPoolShape s = {2, 17, 13, 19, 3, 2, 8, 6};
   Buffer<float> x = random_floats(in_size(s), 1);
@@ -105,11 +112,11 @@ TEST(MaxPoolReference, GradientAgreesWithFiniteDifferences) {
 TEST(MaxPoolTest, RefusesShapesThatMakeNoSense) {
   float value = 0;
   EXPECT_FALSE(maxpool_forward({}, {1, 4, 4, 0, 2, 2, 2, 2}, &value, &value, nullptr).ok());
-  EXPECT_EQ(maxpool_forward({}, {1, 16, 16, 1, 16, 1, 1, 1}, &value, &value, nullptr).message(),
-            "maxpool: window is 16: a place in the window is one byte, so it can be at most 15");
+  EXPECT_EQ(maxpool_forward({}, {1, 17, 17, 1, 17, 1, 1, 1}, &value, &value, nullptr).message(),
+            "maxpool: window is 17: a place in the window is one byte, so it can be at most 16");
   EXPECT_EQ(maxpool_forward({}, {1, 4, 4, 1, 2, 2, 3, 2}, &value, &value, nullptr).message(),
-            "maxpool: the windows of out_h or out_w reach beyond the input: "
-            "they can be at most (in - window) / stride + 1");
+            "maxpool: out_h is 3: the last window would reach beyond the input, padding included: "
+            "it can be at most (in - window) / stride + 1");
   EXPECT_FALSE(maxpool_dgrad({}, {1, 4, 4, 1, 2, 2, 2, 3}, &value, nullptr, &value).ok());
 }
 

@@ -196,17 +196,21 @@ TEST(SimtWork, simt_LinearLayersOfFewOutputsMoveWhatTheySay) {
 }
 
 TEST(SimtWork, simt_MaxPoolAndSoftmaxMoveWhatTheySay) {
-  const MaxPoolShape pool = {4, 100, 100, 32, 2, 2, 50, 50};
   Log log;
   const Counting counting;
   const Context context = counting.context(log);
   Buffer<float> x(4 * 100 * 100 * 32);
-  Buffer<float> y(4 * 50 * 50 * 32);
+  Buffer<float> y(4 * 50 * 50 * 64);
   Buffer<std::uint8_t> argmax(y.size());
-  ASSERT_TRUE(succeeded(maxpool_forward(context, pool, x.data(), y.data(), argmax.data())));
-  ASSERT_TRUE(succeeded(maxpool_dgrad(context, pool, y.data(), argmax.data(), x.data())));
+  for (const MaxPoolShape& pool : {MaxPoolShape{4, 100, 100, 32, 2, 2, 50, 50},
+                                   {4, 50, 50, 32, 3, 2, 24, 24},
+                                   {4, 50, 50, 64, 3, 1, 48, 48},
+                                   {4, 50, 50, 32, 4, 2, 24, 24}}) {
+    ASSERT_TRUE(succeeded(maxpool_forward(context, pool, x.data(), y.data(), argmax.data())));
+    ASSERT_TRUE(succeeded(maxpool_dgrad(context, pool, y.data(), argmax.data(), x.data())));
+  }
   ASSERT_TRUE(succeeded(softmax_forward(context, {kBatch, 2}, x.data(), y.data())));
-  EXPECT_EQ(log.launches.size(), 3U);
+  EXPECT_EQ(log.launches.size(), 9U);
   expect_what_was_said(log);
 }
 
