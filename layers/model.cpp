@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/maxpool/maxpool.h"
+
 namespace bauta {
 namespace {
 
@@ -31,7 +33,7 @@ bool sensible(const Layer& layer) {
              in_range(layer.kernel, 1, kLargestSize) && in_range(layer.stride, 1, kLargestSize) &&
              in_range(layer.pad, 0, layer.kernel - 1);
     case LayerKind::maxpool:
-      return in_range(layer.kernel, 1, 15) && in_range(layer.stride, 1, kLargestSize);
+      return in_range(layer.kernel, 1, kLargestSize) && in_range(layer.stride, 1, kLargestSize);
   }
   return false;
 }
@@ -52,10 +54,19 @@ Size3 output_of(const Layer& layer, Size3 in) {
   return in;
 }
 
-bool window_fits(const Layer& layer, Size3 in) {
-  if (layer.kind != LayerKind::conv2d && layer.kind != LayerKind::maxpool) return true;
-  const int smallest = (in.height < in.width ? in.height : in.width) + 2 * layer.pad;
-  return layer.kernel <= smallest;
+Status check_window(const Layer& layer, std::size_t index, Size3 in) {
+  switch (layer.kind) {
+    case LayerKind::relu:
+    case LayerKind::linear:
+      return {};
+    case LayerKind::conv2d:
+      break;
+    case LayerKind::maxpool:
+      if (layer.kernel <= kLargestPoolWindow) break;
+      return bad_layer(layer, index, "has a window of more than " + std::to_string(kLargestPoolWindow));
+  }
+  if (layer.kernel <= std::min(in.height, in.width) + 2 * layer.pad) return {};
+  return bad_layer(layer, index, "has a window larger than its input");
 }
 
 // What a layer may put out for one sample: no network for pictures comes near, and a description that claims
@@ -101,7 +112,7 @@ Result<std::vector<Size3>> Model::output_sizes() const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     if (!sensible(layer)) return bad_layer(layer, i, "has sizes that make no sense");
-    if (!window_fits(layer, in)) return bad_layer(layer, i, "has a window larger than its input");
+    BAUTA_TRY(check_window(layer, i, in));
     in = output_of(layer, in);
     if (!countable(in)) return bad_layer(layer, i, "puts out more values than can be counted");
     sizes.push_back(in);

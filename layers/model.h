@@ -18,6 +18,8 @@ struct Size3 {
 };
 
 enum class LayerKind { conv2d, relu, maxpool, linear };
+inline constexpr LayerKind kLayerKinds[] = {LayerKind::conv2d, LayerKind::relu, LayerKind::maxpool,
+                                            LayerKind::linear};
 
 inline bool has_parameters(LayerKind kind) { return kind == LayerKind::conv2d || kind == LayerKind::linear; }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "engine/io/json.h"
@@ -6,10 +8,22 @@
 namespace bauta {
 namespace {
 
-constexpr const char* kKindNames[] = {"conv2d", "relu", "maxpool", "linear"};  // in the order of LayerKind
+const char* kind_name(LayerKind kind) {
+  switch (kind) {
+    case LayerKind::conv2d:
+      return "conv2d";
+    case LayerKind::relu:
+      return "relu";
+    case LayerKind::maxpool:
+      return "maxpool";
+    case LayerKind::linear:
+      return "linear";
+  }
+  return "";
+}
 
 Json layer_to_json(const Layer& layer) {
-  Json::Object json = {{"kind", kKindNames[static_cast<int>(layer.kind)]}};
+  Json::Object json = {{"kind", kind_name(layer.kind)}};
   if (!layer.name.empty()) json.emplace_back("name", layer.name);
   const auto add = [&](const char* key, int value) { json.emplace_back(key, value); };
   switch (layer.kind) {
@@ -48,19 +62,22 @@ std::string string_at(const Json& json, const char* key) {
 
 // Adds the layer that `json` describes; false where it names no kind that there is.
 bool add_layer(const Json& json, Model& model) {
-  const std::string kind = string_at(json, "kind");
-  const int kernel = int_at(json, "kernel");
-  const int stride = int_at(json, "stride");
-  if (kind == "conv2d") {
-    model.conv2d(string_at(json, "name"), int_at(json, "out"), kernel, stride, int_at(json, "pad"));
-  } else if (kind == "relu") {
-    model.relu();
-  } else if (kind == "maxpool") {
-    model.maxpool(kernel, stride);
-  } else if (kind == "linear") {
-    model.linear(string_at(json, "name"), int_at(json, "out"));
-  } else {
-    return false;
+  const auto kind = std::ranges::find(kLayerKinds, string_at(json, "kind"), kind_name);
+  if (kind == std::end(kLayerKinds)) return false;
+  const auto number = [&](const char* key) { return int_at(json, key); };
+  switch (*kind) {
+    case LayerKind::conv2d:
+      model.conv2d(string_at(json, "name"), number("out"), number("kernel"), number("stride"), number("pad"));
+      break;
+    case LayerKind::relu:
+      model.relu();
+      break;
+    case LayerKind::maxpool:
+      model.maxpool(number("kernel"), number("stride"));
+      break;
+    case LayerKind::linear:
+      model.linear(string_at(json, "name"), number("out"));
+      break;
   }
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/parameters.h"
@@ -37,7 +38,13 @@ TEST(StudyModel, HasTheParametersOfTheStudy) {
 }
 
 TEST(Model, SurvivesItsJson) {
-  for (const Model& model : {*zoo_model("study"), Model("wide", {14, 15, 3}, {"a", "b"}).linear("l", 2)}) {
+  Model all("all", {14, 15, 3}, {"a", "b"});
+  all.conv2d("one", 4, 3, 2, 1).relu().maxpool(3, 1).linear("two", 2);
+  for (const LayerKind kind : kLayerKinds) {
+    const auto is_kind = [&](const Layer& layer) { return layer.kind == kind; };
+    EXPECT_TRUE(std::ranges::any_of(all.layers(), is_kind)) << static_cast<int>(kind);
+  }
+  for (const Model& model : {*zoo_model("study"), all}) {
     const auto back = model_from_json(model.name(), graph_to_json(model), model.classes());
     ASSERT_TRUE(back.ok()) << back.status().message();
     EXPECT_EQ(graph_to_json(*back), graph_to_json(model));
@@ -49,6 +56,9 @@ TEST(Model, RefusesLayersThatDoNotFit) {
   const auto message = [](const Model& model) { return model.output_sizes().status().message(); };
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 8, 7).linear("l", 2)),
             "layer 0 'c' has a window larger than its input: check the network's description");
+  EXPECT_EQ(message(Model("m", {20, 20, 3}, {"a", "b"}).maxpool(17).linear("l", 2)),
+            "layer 0 has a window of more than 16: check the network's description");
+  EXPECT_EQ(message(Model("m", {20, 20, 3}, {"a", "b"}).maxpool(16).linear("l", 2)), "");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "a"}).linear("l", 2)),
             "two of the network's classes are called 'a': give every class a name of its own");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 0, 3).linear("l", 2)),
