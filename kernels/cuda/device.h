@@ -4,9 +4,7 @@
 /// bauta::cuda; the host's compiler compiles the very same file, into bauta::simt, where each access is
 /// checked and counted.
 ///
-///   namespace bauta::BAUTA_DEVICE {
-///   namespace {
-///
+///   namespace bauta::BAUTA_DEVICE { namespace {
 ///   __global__ void __launch_bounds__(256)
 ///       scale(int size, float a, Global<const float> x, Global<float> y) {
 ///     const int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -14,7 +12,8 @@
 ///   }
 ///
 ///   Status run(const Context& context, int size, float a, const float* x, float* y) {
-///     return launch(context, {"scale", ceil_div(size, 256), 256}, scale,
+///     const Work work = {8.0 * size, 8.0 * size};  // bytes moved, and those that have to be
+///     return launch(context, {"scale", ceil_div(size, 256), 256, 0, work}, scale,
 ///                   size, a, global(x, size), global(y, size));
 ///   }
 ///
@@ -23,16 +22,17 @@
 ///   Global<T>
 ///       parameter of a kernel: T* __restrict__, to global memory; global(pointer, elements) makes one
 ///   Ptr<T>
-///       parameter of a device function: T*, to shared or global memory; &a[i] and p + i make one
+///       T*, to shared or global memory: parameter of a device function, and of a kernel whose arrays may
+///       overlap; &a[i] and p + i make one
 ///   __shared__ Shared<T, 8, 9> a
-///       T a[8][9] in shared memory; where vectors are read from it, alignas(16) __shared__
+///       T a[8][9] in shared memory; where vectors are read from it, alignas(16) __shared__. A plain array,
+///       which could not be checked, does not compile for simt
 ///   auto&& a = dynamic_shared<Shared<T, 8, 9>>(offset)
 ///       the same in the dynamic shared memory
 ///   load<float4>(&a[i]), store(&a[i], v)
 ///       accesses of aligned vectors
-///   atomicAdd(&a[i], v)
-///       and atomicMax, atomicMin, atomicCAS
-///   __syncthreads, __syncwarp, __shfl_*_sync, __ballot_sync, __any_sync, __all_sync
+///   atomicAdd(&a[i], v), atomicMax, atomicMin, atomicCAS, __syncthreads, __syncwarp, __shfl_*_sync,
+///   __ballot_sync, __any_sync, __all_sync
 ///       as in CUDA
 ///   bf16, to_float, to_bf16
 ///       and what ptx.h gives: mma, ldmatrix, cp_async

@@ -47,6 +47,7 @@ using Launch = runtime::Shape;
 template <class... Parameters, class... Arguments>
 Status launch(const Context& context, const Launch& launch, void (*kernel)(Parameters...),
               const Arguments&... arguments) {
+  static_assert((!std::is_pointer_v<Arguments> && ...), "arrays go through global(pointer, elements)");
   return runtime::launch(context, launch, [=] { kernel(Parameters(arguments)...); });
 }
 

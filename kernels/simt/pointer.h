@@ -149,10 +149,10 @@ class Shared {
   /// A handle of an array that there is already.
   explicit Shared(runtime::SharedArray* array) : array_(array), serial_(runtime::current->block->serial()) {}
 
-  auto operator[](runtime::At at) { return Row<T, kSizes...>(place())[at]; }
+  auto operator[](runtime::At at) const { return Row<T, kSizes...>(place())[at]; }
 
  private:
-  runtime::Place place() {
+  runtime::Place place() const {
     runtime::Block& block = *runtime::current->block;
     if (serial_ != block.serial()) {
       array_ = block.allocate(kBytes, sizeof(T));
@@ -161,8 +161,8 @@ class Shared {
     return {array_->data(), kBytes, 0, array_, {}};
   }
 
-  runtime::SharedArray* array_ = nullptr;
-  std::uint64_t serial_ = 0;
+  mutable runtime::SharedArray* array_ = nullptr;
+  mutable std::uint64_t serial_ = 0;
 };
 
 }  // namespace bauta::simt

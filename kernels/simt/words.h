@@ -15,7 +15,9 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-#define __shared__ static thread_local constinit
+// `const` refuses plain arrays, whose accesses nothing would check: they lack the initializers that a Shared
+// has.
+#define __shared__ static thread_local constinit const
 #define threadIdx (::bauta::simt::runtime::current->index)
 #define blockIdx (::bauta::simt::runtime::current->block->index())
 #define blockDim (::bauta::simt::runtime::current->block->shape().block)
