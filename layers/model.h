@@ -18,6 +18,7 @@ struct Size3 {
 };
 
 enum class LayerKind { conv2d, relu, maxpool, linear };
+/// All of them.
 inline constexpr LayerKind kLayerKinds[] = {LayerKind::conv2d, LayerKind::relu, LayerKind::maxpool,
                                             LayerKind::linear};
 
