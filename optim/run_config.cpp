@@ -189,9 +189,13 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
 std::string other_computer(const std::string& kept_text, const std::string& wanted_text) {
   const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
   const Json wanted = Json::parse(wanted_text);
-  const auto word = [](const Json& config, const char* key) { return config.value(key, std::string("?")); };
+  const auto word = [](const Json& config, const char* key) {
+    const auto found = config.find(key);
+    return found != config.end() && found->is_string() ? found->get<std::string>() : "?";
+  };
+  if (!kept.is_object()) return {};
   const auto same = [&](const char* key) { return word(kept, key) == word(wanted, key); };
-  if (!kept.is_object() || std::ranges::all_of(kComputer, same)) return {};
+  if (std::ranges::all_of(kComputer, same)) return {};
   return fmt::format("bauta {}, {}, {}", word(kept, "version"), word(kept, "device"),
                      word(kept, "precision"));
 }

@@ -14,8 +14,8 @@ namespace bauta {
 struct Command {
   CLI::App* app;
   std::function<Result<int>()> run;
-  bool takes_ranks =
-      false;  ///< may be started several times at once, by mpirun, say; others would do all twice
+  /// A launcher may start it several times at once; any other would do all of its work each time.
+  bool takes_ranks = false;
 };
 
 // Each adds its subcommands to `app`, and stands in a file of its own.

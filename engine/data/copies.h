@@ -10,8 +10,8 @@
 namespace bauta {
 
 /// Looks for images of a data set that are the same, pixel for pixel at the data set's size, by whatever
-/// name. Ten bytes an image, and a hash of 64 bits: in a hundred thousand images two that differ are taken
-/// for the same once in a billion data sets.
+/// name. Some fifty bytes an image. By a hash of 64 bits: of a hundred thousand images two that differ are
+/// taken for the same in one data set of billions.
 class Copies {
  public:
   /// `listing` outlives it. To train: copies that a random split would part matter as well.

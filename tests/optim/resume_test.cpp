@@ -235,6 +235,8 @@ TEST(CheckResumable, WhatComputesMayChangeAndIsNamed) {
     EXPECT_EQ(other_computer(kept, wanted), "bauta 1.2, cpu avx2, fp32");
   }
   EXPECT_FALSE(check_resumable(kept, config("0.2", "bf16", "cuda"), "last.safetensors").ok());
+  EXPECT_EQ(other_computer(R"({"device":5,"precision":"fp32"})", kept), "bauta ?, ?, fp32");
+  EXPECT_EQ(other_computer("[]", kept), "");
 }
 
 TEST(RunConfig, SaysWhatComputes) {
