@@ -32,6 +32,7 @@ Status write_predictions_table(const std::string& path, const Dataset& data, std
                                const Predictions& predictions) {
   const auto& classes = data.classes();
   std::vector<std::string> columns;
+  columns.reserve(classes.size());
   for (const std::string& name : classes) columns.push_back("p_" + name);
   std::string text = std::string(kBegin) + csv_record(columns);
   for (std::size_t n = 0; n < samples.size(); ++n) {

@@ -1,5 +1,7 @@
 #include "engine/data/listing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -13,8 +15,8 @@ void warn_of_look_alikes(const std::vector<std::string>& classes, const std::str
   for (const std::string& name : classes) {
     const auto [first, is_new] = known.emplace(letters_of(name), name);
     if (is_new || !warn) continue;
-    warn("'" + first->second + "' and '" + name + "' are two classes: if they are one, give them one name (" +
-         path + ")");
+    warn(fmt::format("'{}' and '{}' are two classes: if they are one, give them one name ({})", first->second,
+                     name, path));
   }
 }
 
