@@ -59,8 +59,7 @@ Status check_checkpoint(const std::string& path) {
   if (fs::exists(last_path(path), unused)) return {};
   const auto metrics = MappedFile::open(metrics_path(path));
   if (!metrics.ok()) return {};
-  const std::string_view text(reinterpret_cast<const char*>(metrics->bytes().data()),
-                              metrics->bytes().size());
+  const std::string_view text = metrics->text();
   int epochs = 0;
   for (auto at = text.find(kEpochMark); at != std::string_view::npos; at = text.find(kEpochMark, at + 1))
     ++epochs;

@@ -137,9 +137,9 @@ OrderedJson summary_json(const Model& model, const std::vector<SummaryRow>& rows
           {"layers", layers},           {"params", total_parameters(rows)}};
 }
 
-OrderedJson devices_json() {
+OrderedJson devices_json(const Result<Gpu>& gpu) {
   OrderedJson devices = {{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}};
-  if (const auto gpu = Gpu::open(); gpu.ok()) {
+  if (gpu.ok()) {
     devices.push_back({{"name", "cuda"},
                        {"model", gpu->info().name},
                        {"capability", gpu->info().capability},
@@ -148,20 +148,15 @@ OrderedJson devices_json() {
   return devices;
 }
 
-// Null where there is a GPU.
-OrderedJson why_no_cuda_json() {
-  const auto gpu = Gpu::open();
-  return gpu.ok() ? OrderedJson() : OrderedJson(why_no_gpu(gpu.status()));
-}
-
 OrderedJson machine_json(const Machine& machine) {
   OrderedJson isas = OrderedJson::array();
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
   OrderedJson features = OrderedJson::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
+  const auto gpu = Gpu::open();
   return {{"version", kVersion},
-          {"devices", devices_json()},
-          {"no_cuda", why_no_cuda_json()},
+          {"devices", devices_json(gpu)},
+          {"no_cuda", gpu.ok() ? OrderedJson() : OrderedJson(why_no_gpu(gpu.status()))},
           {"isa", isa_name(machine.context().isa)},
           {"isas", isas},
           {"precision", precision_name(machine.context().precision)},

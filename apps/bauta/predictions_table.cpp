@@ -20,10 +20,7 @@ Status check_predictions_table(const std::string& path) {
   std::error_code unused;
   if (!std::filesystem::exists(path, unused)) return {};
   const auto file = MappedFile::open(path);
-  if (file.ok()) {
-    const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
-    if (text.starts_with(kBegin)) return {};
-  }
+  if (file.ok() && file->text().starts_with(kBegin)) return {};
   return Status::usage("what is there is no table of predictions", path,
                        "remove it, or choose another --predictions");
 }

@@ -10,14 +10,10 @@
 namespace bauta {
 namespace {
 
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
 Result<Listing> list_manifest_file(const std::string& path, const Warn& warn) {
   const Result<MappedFile> file = MappedFile::open(path);
   if (!file.ok()) return file.status();
-  return list_manifest(text_of(*file), path, warn);
+  return list_manifest(file->text(), path, warn);
 }
 
 }  // namespace
@@ -34,7 +30,7 @@ Result<SourceKind> source_kind(const std::string& path) {
   if (std::filesystem::is_directory(path, unused)) return SourceKind::folder;
   const Result<MappedFile> file = MappedFile::open(path);
   if (!file.ok()) return file.status();
-  const std::string_view text = text_of(*file);
+  const std::string_view text = file->text();
   // A safetensors file begins with the length of its JSON header; the name tells what a damaged one was.
   constexpr std::size_t kLengthBytes = 8;
   if (text.substr(std::min(kLengthBytes, text.size()), 1) == "{" || path.ends_with(".safetensors")) {

@@ -54,6 +54,7 @@ class MappedFile {
 
   /// Valid while the object lives; empty for an empty file.
   std::span<const std::byte> bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
 
  private:
   std::span<const std::byte> bytes_;

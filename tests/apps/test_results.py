@@ -173,7 +173,6 @@ class Eval(TrainedTest):
                 mistake = mistakes[row["path"]]
                 self.assertEqual([row["label"], row["predicted"]], [mistake["label"], mistake["predicted"]])
                 self.assertAlmostEqual(float(row["confidence"]), mistake["confidence"], places=6)
-        for row in rows:
             self.assertEqual(row["confidence"], row["p_" + row["predicted"]])
             self.assertAlmostEqual(float(row["p_without_mask"]) + float(row["p_with_mask"]), 1, places=5)
 
