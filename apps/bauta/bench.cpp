@@ -167,7 +167,7 @@ std::vector<Command> bench_commands(CLI::App& app) {
   train->footer(kExamples);
   auto arguments = std::make_shared<BenchArguments>();
   add_batch_option(*train, arguments->batch, "images of one step");
-  train->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_switch(*train, "--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*train, arguments->device);
   std::vector<Command> commands = {{train, [arguments] { return run_bench(*arguments); }},
                                    bench_epoch_command(*bench)};

@@ -71,7 +71,7 @@ Command bench_kernels_command(CLI::App& bench) {
   for (const GpuPeak& gpu : kPeaks) gpus.emplace_back(gpu.name, &gpu);
   const CLI::Option* gpu =
       add_choice(*kernels, "--gpu", arguments->gpu, gpus, "the GPU whose roof counts are set against");
-  kernels->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_switch(*kernels, "--json", arguments->json, "one object of JSON on stdout");
   kernels->add_option("--device", arguments->device.device, "simt, on the CPU: counts; cuda, a GPU: times")
       ->check(CLI::IsMember({"simt", "cuda"}))
       ->type_name("NAME")

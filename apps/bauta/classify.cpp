@@ -210,7 +210,7 @@ Command classify_command(CLI::App& app) {
                    "below this confidence, from 0 to 1, the label is \"uncertain\"")
       ->check(number_from(0, 1))
       ->type_name("X");
-  classify->add_flag("--json", arguments->json, "an array of JSON on stdout");
+  add_switch(*classify, "--json", arguments->json, "an array of JSON on stdout");
   add_device_options(*classify, arguments->device);
   return {classify, [arguments] { return run_classify(*arguments); }};
 }

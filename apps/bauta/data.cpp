@@ -124,7 +124,7 @@ Command pack_command(CLI::App& data) {
       ->type_name("FILE");
   pack->add_option("--model", arguments->model, "the network whose image size is used (default: study)")
       ->type_name("NAME");
-  pack->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
+  add_switch(*pack, "--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
   add_threads_option(*pack, arguments->device.threads);
   return {pack, [arguments] { return run_pack(*arguments); }};
 }

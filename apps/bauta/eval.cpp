@@ -348,8 +348,8 @@ Command eval_command(CLI::App& app) {
   eval->add_option("--predictions", arguments->predictions,
                    "CSV file to write: of each image path, label, prediction and probabilities")
       ->type_name("FILE");
-  eval->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
-  eval->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_switch(*eval, "--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
+  add_switch(*eval, "--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*eval, arguments->device);
   return {eval, [arguments] { return run_eval(*arguments); }};
 }

@@ -7,6 +7,7 @@
 #include "apps/bauta/command.h"
 #include "apps/bauta/inputs.h"
 #include "apps/bauta/machine.h"
+#include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
 #include "engine/core/host.h"
 #include "layers/zoo.h"
@@ -225,7 +226,7 @@ Command info_command(CLI::App& app) {
   info->add_option("--weights", arguments->weights, "the network of this file")
       ->type_name("FILE")
       ->excludes(model);
-  info->add_flag("--json", arguments->json, "one object of JSON on stdout");
+  add_switch(*info, "--json", arguments->json, "one object of JSON on stdout");
   add_device_options(*info, arguments->device);
   return {info, [arguments] { return run_info(*arguments); }, /*takes_ranks=*/true};
 }

@@ -30,6 +30,10 @@ CLI::Validator whole_number_from(std::uint64_t low, std::uint64_t high) {
   return {check, ""};
 }
 
+CLI::Option* add_switch(CLI::App& app, const std::string& name, bool& given, const std::string& description) {
+  return app.add_flag(name, given, description)->disable_flag_override();
+}
+
 CLI::Option* add_batch_option(CLI::App& app, int& batch, const std::string& description) {
   return add_whole_number(app, "--batch", batch, description, 1, 65536)->capture_default_str();
 }

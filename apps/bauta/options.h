@@ -23,6 +23,9 @@ CLI::Option* add_whole_number(CLI::App& app, const char* name, Number& variable,
   return app.add_option(name, variable, description)->transform(whole_number_from(low, high))->type_name("N");
 }
 
+/// An option that is there or not, and takes no value.
+CLI::Option* add_switch(CLI::App&, const std::string& name, bool& given, const std::string& description);
+
 /// An option that takes one of a few names, each standing for a value.
 template <class T>
 CLI::Option* add_choice(CLI::App& app, const std::string& name, T& variable,

@@ -349,12 +349,13 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add("--model", arguments->model, "NAME", "a network of the zoo (default: study)");
   add_number("--max-steps", o.max_steps, 0, "end after N steps as at an epoch's end; 0: no limit");
   add_number("--save-every", o.save_every, 0, "steps between checkpoints; 0: at each epoch's end alone");
-  train->add_flag("--resume", o.resume,
-                  "go on from the checkpoint in RUN; options left out are as they were");
-  train->add_flag("--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
-  train->add_flag("--stream", o.stream,
-                  "copy images to the GPU batch by batch, even where its memory would hold them all");
-  train->add_flag("--strict", arguments->strict, "an image that cannot be read is an error, not a warning");
+  add_switch(*train, "--resume", o.resume,
+             "go on from the checkpoint in RUN; options left out are as they were");
+  add_switch(*train, "--no-shuffle", arguments->no_shuffle, "keep the data set's order in every epoch");
+  add_switch(*train, "--stream", o.stream,
+             "copy images to the GPU batch by batch, even where its memory would hold them all");
+  add_switch(*train, "--strict", arguments->strict,
+             "an image that cannot be read is an error, not a warning");
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
       "processes that share each batch, on this host's GPUs or cores, 1 to 8 (default: this one alone)")

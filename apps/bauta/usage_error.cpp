@@ -97,6 +97,10 @@ Status usage_error(const CLI::ParseError& error, const CLI::App& app) {
     const std::string value = what.substr(equals + 3);
     what = "'" + value + "' is not a number";
   }
+  if (const auto flag = what.find(" was given a disallowed flag override"); flag != std::string::npos) {
+    where = "--" + what.substr(0, flag);
+    what = "it takes no value";
+  }
   if (what.starts_with("At Most 1 required")) what = "given more than once";
   return Status::usage(what, where, see);
 }

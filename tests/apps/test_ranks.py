@@ -229,6 +229,7 @@ class BenchEpoch(unittest.TestCase):
         result = run("bench", "epoch", "--devices", "cpu,cpu:2,cuda:8", "--steps", 5, "--threads", 1, "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         found = json.loads(result.stdout)
+        self.assertEqual([row["epoch_seconds"] for row in found["study"]], [[300, 500], [30, 90], [36, 36]])
         one, two, eight = found["rows"]
         for row in found["rows"]:
             self.assertAlmostEqual(row["train_seconds"] + row["val_seconds"], row["epoch_seconds"])

@@ -59,6 +59,9 @@ class WrongCommandLines(unittest.TestCase):
     def test_a_number_that_is_none(self):
         self.assert_usage_error("train", "--data", "x", "--out", "y", "--lr", "much", saying="'much' is not a number (--lr)")
 
+    def test_a_switch_with_a_value(self):
+        self.assert_usage_error("train", "--data", "x", "--out", "y", "--no-shuffle=3", saying="it takes no value (--no-shuffle)")
+
     def test_a_whole_number_that_is_none_or_out_of_range(self):
         run = ["train", "--data", "x", "--out", "y"]
         make = ["data", "make", "--out", "y"]
