@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -58,12 +59,22 @@ int printed(int code) {
 }
 
 // At once, from whichever thread: the other ranks of a run notice that this one is gone.
-void end_without_memory() {
-  constexpr std::string_view kLine =
-      "bauta: error: there is not enough memory: use a smaller --batch where that is an option, or a machine "
-      "with more\n";
-  static_cast<void>(!::write(error_output(), kLine.data(), kLine.size()));
+[[noreturn]] void end_at_once(std::string_view line) {
+  static_cast<void>(!::write(error_output(), line.data(), line.size()));
   std::_Exit(1);
+}
+
+void end_without_memory() {
+  end_at_once(
+      "bauta: error: there is not enough memory: use a smaller --batch where that is an option, or a machine "
+      "with more\n");
+}
+
+// The system's word that what is mapped is not there: packs and weights are read where they lie.
+void end_without_file(int) {
+  end_at_once(
+      "bauta: error: a file was cut short while it was in use, or /dev/shm is full: "
+      "write packs and weights under new names, and start again\n");
 }
 
 // Likewise, for an exception of a library's that nobody catches: a thread that the system does not give, say.
@@ -118,5 +129,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::set_new_handler(bauta::end_without_memory);
   std::set_terminate(bauta::end_by_exception);
+  std::signal(SIGBUS, bauta::end_without_file);
   return bauta::run(argc, argv);
 }

@@ -256,6 +256,20 @@ class Runs(CliTest):
         self.assertEqual((self.work / "notes.txt").read_text(), "mine")
 
 
+class PacksThatShrink(CliTest):
+    def test_while_they_are_read_are_one_line_that_says_what_to_do(self):
+        pack = self.work / "pack.safetensors"
+        self.ok("data", "pack", "--data", self.faces, "--out", pack)
+        process = subprocess.Popen([BAUTA, "train", "--data", pack, "--out", self.work / "run", "--epochs", "1000"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "images to train on" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        os.truncate(pack, 4096)
+        _, stderr = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, stderr)
+        self.assertRegex(stderr, r"(^|\n)bauta: error: a file was cut short [^\n]+\n$")
+
+
 class MemoryThatRunsOut(CliTest):
     def test_is_one_line_that_says_what_to_do(self):
         def limit():
