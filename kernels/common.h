@@ -77,7 +77,8 @@ void parallel_for(const Context& context, int count, Body&& body) {
 /// The one order of summing. A global batch is cut by position into 8 shards, shard s being the samples
 /// [s·B/8, (s+1)·B/8). A gradient is the sum of its shards' gradients by one fixed binary tree,
 /// ((0+1)+(2+3))+((4+5)+(6+7)), and inside a shard the samples are added in order. One process holds `count`
-/// neighbouring shards, a whole subtree; its wgrads return that subtree's sum.
+/// neighbouring shards, a whole subtree; its wgrads return that subtree's sum. GPUs, and simt, take no
+/// notice: their order is fixed, too, but each kernel's own.
 struct Shards {
   static constexpr int kTotal = 8;
 

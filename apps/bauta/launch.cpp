@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <thread>
@@ -27,9 +28,17 @@
 namespace bauta {
 namespace {
 
+// After which, if no rank is there, none will come: twice as long as ranks wait for one another.
+constexpr std::chrono::seconds kArrival = 2 * kMeeting;
+using Clock = std::chrono::steady_clock;
+
 // The processes that were started, which are the ranks or mpirun; 0: none.
 std::array<std::atomic<pid_t>, kMaxRanksOfHost> children{};
-std::atomic<bool> stopped{false};  // by a signal
+std::atomic<int> stops{0};  // that signals have asked for, one after the other
+
+bool any_child() {
+  return std::ranges::any_of(children, [](const auto& child) { return child > 0; });
+}
 
 void signal_children(int signal) {
   for (const auto& child : children) {
@@ -37,21 +46,19 @@ void signal_children(int signal) {
   }
 }
 
-// The first Ctrl-C stops the ranks at their next step: mpirun passes SIGUSR1 on to them, where SIGINT or
-// SIGTERM would have it end them. The second one does that.
-void pass_on(int) {
+void count_stop(int) {
   const int error = errno;  // of whatever was interrupted
-  stopped = true;
-  signal_children(asked_again() ? SIGTERM : SIGUSR1);
+  if (asked_again() || stops == 0) ++stops;
   errno = error;
 }
 
+// The first Ctrl-C stops the ranks at their next step: mpirun passes SIGUSR1 on to them, where SIGINT or
+// SIGTERM would have it end them. The second one does that, and the third ends what does not listen.
+int signal_of(int stop) { return stop == 1 ? SIGUSR1 : stop == 2 ? SIGTERM : SIGKILL; }
+
 // What is left of ranks after a fault: who was stopped does not end by itself.
 void end_ranks() {
-  const auto running = [] {
-    return std::ranges::any_of(children, [](const auto& child) { return child > 0; });
-  };
-  for (int i = 0; i < 20 && running(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (int i = 0; i < 20 && any_child(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   signal_children(SIGKILL);
 }
 
@@ -90,8 +97,8 @@ Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDe
   if (error == 0) return pid;
   return Status::error("cannot start " + line.front() + ": " + std::generic_category().message(error),
                        "--devices",
-                       line.front() == "mpirun" ? "install openmpi-bin, or add its folder to PATH"
-                                                : "end other processes, or use fewer ranks");
+                       error == ENOENT ? "install openmpi-bin, or add its folder to PATH"
+                                       : "end other processes, or use fewer ranks");
 }
 
 Status start_mpirun(int ranks, const std::vector<std::string>& args) {
@@ -126,25 +133,35 @@ Status start_ranks(int ranks, std::vector<std::string> line) {
   return {};
 }
 
-// A process's exit code, as shells have it.
-int wait_for(pid_t pid) {
+// A process's exit code, as shells have it; none: it is still running.
+std::optional<int> exit_code_of(pid_t pid) {
   int status = 0;
-  pid_t ended = 0;
-  do {
-    ended = ::waitpid(pid, &status, 0);
-  } while (ended < 0 && errno == EINTR);
+  const pid_t ended = ::waitpid(pid, &status, WNOHANG);
+  if (ended == 0 || (ended < 0 && errno == EINTR)) return std::nullopt;
   if (ended < 0) return 1;  // nobody knows how it ended
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// The exit code of the first that did not end well; 0: all did. Meanwhile signals are passed on.
-int wait_for_children() {
-  const StopSignals passed_on(pass_on);
+// The exit code of the first that did not end well; 0: all did. Meanwhile signals are passed on: the first
+// once all ranks are there, as one that comes earlier is lost, or ends a rank while mpirun waits for it.
+// Where no rank comes at all, mpirun is ended.
+int wait_for_children(const Watch& watch, int ranks, Clock::time_point deadline) {
+  int passed_on = 0;
   int first = 0;
-  for (auto& child : children) {
-    const int code = child > 0 ? wait_for(child) : 0;
-    child = 0;
-    if (first == 0) first = code;
+  while (any_child()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const int asked = stops;
+    if (asked > passed_on && (asked > 1 || watch.joined() == ranks)) {
+      signal_children(signal_of(asked));
+      passed_on = asked;
+    }
+    if (watch.joined() == 0 && Clock::now() > deadline) signal_children(SIGKILL);
+    for (auto& child : children) {
+      const auto code = child > 0 ? exit_code_of(child) : std::nullopt;
+      if (!code) continue;
+      child = 0;
+      if (first == 0) first = *code;
+    }
   }
   return first;
 }
@@ -175,15 +192,22 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   auto watch = Watch::start(ranks, std::move(options));
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
+  const StopSignals counted(count_stop);
   std::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody learns how a child ended
   BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args) : start_ranks(ranks, args));
-  const int code = wait_for_children();
+  const auto deadline = Clock::now() + kArrival;
+  const int code = wait_for_children(**watch, ranks, deadline);
   if (code != 0) (*watch)->wait_for_the_others();
-  if (code != 0 && !(*watch)->anyone_joined()) {
-    if (stopped) return kExitInterrupted;
-    return Status::error(std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
-                             " ended with exit code " + std::to_string(code) + " before any rank was there",
-                         "--devices " + std::to_string(ranks), "its own output says why");
+  if (code != 0 && (*watch)->joined() == 0) {
+    if (stops > 0) return kExitInterrupted;
+    const std::string what = Clock::now() > deadline
+                                 ? "no rank was there after " + std::to_string(kArrival.count()) + " s"
+                                 : std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
+                                       " ended with exit code " + std::to_string(code) +
+                                       " before any rank was there";
+    return Status::error(
+        what, "--devices " + std::to_string(ranks),
+        "see above for what it says itself, and look at the limits of processes (ulimit -a)");
   }
   return fault && code > 2 ? 1 : code;
 }

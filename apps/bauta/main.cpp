@@ -58,9 +58,11 @@ int printed(int code) {
   return fail(Status::error("the results could not be written", "standard output", "free some space"));
 }
 
-// At once, from whichever thread: the other ranks of a run notice that this one is gone.
+// From whichever thread: the other ranks of a run notice that this one is gone, once mpirun has passed on
+// what it said.
 [[noreturn]] void end_at_once(std::string_view line) {
   static_cast<void>(!::write(error_output(), line.data(), line.size()));
+  ::usleep(300'000);
   std::_Exit(1);
 }
 

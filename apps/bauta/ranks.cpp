@@ -7,9 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "apps/bauta/terminal.h"
@@ -18,6 +22,32 @@
 
 namespace bauta {
 namespace {
+
+// Calls `expired` in a thread of its own, unless the deadline is gone by then.
+class Deadline {
+ public:
+  Deadline(std::chrono::seconds limit, std::function<void()> expired)
+      : thread_([this, limit, expired = std::move(expired)] {
+          std::unique_lock lock(mutex_);
+          if (!changed_.wait_for(lock, limit, [this] { return met_; })) expired();
+        }) {}
+  ~Deadline() {
+    {
+      const std::lock_guard lock(mutex_);
+      met_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool met_ = false;
+  std::thread thread_;
+};
 
 void send_output_to(const FileDescriptor& file) {
   std::fflush(nullptr);
@@ -28,6 +58,17 @@ void send_output_to(const FileDescriptor& file) {
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
+  std::optional<Deadline> meeting;
+  if (const World world = launched_world(); world.size > 1) {
+    // One after the other, so that the first ends the run, and speaks alone.
+    meeting.emplace(kMeeting + std::chrono::seconds(world.rank), [] {
+      const Status late = Status::error(
+          "not all ranks are there after " + std::to_string(kMeeting.count()) + " s", "host " + host_name(),
+          "look whether one is stopped, or its host cannot be reached, and start again");
+      print_error(late.message());
+      std::_Exit(1);
+    });
+  }
   auto communicator = open_communicator();
   if (!communicator.ok()) return communicator.status();
   const char* starter = std::getenv(kStarterVariable);
@@ -61,17 +102,22 @@ int Ranks::before_on_this_host() const {
   return static_cast<int>(std::ranges::count(std::span(hosts).first(rank), hosts[rank]));
 }
 
+Status Ranks::check_alike(const std::string& mine, const std::string& option) {
+  const auto all = communicator_->gather(mine);
+  if (!all.ok()) return all.status();
+  for (int rank = 1; rank < communicator_->size(); ++rank) {
+    const std::string& other = (*all)[static_cast<std::size_t>(rank)];
+    if (other == all->front()) continue;
+    return Status::error(communicator_->name_of(rank) + " has " + other + ", rank 0 has " + all->front(),
+                         option, "start all with the same " + option);
+  }
+  return {};
+}
+
 Status Ranks::connect_devices(const Context& context) {
   if (communicator_->size() == 1) return {};
   const bool on_gpu = context.backend == Backend::cuda;
-  const auto kinds = communicator_->gather(on_gpu ? "a GPU" : "no GPU");
-  if (!kinds.ok()) return kinds.status();
-  for (int rank = 1; rank < communicator_->size(); ++rank) {
-    const std::string& kind = (*kinds)[static_cast<std::size_t>(rank)];
-    if (kind == kinds->front()) continue;
-    return Status::error(communicator_->name_of(rank) + " has " + kind + ", rank 0 has " + kinds->front(),
-                         "--device", "start all with the same --device");
-  }
+  BAUTA_TRY(check_alike(on_gpu ? "a GPU" : "no GPU", "--device"));
   if (!on_gpu) return {};
   const auto on_fault = [this](const Status& fault) { watch_->fail(fault); };
   auto gpus = open_nccl(context, *communicator_, on_fault);

@@ -12,13 +12,16 @@ namespace bauta {
 /// The environment variable by which the process that starts the ranks asks them into its watch.
 inline constexpr const char* kStarterVariable = "BAUTA_STARTER";
 
+/// How long ranks wait for one another at the start, before any watches the others.
+inline constexpr std::chrono::seconds kMeeting{60};
+
 /// This process as one rank of a run: whom it computes with, what becomes of a fault, and where its output
 /// goes. Rank 0 speaks to the person; every other rank's output goes to RUN/rank-R.log, and is held in memory
 /// until there is a RUN.
 class Ranks {
  public:
   /// Finds the other ranks, if mpirun or srun started several. `resume`: the command to go on with, after the
-  /// launcher's own part of it.
+  /// launcher's own part of it. Where they are not all there after kMeeting, this process ends with a line.
   static Result<std::unique_ptr<Ranks>> open(const std::string& resume);
 
   Communicator& communicator() { return gpus_ == nullptr ? *communicator_ : *gpus_; }
@@ -26,6 +29,9 @@ class Ranks {
   int on_this_host() const;
   /// Those of them with a lower rank: this one's number on the host, from 0.
   int before_on_this_host() const;
+
+  /// Fails, on every rank, where one's word is not rank 0's: "has --resume", say, of `option`. Collective.
+  Status check_alike(const std::string& mine, const std::string& option);
 
   /// Where several ranks compute on GPUs: has communicator() sum in their memory from here on. The context is
   /// valid as long as this; a rank whose device is of another kind than rank 0's is an error.

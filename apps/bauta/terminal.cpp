@@ -80,6 +80,20 @@ std::size_t columns_of(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+// $'...', in which a shell reads numbers of characters.
+std::string shell_word_of_controls(const std::string& word) {
+  std::string quoted = "$'";
+  for (const char c : word) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < ' ' || byte == 127) {
+      quoted += fmt::format("\\{:03o}", byte);
+    } else {
+      quoted += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
+    }
+  }
+  return quoted + "'";
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -172,6 +186,8 @@ std::string table(std::vector<std::vector<std::string>> rows, const std::vector<
 std::string shell_word(const std::string& word) {
   constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  const bool on_one_line = std::ranges::none_of(word, [](unsigned char c) { return c < ' ' || c == 127; });
+  if (!on_one_line) return shell_word_of_controls(word);
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + "'";

@@ -218,9 +218,8 @@ Result<Dataset> open_data(const Machine& machine, const TrainArguments& argument
 Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
   Communicator& communicator = ranks.communicator();
   const char* const stopping = communicator.leads() ? kStopping : nullptr;
-  // Already now: a rank that dies of a signal is a fault.
-  if (communicator.size() > 1) stop_on_signals(stopping);
   BAUTA_TRY(complete_options(arguments));
+  BAUTA_TRY(ranks.check_alike(arguments.train.resume ? "--resume" : "no --resume", "--resume"));
   const auto taken = take_over_options(arguments, communicator);
   if (!taken.ok()) return taken.status();
   arguments.device.ranks = communicator.size();
@@ -304,6 +303,9 @@ Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& 
     if (!launcher.ok()) return launcher.status();
     return launch_ranks(*arguments.devices, *launcher, args, resume);
   }
+  // Of several ranks already now: one that dies of a signal is a fault, and while they meet it hangs mpirun.
+  if (const World world = launched_world(); world.size > 1)
+    stop_on_signals(world.rank == 0 ? kStopping : nullptr);
   const auto ranks = Ranks::open(resume);
   if (!ranks.ok()) return ranks.status();
   auto code = train_as_rank(arguments, **ranks);

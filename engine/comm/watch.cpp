@@ -159,7 +159,7 @@ Status Watch::connect(int to, const Endpoint& endpoint) {
     }
     member.socket = std::move(socket);
     member.heard = Clock::now();
-    anyone_joined_ = true;
+    ++joined_;
     return {};
   }
   return Status::error("cannot reach " + member.name, member.host + ", port " + std::to_string(endpoint.port),
@@ -259,7 +259,7 @@ bool Watch::answer(Caller& caller) {
   member.socket = std::move(caller.socket);
   member.heard = Clock::now();
   say(member, kWelcome);
-  anyone_joined_ = true;
+  ++joined_;
   return true;
 }
 
@@ -276,7 +276,9 @@ void Watch::read(Member& member) {
       if (word == kBye) return part_from(member);
     }
   }
-  if (member.socket.get() >= 0 && Clock::now() - member.heard > kSilence) {
+  // The process that started the ranks may be stopped by a person (Ctrl-Z), while they go on.
+  const bool is_rank = &member != &members_.back();
+  if (is_rank && member.socket.get() >= 0 && Clock::now() - member.heard > kSilence) {
     say(member, kEnd);  // for when it wakes up
     lose(member, member.name + " hangs: nothing was heard of it for " +
                      std::to_string(std::chrono::seconds(kSilence).count()) + " s");

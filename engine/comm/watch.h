@@ -18,8 +18,8 @@
 namespace bauta {
 
 /// The processes of a run watch one another: each pair holds a TCP connection of its own, with a heartbeat
-/// every second. One that closes it without a word has died; one that is silent for 10 seconds hangs, or its
-/// host or network is gone. Then the run ends on every process, and exactly one says why: the lowest rank
+/// every second. One that closes it without a word has died; a rank that is silent for 10 seconds hangs, or
+/// its host or network is gone. Then the run ends on every process, and exactly one says why: the lowest rank
 /// that is left. Whatever launcher and MPI do, this takes at most 15 seconds.
 ///
 /// A process may also live while the thread hangs that computes in it. Each rank's watch looks at its own, by
@@ -64,8 +64,8 @@ class Watch {
 
   /// Waits, at most 2 seconds, until no member is left; what became of them is told to on_fault as ever.
   void wait_for_the_others();
-  /// Whether any member has ever joined this one.
-  bool anyone_joined() const { return anyone_joined_; }
+  /// Members that have ever joined this one.
+  int joined() const { return joined_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -122,7 +122,7 @@ class Watch {
   Clock::time_point work_began_ = Clock::now();  // not before
   Clock::duration longest_work_{};
 
-  std::atomic<bool> anyone_joined_{false};
+  std::atomic<int> joined_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool leaving_ = false;           // guarded by mutex_, as are the next three

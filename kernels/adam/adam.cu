@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
     adam(Index size, Global<const float> numbers, Global<const float> skip, Global<const float> g,
          Global<float> w, Global<float> m, Global<float> v) {
   const Index i = first_of_four();
-  if (i >= size || skipped(skip)) return;
+  if (i >= size) return;
   const float4 n = load<float4>(&numbers[0]);
   const float4 o = load<float4>(&numbers[4]);
   const Numbers a = {n.x, n.y, n.z, n.w, o.x, o.y, o.z};
@@ -30,6 +30,7 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   float4 ws = load4(w, i, size);
   float4 ms = load4(m, i, size);
   float4 vs = load4(v, i, size);
+  if (skipped(skip)) return;
   update(a, gs.x, ws.x, ms.x, vs.x);
   update(a, gs.y, ws.y, ms.y, vs.y);
   update(a, gs.z, ws.z, ms.z, vs.z);

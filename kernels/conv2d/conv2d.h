@@ -33,9 +33,9 @@ Status conv2d_forward(const Context&, const Conv2dShape&, const float* x, const 
 Status conv2d_dgrad(const Context&, const Conv2dShape&, const float* dy, const float* w, float* dx);
 
 /// dw[r][s][c][o] = Σ_{n,p,q} dy[n][p][q][o]·x[n][p·stride - pad + r][q·stride - pad + s][c] and
-/// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing. Overwrites dw [K,K,C,O] and dbias [O],
-/// which overlap no input nor each other. In bf16 dy is rounded for both. 2·N·P·Q·O·K²·C flop; reads
-/// 4(N·H·W·C + N·P·Q·O) bytes, writes 4(K²·C·O + O).
+/// dbias[o] = Σ_{n,p,q} dy[n][p][q][o], n in the one order of summing, or a GPU's own. Overwrites dw
+/// [K,K,C,O] and dbias [O], which overlap no input nor each other. In bf16 dy is rounded for both.
+/// 2·N·P·Q·O·K²·C flop; reads 4(N·H·W·C + N·P·Q·O) bytes, writes 4(K²·C·O + O).
 Status conv2d_wgrad(const Context&, const Conv2dShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

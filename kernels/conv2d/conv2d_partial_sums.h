@@ -20,9 +20,10 @@ int summing_warps(int blocks) {
 /// neighbouring ones in a block: whole sectors. Shares are added up in the warp, by a butterfly, and then by
 /// the first warp. All in order: the same bits on every run. Reads partial once, from the second-level cache,
 /// where it lies: bound by its latency, for which a thread waits once; and twice where elements are many, as
-/// more blocks find room then, with fewer registers each.
+/// more blocks find room then, with fewer registers each. Where they are few, one block on a multiprocessor
+/// will do: unless nvcc is told so, it has each sum wait for the one before (sm_90).
 template <int kColumns>
-__global__ void __launch_bounds__(kMostSummingWarps * 32)
+__global__ void __launch_bounds__(kMostSummingWarps * 32, kColumns < 32 ? 1 : 0)
     add_partial_sums(int blocks, int weights, int biases, Global<const float> partial, Global<float> dw,
                      Global<float> dbias) {
   constexpr int kAtOnce = kColumns < 32 ? kSumsOfAThread : kSumsOfAThread / 2;

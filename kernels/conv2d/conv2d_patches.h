@@ -9,8 +9,8 @@
 /// channels. A block takes one patch of 8x16 positions after another. It has the region of the image that a
 /// patch reads, 10x18 pixels, in shared memory, in bf16, from where each tap's fragments come with ldmatrix:
 /// what a tile of conv2d_tiles.h gathers from memory for each tap is read once, and of the instructions of
-/// the inner loop more than half are mma. Forward and dgrad keep the weights of the block's columns beside
-/// it; wgrad keeps dw in registers, and the gradients of the patch beside it.
+/// the inner loop about half are mma, where tiles are narrow, or more. Forward and dgrad keep the weights of
+/// the block's columns beside it; wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
 
 /// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
@@ -26,10 +26,11 @@ struct PatchWeights {
 };
 
 /// A block of forward or dgrad has kGroups of 128 threads (threadIdx.y), which compute a patch each beside
-/// the same weights. Where a multiprocessor has an H100's shared memory, it has one block of three groups,
-/// whose regions are read while the patches before are computed. Elsewhere blocks have one group and read
-/// late, and there are as many as there is room for. So it is in code for GPUs before an H100, which an H100
-/// may run as well, from PTX.
+/// the same weights. Where a multiprocessor has an H100's shared memory, and three regions and what readers
+/// use find room in it, it has one block of three groups, whose regions are read while the patches before are
+/// computed. Elsewhere blocks have one group and read late, and there are as many as there is room for; of 8
+/// channels they have one group always, and read early. So it is in code for GPUs before an H100, which an
+/// H100 may run as well, from PTX.
 inline constexpr int kMostGroups = 3;
 inline constexpr KernelLimits kLimitsOfMostGroups = {227 * 1024, 90};
 // Whether the build has such code at all.

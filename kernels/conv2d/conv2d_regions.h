@@ -38,7 +38,7 @@ struct Region {
     int pixel, channel;
   };
   /// The lower or upper half of the 16 from k on. Behind the last tap it repeats the last one; the
-  /// weights there are zero, or the row is not stored.
+  /// weights there are zero, or the row is not stored. (An infinity there becomes a NaN.)
   __device__ __forceinline__ static Step step(int k, int half) {
     const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
     const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;
@@ -71,6 +71,15 @@ __device__ __forceinline__ Grid::Position position_in_patch(int m) {
 
 /// Vectors of a thread that are on their way to shared memory at a time, at most.
 inline constexpr int kVectorsAtOnce = 12;
+
+/// Vectors of those that have arrived which a thread takes before it puts the first of them into place: slots
+/// and regions are one array for nvcc, in which no read moves ahead of a write. Before sm_90 more would
+/// spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+inline constexpr int kArrivalsAtOnce = 3;
+#else
+inline constexpr int kArrivalsAtOnce = kVectorsAtOnce;
+#endif
 
 /// What a thread has asked for, one vector each of kCount, until it takes it.
 template <class Tile, int kVector, int kCount>
@@ -147,8 +156,9 @@ class RegionReader {
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
-#pragma unroll
-    for (int i = 0; i < Mine::kCount; ++i) Mine::put(region, i, arrived<4>(slots, i));
+    move_pieces<Mine::kCount, kArrivalsAtOnce>(
+        [&](int i) { return arrived<4>(slots, i); },
+        [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
   }
 
  private:
@@ -195,13 +205,13 @@ class RegionReader<8, Tile> {
     cp_async_wait<0>();
     for_each_float([&](int k, int of_row) {
       const auto place = by_channels_.divide(of_row);  // column and channel
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (!has_row(r)) continue;
-        const int pixel = row(r) * kRegionColumns + place.quotient;
-        store_vector(&region[pixel * Region<8>::kPitch + place.remainder],
-                     arrived<1>(slots, k * kRows + r).values);
-      }
+      move_pieces<kRows, kArrivalsAtOnce>(
+          [&](int r) { return has_row(r) ? arrived<1>(slots, k * kRows + r) : Values<1>(); },
+          [&](int r, const Values<1>& value) {
+            if (!has_row(r)) return;
+            const int pixel = row(r) * kRegionColumns + place.quotient;
+            store_vector(&region[pixel * Region<8>::kPitch + place.remainder], value.values);
+          });
     });
   }
 

@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// windows, each read once and expanded to its four positions. The zeros are multiplied: to skip them, a lane
 /// per channel would read x at its winner, one word of shared memory per fma, and those come at a quarter of
 /// the rate of fma, so that nothing would be gained. Study's layers, batch 32: 0.29, 1.4 and 0.17 G fma, in
-/// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 109 and 14, and written 1.8, 7.8
+/// 491, 530 and 520 blocks; MB of sectors read, mostly from caches, 72, 122 and 14, and written 1.8, 7.8
 /// and 7.7 of partial sums. Bound by fma and the issue of instructions. The first layer's x is not in whole
 /// sectors (1.5x), as in forward. In bf16 conv3 moves 21 MB, in 440 blocks; the others are computed by
 /// patches.

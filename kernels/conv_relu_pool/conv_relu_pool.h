@@ -45,9 +45,9 @@ Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const fl
 Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
                             const std::uint8_t* argmax, const float* w, float* dx);
 
-/// dw[r][s][c][o] and dbias[o]: the gradients for w and bias, n in the one order of summing. Overwrites both,
-/// which overlap no input nor each other. In bf16 dy is rounded for both. Flop as dgrad's; reads
-/// N·P·Q(8·O + ⌈O/4⌉) + 4·N·H·W·C bytes, writes 4(K²·C·O + O).
+/// dw[r][s][c][o] and dbias[o]: the gradients for w and bias, n in the one order of summing, or a GPU's own.
+/// Overwrites both, which overlap no input nor each other. In bf16 dy is rounded for both. Flop as dgrad's;
+/// reads N·P·Q(8·O + ⌈O/4⌉) + 4·N·H·W·C bytes, writes 4(K²·C·O + O).
 Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shards&, const float* x,
                             const float* dy, const float* y, const std::uint8_t* argmax, float* dw,
                             float* dbias);

@@ -106,8 +106,8 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
   }
 }
 
-/// forward. The study's first and second layer, batch 32: 0.72 (of 3 channels and 9 taps, 8 and 10 are
-/// multiplied) and 1.2 G products; 21 and 29 MB of sectors moved, of which x, read 1.4 times, is 8 and 13,
+/// forward. The study's first and second layer, batch 32: 0.75 (of 3 channels and 9 taps, 8 and 10 are
+/// multiplied) and 1.4 G products; 21 and 29 MB of sectors moved, of which x, read 1.4 times, is 8 and 13,
 /// and w, by each of 528 and 132 blocks, 2 and 10; argmax is written in halves of sectors and less. The first
 /// is bound by memory and the issue of instructions, the second by the tensor cores and shared memory, from
 /// where 24 cycles' worth of fragments feed 16 mma.
@@ -249,8 +249,10 @@ class GradientRegionReader {
   }
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
     cp_async_wait<0>();
-#pragma unroll
-    for (int i = 0; i < Mine::kCount; ++i) Mine::put(region, from_, i, windows_.take(i));
+    // All at once: winners are in registers, which have no index.
+    move_pieces<Mine::kCount, Mine::kCount>(
+        [&](int i) { return windows_.take(i); },
+        [&](int i, const WindowValues<4>& values) { Mine::put(region, from_, i, values); });
   }
 
  private:
@@ -294,7 +296,7 @@ using DgradMemory =
     PatchMemory<Lying::along_k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
 
 /// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
-/// layer, batch 32: 1.3 G products; 35 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
+/// layer, batch 32: 1.4 G products; 34 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
 /// 10, and dx 9. Bound by shared memory and the tensor cores, about alike.
 template <int kChannels, class Tile, int kGroups>
 __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
@@ -331,9 +333,8 @@ class GradientReader {
   }
   __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, Turn& turn) const {
     cp_async_wait<0>();
-#pragma unroll
-    for (int i = 0; i < kWindows; ++i) {
-      const RoundedWindow rounded(windows_.take(i));
+    const auto put = [&](int i, const WindowValues<4>& values) {
+      const RoundedWindow rounded(values);
       turn.add(rounded.gradients());
       const int row = Turn::row(i) / kPatchWindowColumns * 2;
       const int column = Turn::row(i) % kPatchWindowColumns * 2;
@@ -342,7 +343,8 @@ class GradientReader {
         store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][turn.column()],
               rounded.at(corner));
       }
-    }
+    };
+    move_pieces<kWindows, kWindows>([&](int i) { return windows_.take(i); }, put);
   }
 
  private:
@@ -351,10 +353,10 @@ class GradientReader {
 };
 
 /// wgrad: each window's gradient is read once and expanded to its four positions. The study's first and
-/// second layer, batch 32: 0.72 and 1.3 G products; 27 and 31 MB of sectors moved, of which partial sums
+/// second layer, batch 32: 0.75 and 1.4 G products; 27 and 31 MB of sectors moved, of which partial sums
 /// are 1.9 and 9.8. The first is bound by memory; the second by the tensor cores: it has one block on a
 /// multiprocessor, as with two the partial sums would be twice as many. Where there are 32 columns, half a
-/// warp writes two windows, some of them to the same banks (1.15 ways in all).
+/// warp writes two windows, some of them to the same banks (1.12 ways in all).
 template <int kChannels, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,

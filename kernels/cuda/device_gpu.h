@@ -178,8 +178,11 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
   config.dynamicSmemBytes = launch.dynamic_shared;
   config.stream = static_cast<cudaStream_t>(context.stream);
   const auto once = [&] {
-    return check(cudaLaunchKernelEx(&config, kernel, arguments...), launch,
-                 "an earlier call may have failed; compute-sanitizer finds it");
+    const cudaError_t error = cudaLaunchKernelEx(&config, kernel, arguments...);
+    return check(error, launch,
+                 error == cudaErrorInvalidConfiguration
+                     ? "these are more than a GPU takes: use smaller layers or batches"
+                     : "an earlier call may have failed; compute-sanitizer finds it");
   };
   return context.launch_times == nullptr ? once() : time_launch(context, launch, once);
 }

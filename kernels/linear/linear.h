@@ -26,12 +26,12 @@ Status linear_forward(const Context&, const LinearShape&, const float* x, const 
                       float* y);
 
 /// dx[n][i] = Σ_o dy[n][o]·w[o][i], or with relu_before 0 where x[n][i] <= 0; without, x is not read.
-/// Overwrites dx.
+/// Overwrites dx, which overlaps no input.
 Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const float* w, const float* x,
                     float* dx);
 
-/// dw[o][i] = Σ_n dy[n][o]·x[n][i] and dbias[o] = Σ_n dy[n][o], n in the one order of summing. Overwrites
-/// both. In bf16 dy is rounded for dw alone.
+/// dw[o][i] = Σ_n dy[n][o]·x[n][i] and dbias[o] = Σ_n dy[n][o], n in the one order of summing, or a GPU's
+/// own. Overwrites both, which overlap no input nor each other. In bf16 dy is rounded for dw alone.
 Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

@@ -15,12 +15,13 @@ __global__ void __launch_bounds__(kElementwiseThreads)
     sgd(Index size, Global<const float> numbers, Global<const float> skip, Global<const float> g,
         Global<float> w, Global<float> u) {
   const Index i = first_of_four();
-  if (i >= size || skipped(skip)) return;
+  if (i >= size) return;
   const float lr = numbers[0];
   const float momentum = numbers[1];
   const float4 gs = load4(g, i, size);
   float4 ws = load4(w, i, size);
   float4 us = load4(u, i, size);
+  if (skipped(skip)) return;
   update(lr, momentum, gs.x, ws.x, us.x);
   update(lr, momentum, gs.y, ws.y, us.y);
   update(lr, momentum, gs.z, ws.z, us.z);

@@ -2,6 +2,7 @@
 import ctypes
 import errno
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -177,6 +178,17 @@ class Faults(FaultsTest, StrikesTest):
         out = self.work / "run"
         result = self.stop(out, [*MPIRUN, "-np", 2, *self.command(out, *self.RUN)], signal.SIGUSR1)
         self.assertRegexIn(r"^go on with: mpirun -np 2 bauta train .* --resume$", result.stdout)
+
+    def test_a_signal_that_comes_before_the_ranks_are_there_stops_them_too(self):
+        for signal_number in [signal.SIGINT, signal.SIGTERM]:
+            with self.subTest(signal_number):
+                process = self.start(self.command(self.work / f"run-{signal_number}", *self.RUN, "--devices", 2))
+                while not pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
+                    self.assertIsNone(process.poll())
+                process.send_signal(signal_number)
+                result = self.finish(process)
+                self.assertEqual(result.returncode, 130, result.stderr)
+                self.assertRegexIn(r"^stopped after step 1; the checkpoint is ", result.stdout)
 
     def test_a_failure_is_one_as_well_where_the_ends_of_children_are_ignored(self):
         command = self.command(self.work / "run", "--devices", 2, data=self.work / "none")

@@ -179,6 +179,7 @@ class Refusals(RanksTest):
         self.images(copy)[0].unlink()
         for other, data, words in [(["--seed", 7], None, ["the seed 7, rank 0 has 0"]),
                                    (["--lr", "1e-3"], None, ["the lr "]),
+                                   (["--resume"], None, ["--resume, rank 0 has no --resume", "the same --resume"]),
                                    ([], copy, ["the data ", "bauta data pack"])]:
             with self.subTest(words=words):
                 mine = self.command(self.work / "run")
