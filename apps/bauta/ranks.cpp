@@ -13,8 +13,9 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
-#include <optional>
+#include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "apps/bauta/terminal.h"
 #include "engine/comm/nccl.h"
@@ -23,31 +24,15 @@
 namespace bauta {
 namespace {
 
-// Calls `expired` in a thread of its own, unless the deadline is gone by then.
-class Deadline {
- public:
-  Deadline(std::chrono::seconds limit, std::function<void()> expired)
-      : thread_([this, limit, expired = std::move(expired)] {
-          std::unique_lock lock(mutex_);
-          if (!changed_.wait_for(lock, limit, [this] { return met_; })) expired();
-        }) {}
-  ~Deadline() {
-    {
-      const std::lock_guard lock(mutex_);
-      met_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  Deadline(const Deadline&) = delete;
-  Deadline& operator=(const Deadline&) = delete;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool met_ = false;
-  std::thread thread_;
-};
+// Calls `expired` after so long, unless the thread that is returned has been destroyed by then.
+std::jthread after(std::chrono::seconds limit, std::function<void()> expired) {
+  return std::jthread([limit, expired = std::move(expired)](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait_for(lock, stop, limit, [] { return false; });
+    if (!stop.stop_requested()) expired();
+  });
+}
 
 void send_output_to(const FileDescriptor& file) {
   std::fflush(nullptr);
@@ -58,10 +43,10 @@ void send_output_to(const FileDescriptor& file) {
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
-  std::optional<Deadline> meeting;
+  std::jthread meeting;
   if (const World world = launched_world(); world.size > 1) {
     // One after the other, so that the first ends the run, and speaks alone.
-    meeting.emplace(kMeeting + std::chrono::seconds(world.rank), [] {
+    meeting = after(kMeeting + std::chrono::seconds(world.rank), [] {
       const Status late = Status::error(
           "not all ranks are there after " + std::to_string(kMeeting.count()) + " s", "host " + host_name(),
           "look whether one is stopped, or its host cannot be reached, and start again");

@@ -30,7 +30,8 @@ class Ranks {
   /// Those of them with a lower rank: this one's number on the host, from 0.
   int before_on_this_host() const;
 
-  /// Fails, on every rank, where one's word is not rank 0's: "has --resume", say, of `option`. Collective.
+  /// Fails, on every rank, where a rank has not what rank 0 has of `option`: "--resume" or "no --resume",
+  /// say. Collective.
   Status check_alike(const std::string& mine, const std::string& option);
 
   /// Where several ranks compute on GPUs: has communicator() sum in their memory from here on. The context is

@@ -80,13 +80,18 @@ std::size_t columns_of(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+// Whether it is one of ASCII's control characters.
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
+
 // $'...', in which a shell reads numbers of characters.
 std::string shell_word_of_controls(const std::string& word) {
   std::string quoted = "$'";
   for (const char c : word) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < ' ' || byte == 127) {
-      quoted += fmt::format("\\{:03o}", byte);
+    if (is_control(c)) {
+      quoted += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
     } else {
       quoted += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string(1, c);
     }
@@ -102,9 +107,8 @@ std::string printable(std::string_view text) {
     const auto byte = [&](std::size_t at) {
       return static_cast<unsigned char>(at < text.size() ? text[at] : 0);
     };
-    const bool ascii_control = byte(i) < 0x20 || byte(i) == 0x7F;
     const bool c1_control = byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0;  // in UTF-8
-    shown += ascii_control || c1_control ? '?' : text[i];
+    shown += is_control(text[i]) || c1_control ? '?' : text[i];
     if (c1_control) ++i;
   }
   return shown;
@@ -186,8 +190,7 @@ std::string table(std::vector<std::vector<std::string>> rows, const std::vector<
 std::string shell_word(const std::string& word) {
   constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  const bool on_one_line = std::ranges::none_of(word, [](unsigned char c) { return c < ' ' || c == 127; });
-  if (!on_one_line) return shell_word_of_controls(word);
+  if (std::ranges::any_of(word, is_control)) return shell_word_of_controls(word);
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + "'";

@@ -31,7 +31,8 @@ __device__ __forceinline__ void store4(Ptr<float> p, Index i, Index size, const 
   if (i + 2 < size) p[i + 2] = v.z;
 }
 
-/// Whether an optimiser's step is to change nothing: skip, unless null, points to a number that is not 0.
+/// Whether an optimiser's step is to change nothing: skip, unless null, points to a number that is not 0. To
+/// be asked behind all else that is read, which then does not wait for it.
 __device__ __forceinline__ bool skipped(Ptr<const float> skip) {
   if (!skip) return false;
   const float value = skip[0];
