@@ -37,7 +37,7 @@ struct Gradient {
 
   template <int kVector, class Tile>
   __device__ __forceinline__ auto operand(int end, int first_o) const {
-    return across_operand<Tile, kVector, Tile::kColumns>(dy, end, s.out_channels, first_o);
+    return mn_major_operand<Tile, kVector, Tile::kColumns>(dy, end, s.out_channels, first_o);
   }
 };
 
@@ -67,7 +67,7 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
   const Conv2dSizes sizes(s);
   if (forward_has_patches(context.precision, s)) return conv2d_forward_by_patches(context, s, x, w, bias, y);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<Pass::forward, kOutVector>(
+    return with_implicit_gemm_tile<Pass::forward, kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
           const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
           const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
@@ -84,7 +84,7 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
   const Conv2dSizes sizes(s);
   if (dgrad_has_patches(context.precision, s)) return conv2d_dgrad_by_patches(context, s, dy, w, dx);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<Pass::dgrad, kOutVector>(
+    return with_implicit_gemm_tile<Pass::dgrad, kOutVector>(
         context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
           const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
           return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), Tile::kThreads, 0, work},

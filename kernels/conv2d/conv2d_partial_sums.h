@@ -29,12 +29,12 @@ __global__ void __launch_bounds__(kMostSummingWarps * 32, kColumns < 32 ? 1 : 0)
   constexpr int kAtOnce = kColumns < 32 ? kSumsOfAThread : kSumsOfAThread / 2;
   __shared__ Shared<float, kMostSummingWarps, kColumns> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
-  const int warp = thread_of_block() / 32;
-  const int lane = thread_of_block() % 32;
+  const int warp = thread_in_group() / 32;
+  const int lane = thread_in_group() % 32;
   const int i = static_cast<int>(blockIdx.x) * kColumns + lane % kColumns;
   const bool inside = i < weights + biases;
   const int share = ceil_div(blocks, warps * (32 / kColumns));
-  const int begin = thread_of_block() / kColumns * share;
+  const int begin = thread_in_group() / kColumns * share;
   const int end = inside ? min(begin + share, blocks) : 0;
   float sum = 0;
 #pragma unroll 1

@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
   const PatchReader<kChannels, Tile, kGroups> reader(images, patches,
                                                      ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  for_each_patch<Lying::across_k, kChannels, Tile, kGroups>(
+  for_each_patch<Major::mn, kChannels, Tile, kGroups>(
       s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
@@ -26,8 +26,7 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
 }
 
 template <int kChannels, class Tile, int kGroups>
-using DgradMemory =
-    PatchMemory<Lying::along_k, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
+using DgradMemory = PatchMemory<Major::k, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
 
 /// dgrad: as forward, with x and y changing places.
 template <int kChannels, class Tile, int kGroups>
@@ -47,10 +46,10 @@ class LateGradientReader {
   __device__ __forceinline__ explicit LateGradientReader(const Images& gradient) : gradient_(gradient) {}
 
   __device__ __forceinline__ void ask(const Grid::Position& first) { first_ = first; }
-  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, GradientTurn<Tile>& turn) const {
-    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + turn.column();
+  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, GradientThreadMap<Tile>& map) const {
+    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + map.column();
     const auto fetch = [&](int i) {
-      const auto at = position_in_patch(turn.row(i));
+      const auto at = position_in_patch(map.row(i));
       Place place = gradient_.place(first_.n, first_.i + at.i, first_.j + at.j);
       place.channel = o;
       auto vector = gradient_.vector<4>(place);
@@ -59,10 +58,10 @@ class LateGradientReader {
     };
     const auto put = [&](int i, const Values<4>& vector) {
       const uint2 rounded = pack_four(vector.values);
-      turn.add(rounded);
-      store(&gradients[turn.row(i)][turn.column()], rounded);
+      map.add(rounded);
+      store(&gradients[map.row(i)][map.column()], rounded);
     };
-    move_pieces<kPatchRows * kPatchColumns / turn.kStep, kVectorsAtOnce>(fetch, put);
+    move_pieces<kPatchRows * kPatchColumns / map.kStep, kVectorsAtOnce>(fetch, put);
   }
 
  private:

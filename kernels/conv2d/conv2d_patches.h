@@ -13,13 +13,12 @@
 /// the block's columns beside it; wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
 
-/// The weights of a block's columns, as the product's b: across k, all of Region::kDepth, or along it, the
-/// columns of each tap.
-template <Lying kB, int kChannels, class Tile>
+/// The weights of a block's columns, as the product's b: MN-major, a row for each of Region::kDepth, or
+/// K-major, a row for each tap and column.
+template <Major kB, int kChannels, class Tile>
 struct PatchWeights {
-  static constexpr int kRows =
-      kB == Lying::across_k ? Region<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
-  static constexpr int kLength = kB == Lying::across_k ? Tile::kColumns : kChannels;
+  static constexpr int kRows = kB == Major::mn ? Region<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
+  static constexpr int kLength = kB == Major::mn ? Tile::kColumns : kChannels;
   static constexpr std::size_t kBytes = kRows * (kLength + Tile::kPad) * sizeof(bf16);
 
   using Array = Shared<bf16, kRows, kLength + Tile::kPad>;
@@ -57,9 +56,9 @@ template <int kChannels, class Tile, int kGroups>
 using PatchReader = std::conditional_t<kChannels == 8 || (kGroups > 1), RegionReader<kChannels, Tile>,
                                        LateRegionReader<kChannels, Tile>>;
 
-/// Where the dynamic shared memory of a block of forward (across_k) or dgrad has the region of a group, and
-/// what the group's reader uses, behind the weights; and its size.
-template <Lying kB, int kChannels, class Tile, class Reader, int kGroups>
+/// Where the dynamic shared memory of a block of forward (MN-major weights) or dgrad (K-major) has the region
+/// of a group, and what the group's reader uses, behind the weights; and its size.
+template <Major kB, int kChannels, class Tile, class Reader, int kGroups>
 struct PatchMemory {
   static constexpr std::size_t kWeights = PatchWeights<kB, kChannels, Tile>::kBytes;
   static constexpr std::size_t kOfGroup = Region<kChannels>::kBytes + Reader::kBytes;
@@ -71,30 +70,30 @@ struct PatchMemory {
 
 template <int kChannels, class Tile, int kGroups>
 using ForwardPatchMemory =
-    PatchMemory<Lying::across_k, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
+    PatchMemory<Major::mn, kChannels, Tile, PatchReader<kChannels, Tile, kGroups>, kGroups>;
 
 /// Vectors of a thread that are on their way at a time, at most: before the first patch there are registers
 /// for many.
 inline constexpr int kWeightsAtOnce = 18;
 
-/// Reads the weights of the columns from first_n on, each group its share: where kB is across_k, w's rows of
-/// out-channels, else those in-channels' parts of them.
-template <Lying kB, int kChannels, class Tile, int kGroups>
+/// Reads the weights of the columns from first_n on, each group its share. Columns are out-channels where
+/// they are MN-major, and in-channels where they are K-major.
+template <Major kB, int kChannels, class Tile, int kGroups>
 __device__ __forceinline__ void load_patch_weights(
     const Conv2dShape& s, Ptr<const float> w, int first_n,
     typename PatchWeights<kB, kChannels, Tile>::Array& weights) {
   using Weights = PatchWeights<kB, kChannels, Tile>;
-  using Rows = Turn<Tile, 4, Weights::kRows, Weights::kLength>;
-  constexpr int kOfTap = kB == Lying::across_k ? kChannels : Tile::kColumns;
+  using Rows = ThreadMap<Tile, 4, Weights::kRows, Weights::kLength>;
+  constexpr int kOfTap = kB == Major::mn ? kChannels : Tile::kColumns;
   constexpr int kShare = ceil_div(Rows::kCount, kGroups);
   const int first = static_cast<int>(threadIdx.y) * kShare;
   const int column = Rows::column();
   const auto fetch = [&](int i) {
     const int row = Rows::row(first + i);
     const int tap = row / kOfTap;
-    const int c = row % kOfTap + (kB == Lying::across_k ? 0 : first_n);
-    const int o = column + (kB == Lying::across_k ? first_n : 0);
-    const bool as_in_w = kB == Lying::across_k && kChannels != 8;  // the rows are w's
+    const int c = row % kOfTap + (kB == Major::mn ? 0 : first_n);
+    const int o = column + (kB == Major::mn ? first_n : 0);
+    const bool as_in_w = kB == Major::mn && kChannels != 8;  // the rows are w's
     const Index at = Index{as_in_w ? row : tap * s.in_channels + c} * s.out_channels + o;
     return Address<4>{w, at, tap < kPatchTaps && c < s.in_channels && o < s.out_channels}.fetch();
   };
@@ -105,9 +104,9 @@ __device__ __forceinline__ void load_patch_weights(
   move_pieces<kShare, kWeightsAtOnce>(fetch, put);
 }
 
-/// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. Where kB is
-/// along_k, taps of the region are met by those of the weights in reverse.
-template <Lying kB, int kChannels, class Tile, class Position>
+/// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. K-major
+/// weights, dgrad's, meet the taps of the region in reverse.
+template <Major kB, int kChannels, class Tile, class Position>
 __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
                                                 typename PatchWeights<kB, kChannels, Tile>::Array& weights,
                                                 const Position& position, const typename Tile::Thread& thread,
@@ -132,11 +131,11 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
 #pragma unroll
       for (int r = 0; r < Tile::kSumRows; ++r) load_matrices(as[r], from[r] + offset);
       const int tap = row * kPatchKernel + k / kChannels;
-      const int line = kB == Lying::across_k ? 0 : (kPatchTaps - 1 - tap) * Tile::kColumns;
+      const int line = kB == Major::mn ? 0 : (kPatchTaps - 1 - tap) * Tile::kColumns;
 #pragma unroll
       for (int f = 0; f < Tile::kSumFours; f += 2) {
         load_lines<kB, true>(bs[f / 2], weights, line + thread.warp_column + 8 * f,
-                             kB == Lying::across_k ? row * kOfRow + k : k % kChannels, thread.lane);
+                             kB == Major::mn ? row * kOfRow + k : k % kChannels, thread.lane);
       }
 #pragma unroll
       for (int r = 0; r < Tile::kSumRows; ++r) multiply_row<Tile>(as[r], bs, sums[r]);
@@ -147,7 +146,7 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
 /// Computes the block's patches, whose regions the group's reader brings: begin(thread, sums) sets what sums
 /// begin with, position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
 /// writes them, as mma has them. The region begins `margin` rows and columns before the patch.
-template <Lying kB, int kChannels, class Tile, int kGroups, class Reader, class Begin, class Position,
+template <Major kB, int kChannels, class Tile, int kGroups, class Reader, class Begin, class Position,
           class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
                                                Ptr<const float> w, Reader reader, const Begin& begin,
@@ -212,7 +211,7 @@ __host__ __device__ constexpr int dgrad_margin(int pad) { return kPatchKernel - 
 template <int kChannels, class Tile, int kGroups, class Reader>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Reader& reader) {
-  for_each_patch<Lying::along_k, kChannels, Tile, kGroups>(
+  for_each_patch<Major::k, kChannels, Tile, kGroups>(
       s, patches, dgrad_margin(s.pad), w, reader,
       [](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, 0, 0, {}, sums);
@@ -241,15 +240,15 @@ struct WgradPatchMemory {
 
 /// A thread's part of a patch of gradients: four neighbouring columns, of which it also adds up dbias.
 template <class Tile>
-struct GradientTurn {
+struct GradientThreadMap {
   static constexpr int kLanes = Tile::kColumns / 4;
   static constexpr int kStep = Tile::kThreads / kLanes;
 
   float bias_sums[4] = {};
 
-  __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * 4; }
+  __device__ __forceinline__ static int column() { return thread_in_group() % kLanes * 4; }
   /// Row i of this thread's, of what has a multiple of kStep of them.
-  __device__ __forceinline__ static int row(int i) { return thread_of_block() / kLanes + i * kStep; }
+  __device__ __forceinline__ static int row(int i) { return thread_in_group() / kLanes + i * kStep; }
 
   /// Adds gradients to dbias, rounded as they are for dw.
   __device__ __forceinline__ void add(const uint2& gradients) {
@@ -282,8 +281,8 @@ __device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array
     unsigned bs[Tile::kSumFours / 2][4];
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; f += 2) {
-      load_lines<Lying::across_k, true>(bs[f / 2], gradients, thread.warp_column + 8 * f,
-                                        (first + i) * kPatchColumns, thread.lane);
+      load_lines<Major::mn, true>(bs[f / 2], gradients, thread.warp_column + 8 * f,
+                                  (first + i) * kPatchColumns, thread.lane);
     }
 #pragma unroll
     for (int r = 0; r < Tile::kSumRows; ++r) {
@@ -296,22 +295,22 @@ __device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array
 
 /// Adds up the threads' bias sums, in order, to a row of partial sums.
 template <class Tile>
-__device__ __forceinline__ void store_bias_sums(const GradientTurn<Tile>& turn, int first_n, int columns,
+__device__ __forceinline__ void store_bias_sums(const GradientThreadMap<Tile>& map, int first_n, int columns,
                                                 Ptr<float> to) {
-  using Turn = GradientTurn<Tile>;
-  alignas(16) __shared__ Shared<float, Turn::kStep, Tile::kColumns> shares;
-  store_vector(&shares[Turn::row(0)][Turn::column()], turn.bias_sums);
+  using ThreadMap = GradientThreadMap<Tile>;
+  alignas(16) __shared__ Shared<float, ThreadMap::kStep, Tile::kColumns> shares;
+  store_vector(&shares[ThreadMap::row(0)][ThreadMap::column()], map.bias_sums);
   __syncthreads();
-  const int column = thread_of_block();
+  const int column = thread_in_group();
   if (column >= Tile::kColumns || first_n + column >= columns) return;
   float sum = 0;
 #pragma unroll
-  for (int i = 0; i < Turn::kStep; ++i) sum += shares[i][column];
+  for (int i = 0; i < ThreadMap::kStep; ++i) sum += shares[i][column];
   to[first_n + column] = sum;
 }
 
 /// The block's share of dw and dbias of its columns, to partial [blocks][rows][O]. `dy` reads gradients of y:
-/// ask(first position of the patch), and take(gradients, turn), which puts them into place, zeros where there
+/// ask(first position of the patch), and take(gradients, map), which puts them into place, zeros where there
 /// are none, and adds up dbias.
 template <int kChannels, class Tile, class GradientReader>
 __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches,
@@ -334,11 +333,11 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};
-  GradientTurn<Tile> turn;
+  GradientThreadMap<Tile> map;
 #pragma unroll 1
   while (patch < patches.count) {
     x.take(region);
-    dy.take(gradients, turn);
+    dy.take(gradients, map);
     patch += static_cast<int>(gridDim.x);
     ask(patch);
     __syncthreads();
@@ -355,7 +354,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
     if (tap >= kPatchTaps || c >= s.in_channels) return Index{-1};
     return (first_row + tap * s.in_channels + c) * s.out_channels;
   });
-  store_bias_sums<Tile>(turn, first_n, s.out_channels,
+  store_bias_sums<Tile>(map, first_n, s.out_channels,
                         partial + (first_row + wgrad_rows(s) - 1) * s.out_channels);
 }
 
@@ -381,7 +380,7 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
 
 /// Calls body.operator()<kChannels, Tile, kGroups>() with the groups that this device's shared memory has
 /// room for, and its code.
-template <Lying kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
+template <Major kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
 Status with_patch_groups(const Body& body) {
   using MemoryOfMost = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMostGroups>, kMostGroups>;
   constexpr KernelLimits kWanted = kLimitsOfMostGroups;
@@ -403,7 +402,7 @@ Status with_forward_patch_tile(const Conv2dShape& s, const Body& body) {
   using Few = MmaTiles::FewChannels;
   const bool few = s.out_channels <= kFewChannels;
   const auto run = [&]<int kChannels, class Tile>() {
-    return with_patch_groups<Lying::across_k, kChannels, Tile, PatchReader>(body);
+    return with_patch_groups<Major::mn, kChannels, Tile, PatchReader>(body);
   };
   if (s.in_channels == 64) return run.template operator()<64, Few>();
   if (s.in_channels == 32)
@@ -414,7 +413,7 @@ template <template <int, class, int> class Reader, class Body>
 Status with_dgrad_patch_tile(const Conv2dShape& s, const Body& body) {
   using Few = MmaTile<128, 32, 32, 32, 32>;
   const auto run = [&]<int kChannels, class Tile>() {
-    return with_patch_groups<Lying::along_k, kChannels, Tile, Reader>(body);
+    return with_patch_groups<Major::k, kChannels, Tile, Reader>(body);
   };
   if (s.out_channels == 64) return run.template operator()<64, Few>();
   return s.in_channels <= kFewChannels ? run.template operator()<32, Few>()

@@ -88,14 +88,14 @@ using Arrivals = Shared<float, kCount, Tile::kThreads, kVector>;
 template <int kVector, class Slots>
 __device__ __forceinline__ Values<kVector> arrived(Slots&& slots, int i) {
   Values<kVector> result;
-  load_vector<kVector>(result.values, &slots[i][thread_of_block()][0]);
+  load_vector<kVector>(result.values, &slots[i][thread_in_group()][0]);
   return result;
 }
 
 /// A thread's vectors of a region of 32 or 64 channels, as many as the image has.
 template <int kChannels, class Tile>
-struct RegionTurn {
-  using Rows = Turn<Tile, 4, kRegionPixels, kChannels>;
+struct RegionThreadMap {
+  using Rows = ThreadMap<Tile, 4, kRegionPixels, kChannels>;
   static constexpr int kCount = Rows::kCount;
 
   __device__ __forceinline__ static Address<4> at(const Images& images, const Grid::Position& from, int i) {
@@ -122,7 +122,7 @@ class LateRegionReader {
 
   __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
-    using Mine = RegionTurn<kChannels, Tile>;
+    using Mine = RegionThreadMap<kChannels, Tile>;
     move_pieces<Mine::kCount, kVectorsAtOnce>(
         [&](int i) { return Mine::at(images_, from_, i).fetch(); },
         [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
@@ -135,7 +135,7 @@ class LateRegionReader {
 
 template <int kChannels, class Tile>
 class RegionReader {
-  using Mine = RegionTurn<kChannels, Tile>;
+  using Mine = RegionThreadMap<kChannels, Tile>;
 
  public:
   static constexpr int kSlots = Mine::kCount;
@@ -150,7 +150,7 @@ class RegionReader {
   __device__ __forceinline__ void ask(const Grid::Position& from) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
 #pragma unroll
-    for (int i = 0; i < Mine::kCount; ++i) Mine::at(images_, from, i).copy(slots[i], thread_of_block(), 0);
+    for (int i = 0; i < Mine::kCount; ++i) Mine::at(images_, from, i).copy(slots[i], thread_in_group(), 0);
     cp_async_commit();
   }
   __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
@@ -195,7 +195,7 @@ class RegionReader<8, Tile> {
         const Index begin_row = Index{from.n * images_.height + at_row} * row_floats;
         const bool valid = in_row && static_cast<unsigned>(at_row) < static_cast<unsigned>(images_.height);
         Address<1>{images_.values, begin_row + begin + of_row, valid}.copy(slots[k * kRows + r],
-                                                                           thread_of_block(), 0);
+                                                                           thread_in_group(), 0);
       }
     });
     cp_async_commit();
@@ -216,7 +216,7 @@ class RegionReader<8, Tile> {
   }
 
  private:
-  __device__ __forceinline__ static int row(int r) { return thread_of_block() / 32 + r * kWarps; }
+  __device__ __forceinline__ static int row(int r) { return thread_in_group() / 32 + r * kWarps; }
   __device__ __forceinline__ static bool has_row(int r) {
     return (r + 1) * kWarps <= kRegionRows || row(r) < kRegionRows;
   }
@@ -225,7 +225,7 @@ class RegionReader<8, Tile> {
   __device__ __forceinline__ void for_each_float(const Body& body) const {
     const int floats = kRegionColumns * images_.channels;
 #pragma unroll 1
-    for (int k = 0, of_row = thread_of_block() % 32; of_row < floats; ++k, of_row += 32) body(k, of_row);
+    for (int k = 0, of_row = thread_in_group() % 32; of_row < floats; ++k, of_row += 32) body(k, of_row);
   }
 
   Images images_;
@@ -236,7 +236,7 @@ class RegionReader<8, Tile> {
 /// Zeros, for the channels that a reader leaves as they are.
 template <int kChannels, class Tile>
 __device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
-  for (int pixel = thread_of_block(); pixel < kRegionPixels; pixel += Tile::kThreads) {
+  for (int pixel = thread_in_group(); pixel < kRegionPixels; pixel += Tile::kThreads) {
 #pragma unroll
     for (int channel = 0; channel < kChannels; channel += 4)
       store_vector(&region[pixel * Region<kChannels>::kPitch + channel], Values<4>{}.values);

@@ -10,8 +10,8 @@
 #include "kernels/cuda/fma_product.h"
 #include "kernels/cuda/mma_product.h"
 
-/// What the CUDA kernels of all convolutions are made of. Each pass is one product of matrices,
-/// c[m][n] = Σ_k a[m][k]·b[k][n] (product.h), whose a is never stored:
+/// What the CUDA kernels of all convolutions are made of. Each pass is an implicit GEMM: one product of
+/// matrices, c[m][n] = Σ_k a[m][k]·b[k][n] (product.h), whose a is never stored:
 ///
 ///   pass     m                  n   k                     a                       b
 ///   forward  output position    o   tap and c             x at position + tap     w
@@ -155,14 +155,14 @@ struct Tap {
   }
 };
 
-/// w as the product's b: along its out-channels where kB is across_k, or along its in-channels.
-template <Lying kB, int kVector, class Tile>
+/// w as the product's b: MN-major its n are out-channels (forward), K-major in-channels (dgrad).
+template <Major kB, int kVector, class Tile>
 __device__ __forceinline__ auto weights_operand(const Conv2dShape& s, const Taps& taps, Ptr<const float> w,
                                                 int first_n) {
-  if constexpr (kB == Lying::across_k) {
-    return across_operand<Tile, kVector, Tile::kColumns>(w, taps.depth(), s.out_channels, first_n);
+  if constexpr (kB == Major::mn) {
+    return mn_major_operand<Tile, kVector, Tile::kColumns>(w, taps.depth(), s.out_channels, first_n);
   } else {
-    using Rows = Turn<Tile, kVector, Tile::kColumns, Tile::kDepth>;
+    using Rows = ThreadMap<Tile, kVector, Tile::kColumns, Tile::kDepth>;
     return operand<Rows>([=](int k) {
       const Tap tap(taps, k + Rows::column());
       const int of_w =
@@ -178,17 +178,18 @@ __device__ __forceinline__ auto weights_operand(const Conv2dShape& s, const Taps
 
 /// sums = Σ_k a[m][k]·b[k][n] over the taps; origin(m) is the place of the tile's row m, without a tap, and b
 /// is w. kVector and kWVector neighbours are moved at once from the images and from w.
-template <Lying kB, int kVector, int kWVector, class Tile, class Origin>
-__device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, const Images& images,
-                                       Ptr<const float> w, int first_n, const Origin& origin,
-                                       const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-  alignas(16) __shared__ typename Tile::template A<Lying::along_k> a_slices;
+template <Major kB, int kVector, int kWVector, class Tile, class Origin>
+__device__ __forceinline__ void implicit_gemm(const Conv2dShape& s, const Taps& taps, const Images& images,
+                                              Ptr<const float> w, int first_n, const Origin& origin,
+                                              const typename Tile::Thread& thread,
+                                              typename Tile::Sums& sums) {
+  alignas(16) __shared__ typename Tile::template A<Major::k> a_slices;
   alignas(16) __shared__ typename Tile::template B<kB> b_slices;
   alignas(16) __shared__ Shared<Place, Tile::kRows> origins;
-  for (int m = thread_of_block(); m < Tile::kRows; m += Tile::kThreads) origins[m] = origin(m);
+  for (int m = thread_in_group(); m < Tile::kRows; m += Tile::kThreads) origins[m] = origin(m);
   __syncthreads();
 
-  using Rows = Turn<Tile, kVector, Tile::kRows, Tile::kDepth>;
+  using Rows = ThreadMap<Tile, kVector, Tile::kRows, Tile::kDepth>;
   const auto a = operand<Rows>([&](int k) {
     const Place step = Tap(taps, k + Rows::column()).step(taps, images);
     return [&, step](int m) {
@@ -197,7 +198,7 @@ __device__ __forceinline__ void gather(const Conv2dShape& s, const Taps& taps, c
     };
   });
   const auto b = weights_operand<kB, kWVector, Tile>(s, taps, w, first_n);
-  Tile::template multiply<Lying::along_k, kB>(a_slices, b_slices, 0, taps.depth(), a, b, thread, sums);
+  Tile::template multiply<Major::k, kB>(a_slices, b_slices, 0, taps.depth(), a, b, thread, sums);
 }
 
 /// sums = a tile of y, part 0's: position(m) is the output position of row m, if its n is a sample.
@@ -213,7 +214,7 @@ __device__ __forceinline__ void forward_tile(const Conv2dShape& s, const Divisor
     if (at.n >= s.batch) return nowhere();
     return images.place(at.n, at.i * s.stride - s.pad, at.j * s.stride - s.pad);
   };
-  gather<Lying::across_k, kVector, kOutVector, Tile>(s, taps, images, w, first_n, origin, thread, sums);
+  implicit_gemm<Major::mn, kVector, kOutVector, Tile>(s, taps, images, w, first_n, origin, thread, sums);
   add_biases<kOutVector, Tile>(thread, sums, first_n, s.out_channels, bias);
 }
 
@@ -286,7 +287,7 @@ __device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseGrid
   };
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};
-  gather<Lying::along_k, kDyVector, kDyVector, Tile>(s, taps, dy, w, first_n, origin, thread, sums);
+  implicit_gemm<Major::k, kDyVector, kDyVector, Tile>(s, taps, dy, w, first_n, origin, thread, sums);
 
   store_sums<kVector, Tile>(thread, sums, first_n, s.in_channels, dx, [&](int m) {
     const auto at = pixel(first_m + m);
@@ -302,7 +303,7 @@ __host__ __device__ constexpr int wgrad_rows(const Conv2dShape& s) {
   return s.kernel * s.kernel * s.in_channels + 1;
 }
 
-/// How the positions of all samples are shared among blocks, whose sums go to the workspace.
+/// Split-K: how the positions of all samples are shared among blocks, whose sums go to the workspace.
 struct Split {
   int blocks;
   int depth;  ///< positions of each block but the last
@@ -314,15 +315,15 @@ struct Split {
 template <int kVector, int kDyVector, class Tile, class Gradient>
 __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x, const Gradient& dy,
                                            const Split& split, Ptr<float> partial) {
-  alignas(16) __shared__ typename Tile::template A<Lying::across_k> a_slices;
-  alignas(16) __shared__ typename Tile::template B<Lying::across_k> b_slices;
+  alignas(16) __shared__ typename Tile::template A<Major::mn> a_slices;
+  alignas(16) __shared__ typename Tile::template B<Major::mn> b_slices;
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   const int begin = static_cast<int>(blockIdx.z) * split.depth;
   const int end = min(begin + split.depth, dy.positions());
 
   // The bias's row is the same in every slice.
-  using Rows = PositionsTurn<Tile, kVector, Tile::kDepth, Tile::kRows>;
+  using Rows = PositionsThreadMap<Tile, kVector, Tile::kDepth, Tile::kRows>;
   const int m = first_m + Rows::column();
   const bool of_bias = m == wgrad_rows(s) - 1;
   if (of_bias) {
@@ -347,8 +348,7 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
   const auto b = dy.template operand<kDyVector, Tile>(end, first_n);
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};
-  Tile::template multiply<Lying::across_k, Lying::across_k>(a_slices, b_slices, begin, end, a, b, thread,
-                                                            sums);
+  Tile::template multiply<Major::mn, Major::mn>(a_slices, b_slices, begin, end, a, b, thread, sums);
 
   store_sums<kDyVector, Tile>(thread, sums, first_n, s.out_channels, partial, [&](int row) {
     if (first_m + row >= wgrad_rows(s)) return Index{-1};
@@ -391,7 +391,7 @@ auto with_tiles(Precision precision, const Body& body) {
 /// Calls body.operator()<Tile>() with the tile that suits forward or dgrad. Single floats take more registers
 /// on their way than the wide tile leaves.
 template <Pass kPass, int kOutVector, class Body>
-Status with_gather_tile(Precision precision, Index positions, int channels, const Body& body) {
+Status with_implicit_gemm_tile(Precision precision, Index positions, int channels, const Body& body) {
   return with_tiles(precision, [&]<class Tiles>() {
     if (positions < kFewPositions) return body.template operator()<typename Tiles::FewPositions>();
     if constexpr (kOutVector == 4) {

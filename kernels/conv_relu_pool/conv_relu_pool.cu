@@ -74,7 +74,7 @@ struct PooledGradient {
 
   template <int kVector, class Tile>
   __device__ __forceinline__ auto operand(int end, int first_o) const {
-    using Windows = WindowsTurn<Tile, kVector, Tile::kDepth / 4, Tile::kColumns>;
+    using Windows = WindowsThreadMap<Tile, kVector, Tile::kDepth / 4, Tile::kColumns>;
     return BAUTA_DEVICE::operand<Windows>([=, this](int k) {
       const int o = first_o + Windows::column();
       return [=, this](int window) {
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(kExpandThreads)
     expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, int pooled_h, int pooled_w,
                     Global<const float> dy, Global<const float> y, Global<const std::uint8_t> argmax,
                     Global<float> dz) {
-  const int i = static_cast<int>(blockIdx.x) * kExpandThreads + thread_of_block();
+  const int i = static_cast<int>(blockIdx.x) * kExpandThreads + thread_in_group();
   if (i >= vectors) return;
   const auto place = by_vectors.divide(i);
   const int o = place.remainder * kVector;
@@ -172,7 +172,7 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
     return conv_relu_pool_forward_by_patches(context, shape, x, w, bias, y, argmax);
   const PooledSizes sizes(shape);
   return with_vectors(s, [&]<int kVector, int kOutVector>() {
-    return with_gather_tile<Pass::forward, kOutVector>(
+    return with_implicit_gemm_tile<Pass::forward, kOutVector>(
         context.precision, Index{s.out_h} * s.out_w, s.out_channels, [&]<class Tile>() {
           const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
           return launch(

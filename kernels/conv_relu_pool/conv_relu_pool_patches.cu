@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
   const PatchReader<kChannels, Tile, kGroups> reader(images, patches,
                                                      ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
-  for_each_patch<Lying::across_k, kChannels, Tile, kGroups>(
+  for_each_patch<Major::mn, kChannels, Tile, kGroups>(
       s, patches, s.pad, w, reader,
       [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
@@ -154,16 +154,16 @@ class WindowArrivals {
     const bool valid = exists && values.inside(p, q);
     const int window = (n * values.height + p) * values.width + q;
     const Index at = wide_product(window, values.channels) + o;
-    Address<4>{values.dy, at, valid}.copy(slots[2 * i], thread_of_block(), 0);
-    Address<4>{values.y, at, valid}.copy(slots[2 * i + 1], thread_of_block(), 0);
+    Address<4>{values.dy, at, valid}.copy(slots[2 * i], thread_in_group(), 0);
+    Address<4>{values.y, at, valid}.copy(slots[2 * i + 1], thread_in_group(), 0);
     winners_[i] = 0;
     if (valid) winners_[i] = values.argmax[wide_product(window, values.channels / 4) + o / 4];
   }
   __device__ __forceinline__ WindowValues<4> take(int i) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     WindowValues<4> result;
-    load_vector<4>(result.gradients, &slots[2 * i][thread_of_block()][0]);
-    load_vector<4>(result.values, &slots[2 * i + 1][thread_of_block()][0]);
+    load_vector<4>(result.gradients, &slots[2 * i][thread_in_group()][0]);
+    load_vector<4>(result.values, &slots[2 * i + 1][thread_in_group()][0]);
     result.winners = winners_[i];
     return result;
   }
@@ -176,7 +176,7 @@ class WindowArrivals {
 // A thread's windows, and four channels of each, of those that a region meets: of the first eight columns,
 // row by row, and then of the two that are left.
 template <int kChannels, class Tile>
-class RegionWindowTurn {
+class RegionWindowThreadMap {
   // One more than half of a region's rows, as it may begin with a window's second.
   static constexpr int kRows = kRegionRows / 2 + 1;
   static constexpr int kColumns = 8;
@@ -193,7 +193,7 @@ class RegionWindowTurn {
   // In the grid of windows; n is negative where there is none.
   __device__ __forceinline__ static Grid::Position window(const Grid::Position& from, int i) {
     // A group has kThreads: the remainder changes nothing, but tells nvcc so, which saves instructions.
-    const int of_block = thread_of_block() % Tile::kThreads / kLanes;
+    const int of_block = thread_in_group() % Tile::kThreads / kLanes;
     int row, column;
     if (i < kOfFirst) {
       row = (i * kAtOnce + of_block) / kColumns;
@@ -204,7 +204,7 @@ class RegionWindowTurn {
     }
     return {row < kRows ? from.n : -1, (from.i >> 1) + row, (from.j >> 1) + column};
   }
-  __device__ __forceinline__ static int channel() { return thread_of_block() % kLanes * 4; }
+  __device__ __forceinline__ static int channel() { return thread_in_group() % kLanes * 4; }
 
   // Expands the i-th window to its positions in the region.
   __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region,
@@ -230,7 +230,7 @@ class RegionWindowTurn {
 // Brings regions of gradients, each window's expanded to its four positions, as RegionReader does.
 template <int kChannels, class Tile>
 class GradientRegionReader {
-  using Mine = RegionWindowTurn<kChannels, Tile>;
+  using Mine = RegionWindowThreadMap<kChannels, Tile>;
 
  public:
   static constexpr std::size_t kBytes = WindowArrivals<Tile, Mine::kCount>::kBytes;
@@ -264,7 +264,7 @@ class GradientRegionReader {
 // The same, as LateRegionReader does.
 template <int kChannels, class Tile>
 class LateGradientRegionReader {
-  using Mine = RegionWindowTurn<kChannels, Tile>;
+  using Mine = RegionWindowThreadMap<kChannels, Tile>;
   static constexpr int kWindowsAtOnce = 8;
 
  public:
@@ -292,8 +292,7 @@ template <int kChannels, class Tile, int kGroups>
 using DgradReader = std::conditional_t<(kGroups > 1), GradientRegionReader<kChannels, Tile>,
                                        LateGradientRegionReader<kChannels, Tile>>;
 template <int kChannels, class Tile, int kGroups>
-using DgradMemory =
-    PatchMemory<Lying::along_k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
+using DgradMemory = PatchMemory<Major::k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
 
 /// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
 /// layer, batch 32: 1.4 G products; 34 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
@@ -311,8 +310,8 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
 // Brings a patch's gradients, each window's expanded to its four positions, and reads them from ask() on.
 template <class Tile>
 class GradientReader {
-  using Turn = GradientTurn<Tile>;
-  static constexpr int kWindows = kPatchWindows / Turn::kStep;  // of a thread
+  using ThreadMap = GradientThreadMap<Tile>;
+  static constexpr int kWindows = kPatchWindows / ThreadMap::kStep;  // of a thread
 
  public:
   static constexpr std::size_t kBytes = WindowArrivals<Tile, kWindows>::kBytes;
@@ -322,25 +321,25 @@ class GradientReader {
       : gradient_(gradient), windows_(offset) {}
 
   __device__ __forceinline__ void ask(const Grid::Position& first) {
-    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + Turn::column();
+    const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + ThreadMap::column();
 #pragma unroll
     for (int i = 0; i < kWindows; ++i) {
-      const int p = first.i / 2 + Turn::row(i) / kPatchWindowColumns;
-      const int q = first.j / 2 + Turn::row(i) % kPatchWindowColumns;
+      const int p = first.i / 2 + ThreadMap::row(i) / kPatchWindowColumns;
+      const int q = first.j / 2 + ThreadMap::row(i) % kPatchWindowColumns;
       windows_.ask(i, gradient_, first.n, p, q, o, o < gradient_.channels);
     }
     cp_async_commit();
   }
-  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, Turn& turn) const {
+  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, ThreadMap& map) const {
     cp_async_wait<0>();
     const auto put = [&](int i, const WindowValues<4>& values) {
       const RoundedWindow rounded(values);
-      turn.add(rounded.gradients());
-      const int row = Turn::row(i) / kPatchWindowColumns * 2;
-      const int column = Turn::row(i) % kPatchWindowColumns * 2;
+      map.add(rounded.gradients());
+      const int row = ThreadMap::row(i) / kPatchWindowColumns * 2;
+      const int column = ThreadMap::row(i) % kPatchWindowColumns * 2;
 #pragma unroll
       for (int corner = 0; corner < 4; ++corner) {
-        store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][turn.column()],
+        store(&gradients[(row + corner / 2) * kPatchColumns + column + corner % 2][map.column()],
               rounded.at(corner));
       }
     };

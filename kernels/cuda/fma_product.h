@@ -8,7 +8,7 @@
 /// tile; what taps share comes from the first-level cache. What a GPU took: docs/performance.md.
 namespace bauta::BAUTA_DEVICE {
 
-/// A slice along k has every fourth line side by side, so that threads side by side read rows side by side,
+/// A K-major slice has every fourth line side by side, so that threads side by side read rows side by side,
 /// whose banks differ; and a free row between such groups, so that neighbouring lines, written together,
 /// differ too.
 template <int kLines>
@@ -16,18 +16,18 @@ inline constexpr int kSliceGroup = kLines / 4 + 1;
 template <int kLines>
 inline constexpr int kSliceRows = 4 * kSliceGroup<kLines>;
 
-/// The row of a slice along k that a line lies in.
+/// The row of a K-major slice that a line lies in.
 template <int kLines>
 __device__ __forceinline__ int slice_row(int line) {
   return line % 4 * kSliceGroup<kLines> + line / 4;
 }
 
 /// What thread `of` of kLines / 8 needs of a slice for four k: to[k][i] is of its i-th line.
-template <Lying kLying, int kLines, class Slice>
+template <Major kMajor, int kLines, class Slice>
 __device__ __forceinline__ void load_fragment(float (&to)[4][8], Slice&& slice, int k, int of) {
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    if constexpr (kLying == Lying::along_k) {
+    if constexpr (kMajor == Major::k) {
       const float4 v = load<float4>(&slice[i % 4 * kSliceGroup<kLines> + of + i / 4 * (kLines / 8)][k]);
       to[0][i] = v.x, to[1][i] = v.y, to[2][i] = v.z, to[3][i] = v.w;
     } else {
@@ -40,15 +40,15 @@ __device__ __forceinline__ void load_fragment(float (&to)[4][8], Slice&& slice, 
 }
 
 /// Starts copying a thread's vectors of the slice at k.
-template <Lying kLying, int kLines, class Of, class Slice>
+template <Major kMajor, int kLines, class Of, class Slice>
 __device__ __forceinline__ void start_copy(const Of& of, int k, Slice&& slice) {
-  using Turn = typename Of::Turn;
+  using ThreadMap = typename Of::ThreadMap;
   if (!of.moves) return;
   const auto from = of.from(k);
 #pragma unroll 2
-  for (int i = 0; i < Turn::kCount; ++i) {
-    const int row = Turn::row(i);
-    from(row).copy(slice, kLying == Lying::along_k ? slice_row<kLines>(row) : row, Turn::column());
+  for (int i = 0; i < ThreadMap::kCount; ++i) {
+    const int row = ThreadMap::row(i);
+    from(row).copy(slice, kMajor == Major::k ? slice_row<kLines>(row) : row, ThreadMap::column());
   }
 }
 
@@ -67,14 +67,14 @@ struct FmaTile {
 
   using Sums = float[kSumRows][kSumFours][4];
 
-  template <Lying kLying>
-  using A = Shared<float, 2, kLying == Lying::along_k ? kSliceRows<kRows> : kDepth,
-                   kLying == Lying::across_k ? kRows
-                   : kDepth % 32 == 0        ? kDepth + 4
-                                             : kDepth>;
-  template <Lying kLying>
-  using B = Shared<float, 2, kLying == Lying::along_k ? kSliceRows<kColumns> : kDepth,
-                   kLying == Lying::along_k ? kDepth + 4 : kColumns>;
+  template <Major kMajor>
+  using A = Shared<float, 2, kMajor == Major::k ? kSliceRows<kRows> : kDepth,
+                   kMajor == Major::mn ? kRows
+                   : kDepth % 32 == 0  ? kDepth + 4
+                                       : kDepth>;
+  template <Major kMajor>
+  using B = Shared<float, 2, kMajor == Major::k ? kSliceRows<kColumns> : kDepth,
+                   kMajor == Major::k ? kDepth + 4 : kColumns>;
 
   /// A thread's first row of a slice whose rows are written by kLanes threads each.
   template <int kLanes>
@@ -92,8 +92,8 @@ struct FmaTile {
   struct Thread {
     static constexpr int kAcross = kColumns / 8;
 
-    int part = thread_of_block() / kPartThreads;
-    int of_part = thread_of_block() % kPartThreads;
+    int part = thread_in_group() / kPartThreads;
+    int of_part = thread_in_group() % kPartThreads;
     int down = of_part / kAcross;
     int across = of_part % kAcross;
 
@@ -102,7 +102,7 @@ struct FmaTile {
   };
 
   /// Adds the thread's part of Σ_k a[row][k]·b[k][column] over one slice.
-  template <Lying kA, Lying kB, class ASlice, class BSlice>
+  template <Major kA, Major kB, class ASlice, class BSlice>
   __device__ __forceinline__ static void multiply_slice(ASlice&& a, BSlice&& b, const Thread& thread,
                                                         Sums& sums) {
     constexpr int kShare = kDepth / kParts;
@@ -127,7 +127,7 @@ struct FmaTile {
   }
 
   /// The tile's product over k in [begin, end).
-  template <Lying kA, Lying kB, class ASlices, class BSlices, class OfA, class OfB>
+  template <Major kA, Major kB, class ASlices, class BSlices, class OfA, class OfB>
   __device__ __forceinline__ static void multiply(ASlices&& a, BSlices&& b, int begin, int end,
                                                   const OfA& of_a, const OfB& of_b, const Thread& thread,
                                                   Sums& sums) {

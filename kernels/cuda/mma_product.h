@@ -17,14 +17,14 @@ namespace bauta::BAUTA_DEVICE {
 /// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines
 /// by 8 k follow one another by lines first; for its b they do by k, so that fragments 0 and 1 are the first
 /// eight lines' and 2 and 3 the others'.
-template <Lying kLying, bool kOfB, class Slice>
+template <Major kMajor, bool kOfB, class Slice>
 __device__ __forceinline__ void load_lines(unsigned (&fragments)[4], Slice&& slice, int line, int k,
                                            int lane) {
   const int low = lane / 8 % 2 * 8;
   const int high = lane / 16 * 8;
   const int first_line = line + (kOfB ? high : low);
   const int first_k = k + (kOfB ? low : high);
-  if constexpr (kLying == Lying::along_k) {
+  if constexpr (kMajor == Major::k) {
     load_matrices(fragments, &slice[first_line + lane % 8][first_k]);
   } else {
     load_matrices<true>(fragments, &slice[first_k + lane % 8][first_line]);
@@ -44,7 +44,7 @@ __device__ __forceinline__ void multiply_row(const unsigned (&as)[4],
 }
 
 /// Adds the part's share of Σ_k a[row][k]·b[k][column] over one slice to the warp's sums, as mma has them.
-template <Lying kA, Lying kB, class Tile, class A, class B>
+template <Major kA, Major kB, class Tile, class A, class B>
 __device__ __forceinline__ void multiply_slice(A&& a, B&& b, const typename Tile::Thread& thread,
                                                typename Tile::Sums& sums) {
   constexpr int kShare = Tile::kDepth / Tile::kParts;
@@ -110,20 +110,21 @@ class Staged {
     if (!operand.moves) return;
     const auto from = operand.from(k);
 #pragma unroll
-    for (int i = 0; i < Turn::kCount; ++i) vectors_[i] = from(Turn::row(i)).fetch();
+    for (int i = 0; i < ThreadMap::kCount; ++i) vectors_[i] = from(ThreadMap::row(i)).fetch();
   }
   template <class Slice>
   __device__ __forceinline__ void put(const Operand& operand, Slice&& slice) const {
     if (!operand.moves) return;
 #pragma unroll
-    for (int i = 0; i < Turn::kCount; ++i) vectors_[i].put(slice, Turn::row(i), Turn::column());
+    for (int i = 0; i < ThreadMap::kCount; ++i)
+      vectors_[i].put(slice, ThreadMap::row(i), ThreadMap::column());
   }
 
  private:
-  using Turn = typename Operand::Turn;
+  using ThreadMap = typename Operand::ThreadMap;
   using Vector = decltype(std::declval<Operand>().from(0)(0).fetch());
 
-  Vector vectors_[Turn::kCount];
+  Vector vectors_[ThreadMap::kCount];
 };
 
 /// kAhead_: 2 where blocks are too few for others to compute while one waits for memory, and registers are
@@ -152,12 +153,12 @@ struct MmaTile {
   using Sums = float[kSumRows][kSumFours][4];
 
   static constexpr int kPad = 8;
-  template <Lying kLying>
-  using A = Shared<bf16, 2, kLying == Lying::along_k ? kRows : kDepth,
-                   (kLying == Lying::along_k ? kDepth : kRows) + kPad>;
-  template <Lying kLying>
-  using B = Shared<bf16, 2, kLying == Lying::along_k ? kColumns : kDepth,
-                   (kLying == Lying::along_k ? kDepth : kColumns) + kPad>;
+  template <Major kMajor>
+  using A =
+      Shared<bf16, 2, kMajor == Major::k ? kRows : kDepth, (kMajor == Major::k ? kDepth : kRows) + kPad>;
+  template <Major kMajor>
+  using B = Shared<bf16, 2, kMajor == Major::k ? kColumns : kDepth,
+                   (kMajor == Major::k ? kDepth : kColumns) + kPad>;
 
   /// A thread's first row of a slice whose rows are written by kLanes threads each. Those that half a warp
   /// writes at once are as far apart, of eight, as can be.
@@ -177,9 +178,9 @@ struct MmaTile {
   }
 
   struct Thread {
-    int part = thread_of_block() / kPartThreads;
-    int of_part = thread_of_block() % kPartThreads;
-    int lane = thread_of_block() % 32;
+    int part = thread_in_group() / kPartThreads;
+    int of_part = thread_in_group() % kPartThreads;
+    int lane = thread_in_group() % 32;
     int warp_row = of_part / 32 / kAcross * kWarpRows;
     int warp_column = of_part / 32 % kAcross * kWarpColumns;
 
@@ -188,7 +189,7 @@ struct MmaTile {
   };
 
   /// The tile's product over k in [begin, end).
-  template <Lying kA, Lying kB, class ASlices, class BSlices, class OfA, class OfB>
+  template <Major kA, Major kB, class ASlices, class BSlices, class OfA, class OfB>
   __device__ __forceinline__ static void multiply(ASlices&& a_slices, BSlices&& b_slices, int begin, int end,
                                                   const OfA& of_a, const OfB& of_b, const Thread& thread,
                                                   Sums& sums) {

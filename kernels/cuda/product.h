@@ -11,30 +11,30 @@
 ///   MmaTile (mma_product.h)  bf16: slices are rounded on their way, products are the tensor cores'
 ///
 /// Of c, a thread has fours of neighbouring columns: sums[r][f] is at row(r), from column(f) on. Where there
-/// are few sums for the threads, the block's parts take their share of every slice, and are added up at the
-/// end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
+/// are few sums for the threads, the block's parts take their share of every slice (sliced-K), and are added
+/// up at the end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kProductThreads = 128;  // of a block, if its tile does not say otherwise
 
-/// The thread's number in its group: blocks may have several groups, which threadIdx.y tells apart.
-__device__ __forceinline__ int thread_of_block() { return static_cast<int>(threadIdx.x); }
+/// The thread's number in its group; a block is one group, or several that threadIdx.y tells apart.
+__device__ __forceinline__ int thread_in_group() { return static_cast<int>(threadIdx.x); }
 
-/// How a slice of a matrix lies in shared memory: as rows along k, one for each line (row or column) of the
-/// tile, or as rows across k.
-enum class Lying { along_k, across_k };
+/// How a slice of a matrix lies in shared memory: K-major, a row along k for each line (row or column) of the
+/// tile, or MN-major, a row of lines for each k.
+enum class Major { k, mn };
 
-/// Which vectors a thread moves of a slice of kRows x kColumns: kCount of them, in rows row(0), row(1) ...,
+/// Which vectors of a slice of kRows x kColumns a thread moves: kCount of them, in rows row(0), row(1) ...,
 /// all at column().
 template <class Tile, int kVector, int kRows, int kColumns>
-struct Turn {
+struct ThreadMap {
   static constexpr int kLanes = kColumns / kVector;
   static constexpr int kStep = Tile::kThreads / kLanes;
   static constexpr int kCount = ceil_div(kRows, kStep);
 
-  __device__ __forceinline__ static int column() { return thread_of_block() % kLanes * kVector; }
+  __device__ __forceinline__ static int column() { return thread_in_group() % kLanes * kVector; }
   __device__ __forceinline__ static int row(int i) {
-    return Tile::template first_row<kLanes>(thread_of_block() / kLanes) + i * kStep;
+    return Tile::template first_row<kLanes>(thread_in_group() / kLanes) + i * kStep;
   }
   /// Whether there is a row(0), for this thread.
   __device__ __forceinline__ static bool any() { return kStep <= kRows || row(0) < kRows; }
@@ -43,37 +43,37 @@ struct Turn {
 /// The same, of a slice that is kRows positions of kColumns: a thread's follow one another, up to four, so
 /// that it finds once where the four of a window begin.
 template <class Tile, int kVector, int kRows, int kColumns>
-struct PositionsTurn : Turn<Tile, kVector, kRows, kColumns> {
-  using Base = Turn<Tile, kVector, kRows, kColumns>;
+struct PositionsThreadMap : ThreadMap<Tile, kVector, kRows, kColumns> {
+  using Base = ThreadMap<Tile, kVector, kRows, kColumns>;
   static constexpr int kRun = Base::kCount < 4 ? Base::kCount : 4;
 
   __device__ __forceinline__ static int row(int i) {
-    const auto run = static_cast<unsigned>(thread_of_block() / Base::kLanes + i / kRun * Base::kStep);
+    const auto run = static_cast<unsigned>(thread_in_group() / Base::kLanes + i / kRun * Base::kStep);
     return static_cast<int>(run * kRun + static_cast<unsigned>(i % kRun));
   }
 };
 
 /// The same, of windows: kRows of them, whose vectors are put into four rows each.
 template <class Tile, int kVector, int kRows, int kColumns>
-struct WindowsTurn : Turn<Tile, kVector, kRows, kColumns> {
-  using Base = Turn<Tile, kVector, kRows, kColumns>;
+struct WindowsThreadMap : ThreadMap<Tile, kVector, kRows, kColumns> {
+  using Base = ThreadMap<Tile, kVector, kRows, kColumns>;
 
   __device__ __forceinline__ static int row(int i) {
-    return thread_of_block() / Base::kLanes + i * Base::kStep;
+    return thread_in_group() / Base::kLanes + i * Base::kStep;
   }
   __device__ __forceinline__ static bool any() { return Base::kStep <= kRows || row(0) < kRows; }
 };
 
 /// A matrix of the product, as a thread moves it to shared memory: for the slice at k, from(k)(row) is the
-/// vector that goes to this row of its turn.
-template <class Turn_, class From>
+/// vector that goes to this row of its map.
+template <class ThreadMap_, class From>
 struct Operand {
-  using Turn = Turn_;
+  using ThreadMap = ThreadMap_;
   From from;
   bool moves;  ///< false: this thread leaves its part of the slices as it is
 };
-template <class Turn, class From>
-__device__ __forceinline__ Operand<Turn, From> operand(const From& from, bool moves = Turn::any()) {
+template <class ThreadMap, class From>
+__device__ __forceinline__ Operand<ThreadMap, From> operand(const From& from, bool moves = ThreadMap::any()) {
   return {from, moves};
 }
 
@@ -128,11 +128,11 @@ struct Address {
   }
 };
 
-/// The operand that is a matrix [depth][lines], from line `first` on; zeros outside of it. Whole vectors need
-/// lines that are a multiple of kVector.
+/// The operand that is a matrix [depth][lines] in memory, from line `first` on; zeros outside of it. Whole
+/// vectors need lines that are a multiple of kVector.
 template <class Tile, int kVector, int kTileLines>
-__device__ __forceinline__ auto across_operand(Ptr<const float> matrix, int depth, int lines, int first) {
-  using Rows = Turn<Tile, kVector, Tile::kDepth, kTileLines>;
+__device__ __forceinline__ auto mn_major_operand(Ptr<const float> matrix, int depth, int lines, int first) {
+  using Rows = ThreadMap<Tile, kVector, Tile::kDepth, kTileLines>;
   const int line = first + Rows::column();
   return operand<Rows>([=](int k) {
     return [=](int row) {
@@ -141,10 +141,10 @@ __device__ __forceinline__ auto across_operand(Ptr<const float> matrix, int dept
   });
 }
 
-/// The same of a matrix [lines][depth], along its depth.
+/// The same of a matrix [lines][depth]; whole vectors need a depth that is a multiple of kVector.
 template <class Tile, int kVector, int kTileLines>
-__device__ __forceinline__ auto along_operand(Ptr<const float> matrix, int depth, int lines, int first) {
-  using Rows = Turn<Tile, kVector, kTileLines, Tile::kDepth>;
+__device__ __forceinline__ auto k_major_operand(Ptr<const float> matrix, int depth, int lines, int first) {
+  using Rows = ThreadMap<Tile, kVector, kTileLines, Tile::kDepth>;
   return operand<Rows>([=](int k) {
     const int from_k = k + Rows::column();
     return [=](int row) {

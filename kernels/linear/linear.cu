@@ -63,19 +63,19 @@ struct MmaTiles {
 };
 constexpr int kFewRows = 128;  // of c
 
-// Few tiles would leave multiprocessors without a block, and each block waiting for slice after slice. So
-// blocks share a tile's sums over k: as many as some hundred multiprocessors hold, two each, but with at
-// least two slices for a block, which are waited for together.
-constexpr int kMostSharingBlocks = 256;
-struct Split {
+// Split-K: few tiles would leave multiprocessors without a block, and each block waiting for slice after
+// slice. So blocks share a tile's sums over k: as many as some hundred multiprocessors hold, two each, but
+// with at least two slices for a block, which are waited for together.
+constexpr int kMostSplitKBlocks = 256;
+struct SplitK {
   int blocks;  // that share a tile
   int depth;   // of k, for each of them
 };
 template <class Tile>
-Split split_of(const Product& p) {
+SplitK split_k_of(const Product& p) {
   const int tiles = ceil_div(p.m, Tile::kRows) * ceil_div(p.n, Tile::kColumns);
   const int slices = ceil_div(p.k, Tile::kDepth);
-  const int blocks = std::min(kMostSharingBlocks / tiles, slices / 2);
+  const int blocks = std::min(kMostSplitKBlocks / tiles, slices / 2);
   if (p.m > kFewRows || blocks < 2) return {1, p.k};
   const int share = ceil_div(slices, blocks);
   return {ceil_div(slices, share), share * Tile::kDepth};
@@ -91,9 +91,9 @@ constexpr int kBlocks = kVector != 4        ? 1
 template <bool kByRows, class Tile, int kVector, int kTileLines>
 __device__ __forceinline__ auto matrix_operand(Ptr<const float> matrix, int depth, int lines, int first) {
   if constexpr (kByRows) {
-    return along_operand<Tile, kVector, kTileLines>(matrix, depth, lines, first);
+    return k_major_operand<Tile, kVector, kTileLines>(matrix, depth, lines, first);
   } else {
-    return across_operand<Tile, kVector, kTileLines>(matrix, depth, lines, first);
+    return mn_major_operand<Tile, kVector, kTileLines>(matrix, depth, lines, first);
   }
 }
 
@@ -120,23 +120,23 @@ __device__ __forceinline__ void pass_relus(const Product& p, const typename Tile
   }
 }
 
-/// A block computes a tile of c (product.h), over its share of k, the z-th: shares of c lie one behind the
-/// other. Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from the second-level
-/// cache, in whole sectors; writes every share of c once, and reads relu_before once. Where a_sums is not
-/// null, the blocks of the first column also write Σ_k a[m][k] there, not rounded: a thread a line, of which
-/// a is read once more.
+/// A block computes a tile of c (product.h), over the z-th part of k (split-K): partial sums of c lie one
+/// behind the other. Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from the
+/// second-level cache, in whole sectors; writes all partial sums once, and reads relu_before once. Where
+/// a_sums is not null, the blocks of the first column also write Σ_k a[m][k] there, not rounded: a thread a
+/// line, of which a is read once more.
 ///
 /// The study's layer at batch 32, in tiles of 32x32: 18 MB for each of forward and dgrad, of which w is 8.4
-/// MB, and 1 MB of shares, in 256 blocks that have 64 KB each on their way, in bf16 all of it together: bound
-/// by memory and latency. Its wgrad, in 256 tiles of 128x64, reads 6.4 MB and writes 8.4: bound by memory.
-/// Batch 2048: 4.3 G fma, 400 MB for each pass: in fp32 bound by fma, in bf16 by the cache, 73 µs of an
-/// H100's, where its tensor cores would take 9.
+/// MB, and 1 MB of partial sums, in 256 blocks that have 64 KB each on their way, in bf16 all of it together:
+/// bound by memory and latency. Its wgrad, in 256 tiles of 128x64, reads 6.4 MB and writes 8.4: bound by
+/// memory. Batch 2048: 4.3 G fma, 400 MB for each pass: in fp32 bound by fma, in bf16 by the cache, 73 µs of
+/// an H100's, where its tensor cores would take 9.
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
 __global__ void __launch_bounds__(kProductThreads, kBlocks<kVector, Tile>)
     product(Product p, int depth, Global<const float> a, Global<const float> b, Global<const float> bias,
             Global<const float> relu_before, bool relu_after, Global<float> c, Global<float> a_sums) {
-  constexpr Lying kA = kAByRows ? Lying::along_k : Lying::across_k;
-  constexpr Lying kB = kBByRows ? Lying::along_k : Lying::across_k;
+  constexpr Major kA = kAByRows ? Major::k : Major::mn;
+  constexpr Major kB = kBByRows ? Major::k : Major::mn;
   alignas(16) __shared__ typename Tile::template A<kA> a_slices;
   alignas(16) __shared__ typename Tile::template B<kB> b_slices;
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
@@ -151,22 +151,22 @@ __global__ void __launch_bounds__(kProductThreads, kBlocks<kVector, Tile>)
   add_biases<kCVector, Tile>(thread, sums, first_n, p.n, bias);
   if constexpr (kAByRows)
     pass_relus<kCVector, Tile>(p, thread, sums, first_m, first_n, relu_before, relu_after);
-  const Ptr<float> share = c + Index{blockIdx.z} * p.m * p.n;
-  store_sums<kCVector, Tile>(thread, sums, first_n, p.n, share,
+  const Ptr<float> partial = c + Index{blockIdx.z} * p.m * p.n;
+  store_sums<kCVector, Tile>(thread, sums, first_n, p.n, partial,
                              [&](int m) { return first_m + m < p.m ? Index{first_m + m} * p.n : Index{-1}; });
   if constexpr (!kAByRows) {
     if (a_sums && blockIdx.y == 0 && blockIdx.z == 0) add_up_lines(a, p.k, p.m, first_m, Tile::kRows, a_sums);
   }
 }
 
-/// A thread adds up the shares of an element of c, in order, and its bias. Reads the shares once, eight of a
+/// A thread adds up the partial sums of an element of c, in order, and its bias. Reads them once, eight of a
 /// thread on their way together, relu_before once, and bias once for every row; writes c once. Bound by
 /// latency.
 __global__ void __launch_bounds__(kSumThreads)
-    add_up_shares(Product p, int count, Global<const float> shares, Global<const float> bias,
-                  Global<const float> relu_before, bool relu_after, Global<float> c) {
+    add_split_k(Product p, int count, Global<const float> partial, Global<const float> bias,
+                Global<const float> relu_before, bool relu_after, Global<float> c) {
   const int size = p.m * p.n;
-  const int i = static_cast<int>(blockIdx.x) * kSumThreads + thread_of_block();
+  const int i = static_cast<int>(blockIdx.x) * kSumThreads + thread_in_group();
   if (i >= size) return;
   float of_bias = 0;
   float y = 0;
@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(kSumThreads)
   if (relu_before) y = relu_before[i];
   float sum = 0;
 #pragma unroll 8
-  for (int share = 0; share < count; ++share) sum += shares[share * size + i];
+  for (int part = 0; part < count; ++part) sum += partial[part * size + i];
   c[i] = through_relus(sum + of_bias, relu_before, y, relu_after);
 }
 
@@ -198,7 +198,7 @@ double epilogue_size(const Product& p, const Epilogue& last) {
 }
 
 template <bool kAByRows, bool kBByRows, int kVector, int kCVector, class Tile>
-Status launch_product(const Context& context, const char* name, const Product& p, const Split& split,
+Status launch_product(const Context& context, const char* name, const Product& p, const SplitK& split,
                       const float* a, const float* b, const Epilogue& last, float* c, float* a_sums) {
   const dim3 grid = tiles_of<Tile>(p.m, p.n, split.blocks);
   const double a_size = double{1} * p.m * p.k;
@@ -216,15 +216,15 @@ Status launch_product(const Context& context, const char* name, const Product& p
       global(last.relu_before, Index{p.m} * p.n), last.relu_after, global(c, c_size), global(a_sums, p.m));
 }
 
-Status launch_add_up_shares(const Context& context, const Product& p, int count, const float* shares,
-                            const Epilogue& last, float* c) {
+Status launch_add_split_k(const Context& context, const Product& p, int count, const float* partial,
+                          const Epilogue& last, float* c) {
   const Index size = Index{p.m} * p.n;
   const double floor = 4 * (static_cast<double>(size) * (count + 1) + epilogue_size(p, last));
   const double biases_again = last.bias != nullptr ? 4.0 * (p.m - 1) * p.n : 0;
   const Work work = {floor + biases_again, floor};
   const auto blocks = static_cast<unsigned>(ceil_div(p.m * p.n, kSumThreads));
-  return launch(context, {"linear_sums", blocks, kSumThreads, 0, work}, add_up_shares, p, count,
-                global(shares, count * size), global(last.bias, p.n), global(last.relu_before, size),
+  return launch(context, {"linear_sums", blocks, kSumThreads, 0, work}, add_split_k, p, count,
+                global(partial, count * size), global(last.bias, p.n), global(last.relu_before, size),
                 last.relu_after, global(c, size));
 }
 
@@ -232,11 +232,11 @@ Status launch_add_up_shares(const Context& context, const Product& p, int count,
 template <class Tiles, bool kAByRows, bool kBByRows>
 Status run_product_of(const Context& context, const char* name, const Product& p, const float* a,
                       const float* b, const Epilogue& last, float* c, float* a_sums) {
-  const Split split = split_of<typename Tiles::template Few<4>>(p);
-  const bool shared = split.blocks > 1;
-  // Shares are no more than sums: what becomes of these waits until they are added up.
-  const Epilogue of_product = shared ? Epilogue{} : last;
-  float* const to = shared ? reinterpret_cast<float*>(context.workspace.data()) : c;
+  const SplitK split = split_k_of<typename Tiles::template Few<4>>(p);
+  const bool splits_k = split.blocks > 1;
+  // The epilogue is of whole sums: of split-K's it waits until they are added up.
+  const Epilogue of_product = splits_k ? Epilogue{} : last;
+  float* const to = splits_k ? reinterpret_cast<float*>(context.workspace.data()) : c;
   const bool vectors = (kAByRows ? p.k : p.m) % 4 == 0 && (kBByRows ? p.k : p.n) % 4 == 0;
   const auto run = [&]<template <int> class Tile, int kCVector>() {
     const auto launch_it = vectors ? launch_product<kAByRows, kBByRows, 4, kCVector, Tile<4>>
@@ -248,7 +248,7 @@ Status run_product_of(const Context& context, const char* name, const Product& p
   };
   BAUTA_TRY(p.m <= kFewRows ? run_tile.template operator()<Tiles::template Few>()
                             : run_tile.template operator()<Tiles::template Many>());
-  return shared ? launch_add_up_shares(context, p, split.blocks, to, last, c) : Status{};
+  return splits_k ? launch_add_split_k(context, p, split.blocks, to, last, c) : Status{};
 }
 
 // In the context's precision.
@@ -285,10 +285,11 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
   return run_product<false, false>(context, "linear_wgrad", p, dy, x, {}, dw, dbias);
 }
 
-// Of the shares that blocks leave, the most that there may be: a smaller batch may have more, of fewer tiles.
+// Of split-K's partial sums, the most that there may be: a smaller batch may have more, of fewer tiles.
 template <class Tile>
 std::size_t workspace_for(const Product& p) {
-  return split_of<Tile>(p).blocks > 1 ? sizeof(float) * kMostSharingBlocks * Tile::kRows * Tile::kColumns : 0;
+  return split_k_of<Tile>(p).blocks > 1 ? sizeof(float) * kMostSplitKBlocks * Tile::kRows * Tile::kColumns
+                                        : 0;
 }
 
 std::size_t workspace(const Context& context, const LinearShape& s, Pass pass) {

@@ -27,8 +27,8 @@ __global__ void __launch_bounds__(kMostFewForwardWarps * 32, 4)
                 Global<float> y) {
   constexpr int kAtOnce = 24 / (1 + kOutputs);
   const int warps = static_cast<int>(blockDim.x) / 32;
-  const int n = static_cast<int>(blockIdx.x) * warps + thread_of_block() / 32;
-  const int lane = thread_of_block() % 32;
+  const int n = static_cast<int>(blockIdx.x) * warps + thread_in_group() / 32;
+  const int lane = thread_in_group() % 32;
   if (n >= s.batch) return;
   float of_lane = 0;  // y[n][lane]
   if (lane < s.out_features) of_lane = bias[lane];
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kFewDgradThreads)
     few_dgrad(LinearShape s, Global<const float> dy, Global<const float> w, Global<const float> x,
               Global<float> dx) {
   const int n = static_cast<int>(blockIdx.x);
-  const int i = (static_cast<int>(blockIdx.y) * kFewDgradThreads + thread_of_block()) * kVector;
+  const int i = (static_cast<int>(blockIdx.y) * kFewDgradThreads + thread_in_group()) * kVector;
   if (i >= s.in_features) return;
   const Index at = Index{n} * s.in_features + i;
   const Values<kVector> of_relu = Address<kVector>{x, at, s.relu_before}.fetch();
@@ -105,7 +105,7 @@ struct FewWgradLane {
   static constexpr int kAtOnce = kOutputs > 2 ? 4 : 8;  // times so many rows are on their way
   static_assert(kRows * kOutputs <= 32 && kColumns % 8 == 0);
 
-  int index = thread_of_block() % 32;
+  int index = thread_in_group() % 32;
   int row = index / kLanes;
   int column = index % kLanes * kVector;
   float sums[kOutputs][kVector + 1] = {};  ///< the last is dbias's
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(kMostFewWgradWarps * 32, 1)
   constexpr int kSums = Lane::kColumns + 1;  // of an output
   __shared__ Shared<float, kMostFewWgradWarps, kOutputs, kSums> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
-  const int warp = thread_of_block() / 32;
+  const int warp = thread_in_group() / 32;
   const int first_i = static_cast<int>(blockIdx.x) * Lane::kColumns;
   const int share = ceil_div(ceil_div(s.batch, Lane::kRows), warps) * Lane::kRows;
   const int begin = warp * share;
@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(kMostFewWgradWarps * 32, 1)
   __syncthreads();
 
 #pragma unroll 1
-  for (int i = thread_of_block(); i < s.out_features * kSums; i += static_cast<int>(blockDim.x)) {
+  for (int i = thread_in_group(); i < s.out_features * kSums; i += static_cast<int>(blockDim.x)) {
     const int o = i / kSums;
     const int column = i % kSums;
     float sum = 0;

@@ -154,7 +154,7 @@ TEST_P(Conv2dTest, OneHotGradientGivesAKernelAndAPatch) {
 
 class Conv2dBf16Test : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dBf16Test);
-INSTANTIATE_TEST_SUITE_P(Machines, Conv2dBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, Conv2dBf16Test, ::testing::ValuesIn(bf16_patch_machines()), machine_name);
 INSTANTIATE_TEST_SUITE_P(Vendors, Conv2dBf16Test, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
                          machine_name);
 
@@ -170,6 +170,7 @@ void expect_reference_on_rounded_factors(const Machine& machine, const Conv2dSha
 TEST_P(Conv2dBf16Test, EqualsTheReferenceOnRoundedFactors) {
   for (const Conv2dShape& s : kConv2dCases) {
     if (GetParam().backend == Backend::simt && multiply_adds(s) > 40'000'000) continue;  // seconds
+    if (!limits_matter(GetParam(), s.kernel, s.stride)) continue;
     expect_reference_on_rounded_factors(GetParam(), s);
   }
 }

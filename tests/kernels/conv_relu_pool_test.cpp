@@ -273,7 +273,8 @@ void expect_bits_of_samples_alone(const Machine& machine, const Problem& p) {
 
 class ConvReluPoolBf16Test : public ::testing::TestWithParam<Machine> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolBf16Test);
-INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolBf16Test, ::testing::ValuesIn(bf16_machines()), machine_name);
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolBf16Test, ::testing::ValuesIn(bf16_patch_machines()),
+                         machine_name);
 INSTANTIATE_TEST_SUITE_P(Vendors, ConvReluPoolBf16Test, ::testing::ValuesIn(vendor_machines(Precision::bf16)),
                          machine_name);
 
@@ -285,7 +286,9 @@ void expect_reference_on_rounded_factors(const Machine& machine, const ConvReluP
 }
 
 TEST_P(ConvReluPoolBf16Test, EqualsTheReferenceOnRoundedFactors) {
-  for (const ConvReluPoolShape& s : cases(Backend::simt)) expect_reference_on_rounded_factors(GetParam(), s);
+  for (const ConvReluPoolShape& s : cases(Backend::simt)) {
+    if (limits_matter(GetParam(), s.kernel, s.stride)) expect_reference_on_rounded_factors(GetParam(), s);
+  }
 }
 
 TEST_P(ConvReluPoolBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) {
@@ -294,7 +297,7 @@ TEST_P(ConvReluPoolBf16Test, AWorkspaceForABatchIsEnoughForASmallerOne) {
 
 class ConvReluPoolOwnBf16Test : public ConvReluPoolBf16Test {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvReluPoolOwnBf16Test);
-INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolOwnBf16Test, ::testing::ValuesIn(bf16_machines()),
+INSTANTIATE_TEST_SUITE_P(Machines, ConvReluPoolOwnBf16Test, ::testing::ValuesIn(bf16_patch_machines()),
                          machine_name);
 
 TEST_P(ConvReluPoolOwnBf16Test, BitsOfASampleDoNotDependOnItsBatch) {

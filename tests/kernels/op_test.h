@@ -75,19 +75,31 @@ inline std::vector<Machine> gpu_machines() {
   return all;
 }
 
-/// What computes in bf16: simt, with the shared memory of two GPUs that kernels tell apart, and a GPU where
-/// there is one whose tensor cores can.
+/// What computes in bf16: simt, and a GPU where there is one whose tensor cores can.
 inline std::vector<Machine> bf16_machines() {
   std::vector<Machine> all;
 #if defined(BAUTA_HAS_SIMT)
   all.push_back({"simt_bf16", Isa::portable, 3, Backend::simt, Precision::bf16});
-  all.push_back({"simt_bf16_99KiB", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr,
-                 KernelLimits{99 * 1024, 120}});
 #endif
   if (const auto gpu = Gpu::open(); gpu.ok() && check_precision(gpu->info(), Precision::bf16).ok()) {
     all.push_back({"cuda_bf16", Isa::portable, 1, Backend::cuda, Precision::bf16});
   }
   return all;
+}
+
+/// The same, and simt with the shared memory of a GPU that convolutions by patches tell from an H100.
+inline std::vector<Machine> bf16_patch_machines() {
+  std::vector<Machine> all = bf16_machines();
+#if defined(BAUTA_HAS_SIMT)
+  all.push_back({"simt_bf16_99KiB", Isa::portable, 3, Backend::simt, Precision::bf16, nullptr,
+                 KernelLimits{99 * 1024, 120}});
+#endif
+  return all;
+}
+
+/// Whether a convolution may be computed in another way on this machine than on those of other limits.
+inline bool limits_matter(const Machine& machine, int kernel, int stride) {
+  return !machine.limits || (kernel == 3 && stride == 1);  // by patches
 }
 
 /// A GPU with the vendor's products, where both can be had; and simt with the reference's in their place, so
