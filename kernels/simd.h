@@ -56,7 +56,7 @@ inline Vec fma(Vec a, Vec b, Vec c) {
 inline int smaller(int a, int b) { return a < b ? a : b; }
 inline int larger(int a, int b) { return a > b ? a : b; }
 /// a / b, rounded up; both positive.
-inline int divide_up(int a, int b) { return (a + b - 1) / b; }
+inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /// The first `count` < kWidth floats at p, zeros behind them; reads no further.
 inline Vec load_partial(const float* p, int count) {

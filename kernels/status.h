@@ -32,6 +32,9 @@ class [[nodiscard]] Status {
   bool is_usage() const { return kind_ == Kind::usage; }
   bool is_fault() const { return kind_ == Kind::fault; }
 
+  /// WHAT alone; empty when ok.
+  std::string what() const { return message_.substr(0, what_size_); }
+
   /// "WHAT (WHERE): HOW TO FIX", one line without a newline; empty when ok.
   const std::string& message() const { return message_; }
 

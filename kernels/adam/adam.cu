@@ -6,14 +6,14 @@ namespace {
 
 /// Those of AdamNumbers that an update takes.
 struct Numbers {
-  float beta1, rest1, beta2, rest2;
-  float rate, root2, epsilon;
+  float beta1, one_minus_beta1, beta2, one_minus_beta2;
+  float step_size, bias_correction2_sqrt, epsilon;
 };
 
 __device__ __forceinline__ void update(const Numbers& a, float g, float& w, float& m, float& v) {
-  m = fmaf(a.rest1, g, a.beta1 * m);
-  v = fmaf(a.rest2 * g, g, a.beta2 * v);
-  w = fmaf(-a.rate, m / (sqrtf(v) / a.root2 + a.epsilon), w);
+  m = fmaf(a.one_minus_beta1, g, a.beta1 * m);
+  v = fmaf(a.one_minus_beta2 * g, g, a.beta2 * v);
+  w = fmaf(-a.step_size, m / (sqrtf(v) / a.bias_correction2_sqrt + a.epsilon), w);
 }
 
 /// A thread takes four parameters, all of a network in one launch. Reads 16·size bytes and writes 12·size,

@@ -26,8 +26,9 @@ Result<AdamNumbers> adam_numbers(const AdamStep&);
 /// m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;
 /// w -= lr/(1-β1^t) · m / (√v/√(1-β2^t) + ε).                                          (torch.optim.Adam)
 /// g, w, m, v [size], 64-byte aligned; no overlap. √ and division are exact. Reads 16·size bytes, writes
-/// 12·size: bound by memory. `numbers` are adam_numbers(), in memory like the rest, so that a step can be put
-/// into a GPU's stream before they are known. Where *skip is not 0 nothing is changed; it may be null.
+/// 12·size: bound by memory. `numbers` [8] are adam_numbers(), 16-byte aligned, in memory like the rest, so
+/// that a step can be put into a GPU's stream before they are known. `skip` [1] may be null; where *skip is
+/// not 0 nothing is changed.
 Status adam_step(const Context&, const float* numbers, const float* skip, Index size, const float* g,
                  float* w, float* m, float* v);
 

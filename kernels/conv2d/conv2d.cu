@@ -4,12 +4,13 @@
 namespace bauta::BAUTA_DEVICE {
 namespace {
 
-/// A tile of positions by channels (conv2d_tiles.h). Reads x K²/stride² times for every 64 channels (32 where
-/// there are few), mostly from the first-level cache, and w once for every tile of positions; writes y once.
-/// Bound by fma and the issue of instructions. x of fewer than 8 channels is not read in whole sectors.
+/// A tile of positions by channels (conv2d_tiles.h). Reads x K²/stride² times for every tile of columns
+/// (64, or 32 where channels or positions are few): in bf16 and with single floats mostly from L1, with fp32
+/// vectors from L2 (cp.async.cg). Reads w once for every tile of positions; writes y once. Bound by fma and
+/// the issue of instructions. x of fewer than 8 channels is not read in whole sectors.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    forward_kernel(Conv2dShape s, Grid positions, Divisor by_channels, Global<const float> x,
+    forward_kernel(Conv2dShape s, Raster positions, FastDivmod by_channels, Global<const float> x,
                    Global<const float> w, Global<const float> bias, Global<float> y) {
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
@@ -26,12 +27,12 @@ __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 
 struct Gradient {
   Ptr<const float> dy;
   Conv2dShape s;
-  Grid grid;
+  Raster raster;
 
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
 
   __device__ __forceinline__ Place place(const Images& x, int k, int row) const {
-    const auto at = grid.position(k + row);
+    const auto at = raster.position(k + row);
     return x.place(at.n, at.i * s.stride - s.pad, at.j * s.stride - s.pad);
   }
 
@@ -45,16 +46,16 @@ struct Gradient {
 /// out-channels are no multiple of 4, dx is written by single floats, not in whole sectors.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, Tile::kParts == 1 ? 3 : 2>)
-    dgrad_kernel(Conv2dShape s, PhaseGrids grids, Divisor by_channels, Global<const float> dy,
+    dgrad_kernel(Conv2dShape s, PhaseRasters rasters, FastDivmod by_channels, Global<const float> dy,
                  Global<const float> w, Global<float> dx) {
-  dgrad_tile<kVector, kOutVector, Tile>(s, grids, by_channels, Images{dy, s.out_h, s.out_w, s.out_channels},
+  dgrad_tile<kVector, kOutVector, Tile>(s, rasters, by_channels, Images{dy, s.out_h, s.out_w, s.out_channels},
                                         w, dx);
 }
 
 /// A block's share of a tile of dw and dbias, over a range of positions; see add_partial_sums.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    wgrad_kernel(Conv2dShape s, Grid positions, Split split, Global<const float> x, Global<const float> dy,
+    wgrad_kernel(Conv2dShape s, Raster positions, Split split, Global<const float> x, Global<const float> dy,
                  Global<float> partial) {
   const Gradient gradient{dy, s, positions};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
@@ -72,8 +73,8 @@ Status forward(const Context& context, const Conv2dShape& s, const float* x, con
           const dim3 grid = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
           const Work work = forward_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes());
           return launch(context, {"conv2d_forward", grid, Tile::kThreads, 0, work},
-                        forward_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w),
-                        Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w),
+                        forward_kernel<kVector, kOutVector, Tile>, s, Raster(s.out_h, s.out_w),
+                        FastDivmod(s.in_channels), global(x, sizes.x), global(w, sizes.w),
                         global(bias, s.out_channels), global(y, sizes.y));
         });
   });
@@ -88,8 +89,9 @@ Status dgrad(const Context& context, const Conv2dShape& s, const float* dy, cons
         context.precision, Index{s.in_h} * s.in_w, s.in_channels, [&]<class Tile>() {
           const Work work = dgrad_work<Tile>(s, sizes.y_bytes(), 4 * pairs_inside(s) * s.out_channels);
           return launch(context, {"conv2d_dgrad", dgrad_grid<Tile>(s), Tile::kThreads, 0, work},
-                        dgrad_kernel<kVector, kOutVector, Tile>, s, PhaseGrids(s), Divisor(s.out_channels),
-                        global(dy, sizes.y), global(w, sizes.w), global(dx, sizes.x));
+                        dgrad_kernel<kVector, kOutVector, Tile>, s, PhaseRasters(s),
+                        FastDivmod(s.out_channels), global(dy, sizes.y), global(w, sizes.w),
+                        global(dx, sizes.x));
         });
   });
 }
@@ -105,7 +107,7 @@ Status wgrad_by_tiles(const Context& context, const Conv2dShape& s, const float*
       const Work work =
           wgrad_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes() * wgrad_row_tiles<Tile>(s));
       return launch(context, {"conv2d_wgrad", grid, Tile::kThreads, 0, work},
-                    wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(s.out_h, s.out_w), split,
+                    wgrad_kernel<kVector, kOutVector, Tile>, s, Raster(s.out_h, s.out_w), split,
                     global(x, sizes.x), global(dy, sizes.y),
                     global(partial, partial_sums(context.precision, s)));
     });

@@ -125,7 +125,7 @@ float* clear_zeros(const Context& context, int channels) {
 
 float* panels_behind(float* zeros, int channels) { return zeros + round_up(channels, 16); }
 
-// One index takes a row of y. The row's inputs stay in the first-level cache while panel after panel of w
+// One index takes a row of y. The row's inputs stay in L1 while panel after panel of w
 // passes through it from the second: 64 bytes (AVX2) for 12 fma.
 Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                const float* bias, float* y) {
@@ -280,8 +280,8 @@ void reduce_row(const Conv2dShape& s, const Shards& shards, const float* gradien
   }
 }
 
-// One index takes one shard and one row of the kernel (or the bias). A row of x and of dy stay in the
-// first-level cache for all of their K·C·O products; x and dy are read K times from memory.
+// One index takes one shard and one row of the kernel (or the bias). A row of x and of dy stay in L1 for all
+// of their K·C·O products; x and dy are read K times from memory.
 Status wgrad(const Context& context, const Conv2dShape& s, const Shards& shards, const float* x,
              const float* dy, float* dw, float* dbias) {
   float* gradients = reinterpret_cast<float*>(context.workspace.data());

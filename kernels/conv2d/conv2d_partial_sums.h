@@ -3,31 +3,32 @@
 #include <algorithm>
 
 #include "kernels/conv2d/conv2d_patches.h"
+#include "kernels/cuda/warp.h"
 
 /// What wgrad's blocks leave for each other: every one of them, sums over its share of the positions.
 namespace bauta::BAUTA_DEVICE {
 
-inline constexpr int kMostSummingWarps = 16;
+inline constexpr int kMaxSummingWarps = 16;
 inline constexpr int kSumsOfAThread = 16;  // that it adds up, if the warps suffice
 
 /// Warps of a block that adds up what so many blocks left for kColumns elements each.
 template <int kColumns>
 int summing_warps(int blocks) {
-  return std::min(ceil_div(ceil_div(blocks, kSumsOfAThread) * kColumns, 32), kMostSummingWarps);
+  return std::min(ceil_div(ceil_div(blocks, kSumsOfAThread) * kColumns, 32), kMaxSummingWarps);
 }
 
 /// A thread adds up what its share of the blocks left for an element of dw, or of dbias behind it, kColumns
 /// neighbouring ones in a block: whole sectors. Shares are added up in the warp, by a butterfly, and then by
-/// the first warp. All in order: the same bits on every run. Reads partial once, from the second-level cache,
-/// where it lies: bound by its latency, for which a thread waits once; and twice where elements are many, as
-/// more blocks find room then, with fewer registers each. Where they are few, one block on a multiprocessor
-/// will do: unless nvcc is told so, it has each sum wait for the one before (sm_90).
+/// the first warp. All in order: the same bits on every run. Reads partial once, from L2: bound by its
+/// latency. With 8 columns a block, a thread has all its loads in flight at once; with 32, where elements are
+/// many, it waits twice, as fewer registers let more blocks run. With 8, the launch bounds ask for one block:
+/// without that nvcc has each sum wait for the one before (sm_90).
 template <int kColumns>
-__global__ void __launch_bounds__(kMostSummingWarps * 32, kColumns < 32 ? 1 : 0)
+__global__ void __launch_bounds__(kMaxSummingWarps * 32, kColumns < 32 ? 1 : 0)
     add_partial_sums(int blocks, int weights, int biases, Global<const float> partial, Global<float> dw,
                      Global<float> dbias) {
   constexpr int kAtOnce = kColumns < 32 ? kSumsOfAThread : kSumsOfAThread / 2;
-  __shared__ Shared<float, kMostSummingWarps, kColumns> shares;
+  __shared__ Shared<float, kMaxSummingWarps, kColumns> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
   const int warp = thread_in_group() / 32;
   const int lane = thread_in_group() % 32;
@@ -47,8 +48,7 @@ __global__ void __launch_bounds__(kMostSummingWarps * 32, kColumns < 32 ? 1 : 0)
 #pragma unroll
     for (int k = 0; k < kAtOnce; ++k) sum += values[k];
   }
-#pragma unroll
-  for (int bit = kColumns; bit < 32; bit *= 2) sum += __shfl_xor_sync(~0U, sum, bit);
+  sum = warp_sum<kColumns>(sum);
   if (lane < kColumns) shares[warp][lane] = sum;
   __syncthreads();
   if (warp > 0 || lane >= kColumns || !inside) return;

@@ -7,7 +7,7 @@ namespace {
 /// forward. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and w once for
 /// every block; writes y once. Bound by shared memory, from where 24 cycles' worth of fragments feed 16 mma.
 template <int kChannels, class Tile, int kGroups>
-__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
+__global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
@@ -15,12 +15,8 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
                                                      ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Major::mn, kChannels, Tile, kGroups>(
-      s, patches, s.pad, w, reader,
-      [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-        begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
-      },
-      [](int m) { return position_in_patch(m); },
-      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+      s, patches, s.pad, w, bias, reader, [](int m) { return position_in_patch(m); },
+      [&](const Raster::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         store_patch<Tile>(first, thread, sums, first_n, s.out_h, s.out_w, s.out_channels, y);
       });
 }
@@ -30,7 +26,7 @@ using DgradMemory = PatchMemory<Major::k, kChannels, Tile, PatchReader<kChannels
 
 /// dgrad: as forward, with x and y changing places.
 template <int kChannels, class Tile, int kGroups>
-__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
+__global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> w,
                          Global<float> dx) {
   const Images images{dy, s.out_h, s.out_w, s.out_channels};
@@ -39,14 +35,14 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
   dgrad_patches<kChannels, Tile, kGroups>(s, patches, w, dx, reader);
 }
 
-// Reads a patch's gradients in take(): beside those of the region there is no room for them to wait.
+// Reads a patch's gradients in fill(): beside those of the region there is no room for them to wait.
 template <class Tile>
-class LateGradientReader {
+class OnDemandGradientReader {
  public:
-  __device__ __forceinline__ explicit LateGradientReader(const Images& gradient) : gradient_(gradient) {}
+  __device__ __forceinline__ explicit OnDemandGradientReader(const Images& gradient) : gradient_(gradient) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& first) { first_ = first; }
-  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, GradientThreadMap<Tile>& map) const {
+  __device__ __forceinline__ void prefetch(const Raster::Position& first) { first_ = first; }
+  __device__ __forceinline__ void fill(GradientPatch<Tile>& gradients, GradientThreadMap<Tile>& map) const {
     const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + map.column();
     const auto fetch = [&](int i) {
       const auto at = position_in_patch(map.row(i));
@@ -66,7 +62,7 @@ class LateGradientReader {
 
  private:
   Images gradient_;
-  Grid::Position first_;
+  Raster::Position first_;
 };
 
 /// wgrad. Reads x 1.4 times for every 64 columns (32 where there are few, or 64 channels) and dy once; writes
@@ -76,7 +72,7 @@ template <int kChannels, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     wgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> dy,
                          Global<float> partial) {
-  const LateGradientReader<Tile> gradients(Images{dy, s.out_h, s.out_w, s.out_channels});
+  const OnDemandGradientReader<Tile> gradients(Images{dy, s.out_h, s.out_w, s.out_channels});
   wgrad_patches<kChannels, Tile>(s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial, gradients);
 }
 
@@ -90,7 +86,7 @@ Status conv2d_forward_by_patches(const Context& context, const Conv2dShape& s, c
     return launch(
         context,
         {"conv2d_forward", patch_grid<kChannels, Tile, kGroups>(patches, s.out_channels),
-         dim3(kProductThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
+         dim3(kGemmThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
          patches_forward_work<kChannels, Tile, kGroups>(s, patches, sizes.y_bytes(), sizes.y_bytes())},
         forward_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(x, sizes.x), global(w, sizes.w),
         global(bias, s.out_channels), global(y, sizes.y));
@@ -109,7 +105,7 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
     return launch(
         context,
         {"conv2d_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
-         dim3(kProductThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
+         dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
          patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.y_bytes(),
                                                 4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
         dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(w, sizes.w),

@@ -13,8 +13,9 @@
 /// the block's columns beside it; wgrad keeps dw in registers, and the gradients of the patch beside it.
 namespace bauta::BAUTA_DEVICE {
 
-/// The weights of a block's columns, as the product's b: MN-major, a row for each of Region::kDepth, or
-/// K-major, a row for each tap and column.
+/// The weights of a block's columns, as the product's b: MN-major (forward), a row of the block's
+/// out-channels for each k of Region::kDepth; K-major (dgrad), for each tap a row of kChannels for each of
+/// the block's in-channels.
 template <Major kB, int kChannels, class Tile>
 struct PatchWeights {
   static constexpr int kRows = kB == Major::mn ? Region<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
@@ -24,19 +25,19 @@ struct PatchWeights {
   using Array = Shared<bf16, kRows, kLength + Tile::kPad>;
 };
 
-/// A block of forward or dgrad has kGroups of 128 threads (threadIdx.y), which compute a patch each beside
-/// the same weights. Where a multiprocessor has an H100's shared memory, and three regions and what readers
-/// use find room in it, it has one block of three groups, whose regions are read while the patches before are
-/// computed. Elsewhere blocks have one group and read late, and there are as many as there is room for; of 8
-/// channels they have one group always, and read early. So it is in code for GPUs before an H100, which an
-/// H100 may run as well, from PTX.
-inline constexpr int kMostGroups = 3;
-inline constexpr KernelLimits kLimitsOfMostGroups = {227 * 1024, 90};
+/// A block of forward or dgrad has kGroups groups of 128 threads (threadIdx.y), each with a patch of its own,
+/// which share the weights. With an H100's shared memory a multiprocessor has one block of three groups, if
+/// their regions and staging buffers fit, and regions are prefetched while the patches before are computed.
+/// Elsewhere a block has one group, which reads a region when it needs it, and there are as many blocks as
+/// fit; with at most 8 channels it is always one group, which prefetches. Code compiled for GPUs before sm_90
+/// has one group, even where an H100 runs it, from PTX.
+inline constexpr int kMaxGroups = 3;
+inline constexpr KernelLimits kMaxGroupsLimits = {227 * 1024, 90};
 // Whether the build has such code at all.
 #if defined(__CUDA_ARCH_LIST__)
-inline constexpr bool kBuiltForMostGroups = std::ranges::max({__CUDA_ARCH_LIST__}) >= 900;
+inline constexpr bool kBuiltForMaxGroups = std::ranges::max({__CUDA_ARCH_LIST__}) >= 900;
 #else
-inline constexpr bool kBuiltForMostGroups = true;
+inline constexpr bool kBuiltForMaxGroups = true;
 #endif
 
 /// Blocks of forward and dgrad that a multiprocessor is to hold at once, which limits their registers. Before
@@ -54,7 +55,7 @@ inline constexpr int kPatchBlocks = kGroups > 1                               ? 
 /// Who reads the regions of forward and of conv2d's dgrad.
 template <int kChannels, class Tile, int kGroups>
 using PatchReader = std::conditional_t<kChannels == 8 || (kGroups > 1), RegionReader<kChannels, Tile>,
-                                       LateRegionReader<kChannels, Tile>>;
+                                       OnDemandRegionReader<kChannels, Tile>>;
 
 /// Where the dynamic shared memory of a block of forward (MN-major weights) or dgrad (K-major) has the region
 /// of a group, and what the group's reader uses, behind the weights; and its size.
@@ -129,7 +130,7 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
       const auto step = Region<kChannels>::step(k, thread.lane / 16);
       const int offset = (row * kRegionColumns + step.pixel) * kPitch + step.channel;
 #pragma unroll
-      for (int r = 0; r < Tile::kSumRows; ++r) load_matrices(as[r], from[r] + offset);
+      for (int r = 0; r < Tile::kSumRows; ++r) ldmatrix_x4(as[r], from[r] + offset);
       const int tap = row * kPatchKernel + k / kChannels;
       const int line = kB == Major::mn ? 0 : (kPatchTaps - 1 - tap) * Tile::kColumns;
 #pragma unroll
@@ -143,13 +144,12 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
   }
 }
 
-/// Computes the block's patches, whose regions the group's reader brings: begin(thread, sums) sets what sums
-/// begin with, position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
+/// Computes the block's patches, whose regions the group's reader brings: sums begin with `bias`, null in
+/// dgrad; position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
 /// writes them, as mma has them. The region begins `margin` rows and columns before the patch.
-template <Major kB, int kChannels, class Tile, int kGroups, class Reader, class Begin, class Position,
-          class Store>
+template <Major kB, int kChannels, class Tile, int kGroups, class Reader, class Position, class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
-                                               Ptr<const float> w, Reader reader, const Begin& begin,
+                                               Ptr<const float> w, Ptr<const float> bias, Reader reader,
                                                const Position& position, const Store& store) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   if constexpr (kGroups > 1) {
@@ -160,30 +160,31 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
   using Memory = PatchMemory<kB, kChannels, Tile, Reader, kGroups>;
   auto&& weights = dynamic_shared<typename PatchWeights<kB, kChannels, Tile>::Array>();
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Memory::region());
-  const auto ask = [&](int patch) {
+  const auto prefetch = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
-    reader.ask({first.n, first.i - margin, first.j - margin});
+    reader.prefetch({first.n, first.i - margin, first.j - margin});
   };
   const int blocks = static_cast<int>(gridDim.x);
   int patch = static_cast<int>(blockIdx.x) + static_cast<int>(threadIdx.y) * blocks;
-  ask(patch);
+  prefetch(patch);
   if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
-  load_patch_weights<kB, kChannels, Tile, kGroups>(s, w, static_cast<int>(blockIdx.y) * Tile::kColumns,
-                                                   weights);
+  const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
+  load_patch_weights<kB, kChannels, Tile, kGroups>(s, w, first_n, weights);
   __syncthreads();
   const typename Tile::Thread thread;
 #pragma unroll 1
-  for (int of_first = static_cast<int>(blockIdx.x); of_first < patches.count; of_first += kGroups * blocks) {
+  for (int first_patch = static_cast<int>(blockIdx.x); first_patch < patches.count;
+       first_patch += kGroups * blocks) {
     const int mine = patch;
     const bool computes = kGroups == 1 || mine < patches.count;
-    if (computes) reader.take(region);
+    if (computes) reader.fill(region);
     __syncthreads();
     patch += kGroups * blocks;
-    ask(patch);
+    prefetch(patch);
     if (computes) {
       typename Tile::Sums sums;
-      begin(thread, sums);
+      begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
       multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
       store(patches.first(mine), thread, sums);
     }
@@ -193,9 +194,9 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
 
 /// Writes a patch's sums, as mma has them, to `to` [N,height,width,channels].
 template <class Tile>
-__device__ __forceinline__ void store_patch(const Grid::Position& first, const typename Tile::Thread& thread,
-                                            typename Tile::Sums& sums, int first_n, int height, int width,
-                                            int channels, Ptr<float> to) {
+__device__ __forceinline__ void store_patch(const Raster::Position& first,
+                                            const typename Tile::Thread& thread, typename Tile::Sums& sums,
+                                            int first_n, int height, int width, int channels, Ptr<float> to) {
   gather_fours<Tile>(thread.lane, sums);
   store_sums<4, Tile>(thread, sums, first_n, channels, to, [&](int m) {
     const auto at = position_in_patch(m);
@@ -212,12 +213,8 @@ template <int kChannels, class Tile, int kGroups, class Reader>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Reader& reader) {
   for_each_patch<Major::k, kChannels, Tile, kGroups>(
-      s, patches, dgrad_margin(s.pad), w, reader,
-      [](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-        begin_with_biases<Tile>(thread, 0, 0, {}, sums);
-      },
-      [](int m) { return position_in_patch(m); },
-      [&](const Grid::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
+      s, patches, dgrad_margin(s.pad), w, {}, reader, [](int m) { return position_in_patch(m); },
+      [&](const Raster::Position& first, const typename Tile::Thread& thread, typename Tile::Sums& sums) {
         store_patch<Tile>(first, thread, sums, static_cast<int>(blockIdx.y) * Tile::kColumns, s.in_h, s.in_w,
                           s.in_channels, dx);
       });
@@ -287,7 +284,7 @@ __device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array
 #pragma unroll
     for (int r = 0; r < Tile::kSumRows; ++r) {
       unsigned as[4];
-      load_matrices<true>(as, from[r] + i * kRow);
+      ldmatrix_x4<true>(as, from[r] + i * kRow);
       multiply_row<Tile>(as, bs, sums[r]);
     }
   }
@@ -310,8 +307,8 @@ __device__ __forceinline__ void store_bias_sums(const GradientThreadMap<Tile>& m
 }
 
 /// The block's share of dw and dbias of its columns, to partial [blocks][rows][O]. `dy` reads gradients of y:
-/// ask(first position of the patch), and take(gradients, map), which puts them into place, zeros where there
-/// are none, and adds up dbias.
+/// prefetch(first position of the patch), and fill(gradients, map), which puts them into place, zeros where
+/// there are none, and adds up dbias.
 template <int kChannels, class Tile, class GradientReader>
 __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               const Images& images, Ptr<float> partial, GradientReader dy) {
@@ -320,14 +317,14 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
   auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Memory::kGradients);
   const Reader x(images, patches, Memory::kReader);
-  const auto ask = [&](int patch) {
+  const auto prefetch = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
-    x.ask({first.n, first.i - s.pad, first.j - s.pad});
-    dy.ask(first);
+    x.prefetch({first.n, first.i - s.pad, first.j - s.pad});
+    dy.prefetch(first);
   };
   int patch = static_cast<int>(blockIdx.x);
-  ask(patch);
+  prefetch(patch);
   if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
   __syncthreads();
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
@@ -336,10 +333,10 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   GradientThreadMap<Tile> map;
 #pragma unroll 1
   while (patch < patches.count) {
-    x.take(region);
-    dy.take(gradients, map);
+    x.fill(region);
+    dy.fill(gradients, map);
     patch += static_cast<int>(gridDim.x);
-    ask(patch);
+    prefetch(patch);
     __syncthreads();
     multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
     __syncthreads();
@@ -382,13 +379,13 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
 /// room for, and its code.
 template <Major kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
 Status with_patch_groups(const Body& body) {
-  using MemoryOfMost = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMostGroups>, kMostGroups>;
-  constexpr KernelLimits kWanted = kLimitsOfMostGroups;
-  if constexpr (kBuiltForMostGroups && kChannels > 8 && MemoryOfMost::kBytes <= kWanted.dynamic_shared) {
+  using MaxGroupsMemory = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMaxGroups>, kMaxGroups>;
+  constexpr KernelLimits kWanted = kMaxGroupsLimits;
+  if constexpr (kBuiltForMaxGroups && kChannels > 8 && MaxGroupsMemory::kBytes <= kWanted.dynamic_shared) {
     KernelLimits limits;
     BAUTA_TRY(kernel_limits(limits));
     if (limits.dynamic_shared >= kWanted.dynamic_shared && limits.architecture >= kWanted.architecture)
-      return body.template operator()<kChannels, Tile, kMostGroups>();
+      return body.template operator()<kChannels, Tile, kMaxGroups>();
   }
   return body.template operator()<kChannels, Tile, 1>();
 }

@@ -5,12 +5,12 @@
 /// Patches of 8x16 positions of a convolution whose kernel is 3x3 and whose stride is 1, and the regions of
 /// an image that they read, 10x18 pixels, in shared memory.
 ///
-/// A reader brings them there: ask(from) is told where the next region begins, take(region) puts it into
+/// A reader brings them there: prefetch(from) is told where the next region begins, fill(region) puts it into
 /// place, in bf16. Between the two a block computes the patch before.
 ///
-///   RegionReader      reads from ask() on, by cp.async. What has arrived waits in shared memory, not yet
-///                     rounded, where each thread has slots of its own: no registers, and no barrier
-///   LateRegionReader  reads in take(), where shared memory has no room for that
+///   RegionReader          reads from prefetch() on, by cp.async. What has arrived waits in shared memory,
+///                         not yet rounded, where each thread has slots of its own: no registers, no barrier
+///   OnDemandRegionReader  reads in fill(), where shared memory has no room for that
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kPatchKernel = 3;
@@ -46,26 +46,26 @@ struct Region {
   }
 };
 
-/// The patches of all samples, counted like the pixels of a grid.
+/// The patches of all samples, counted like the pixels of a raster.
 struct Patches {
-  Grid grid;
+  Raster raster;
   int count;
-  Divisor by_channels;  ///< of the image that they read
+  FastDivmod by_channels;  ///< of the image that they read
 
   Patches(int batch, int height, int width, int channels)
-      : grid(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
+      : raster(ceil_div(height, kPatchRows), ceil_div(width, kPatchColumns)),
         count(batch * ceil_div(height, kPatchRows) * ceil_div(width, kPatchColumns)),
         by_channels(channels) {}
 
   /// A patch's first position.
-  __device__ __forceinline__ Grid::Position first(int patch) const {
-    const auto at = grid.position(patch);
+  __device__ __forceinline__ Raster::Position first(int patch) const {
+    const auto at = raster.position(patch);
     return {at.n, at.i * kPatchRows, at.j * kPatchColumns};
   }
 };
 
 /// Row m of a patch's product, as a position of the patch: row after row.
-__device__ __forceinline__ Grid::Position position_in_patch(int m) {
+__device__ __forceinline__ Raster::Position position_in_patch(int m) {
   return {0, m / kPatchColumns, m % kPatchColumns};
 }
 
@@ -76,17 +76,17 @@ inline constexpr int kVectorsAtOnce = 12;
 /// and regions are one array for nvcc, in which no read moves ahead of a write. Before sm_90 more would
 /// spill.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-inline constexpr int kArrivalsAtOnce = 3;
+inline constexpr int kStagedAtOnce = 3;
 #else
-inline constexpr int kArrivalsAtOnce = kVectorsAtOnce;
+inline constexpr int kStagedAtOnce = kVectorsAtOnce;
 #endif
 
 /// What a thread has asked for, one vector each of kCount, until it takes it.
 template <class Tile, int kVector, int kCount>
-using Arrivals = Shared<float, kCount, Tile::kThreads, kVector>;
+using StagingBuffer = Shared<float, kCount, Tile::kThreads, kVector>;
 
 template <int kVector, class Slots>
-__device__ __forceinline__ Values<kVector> arrived(Slots&& slots, int i) {
+__device__ __forceinline__ Values<kVector> staged(Slots&& slots, int i) {
   Values<kVector> result;
   load_vector<kVector>(result.values, &slots[i][thread_in_group()][0]);
   return result;
@@ -98,11 +98,11 @@ struct RegionThreadMap {
   using Rows = ThreadMap<Tile, 4, kRegionPixels, kChannels>;
   static constexpr int kCount = Rows::kCount;
 
-  __device__ __forceinline__ static Address<4> at(const Images& images, const Grid::Position& from, int i) {
+  __device__ __forceinline__ static Address<4> at(const Images& images, const Raster::Position& from, int i) {
     const int pixel = Rows::row(i);
     const Place place =
         images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
-    return {images.values, wide_product(place.pixel, images.channels) + Rows::column(),
+    return {images.values, mul_wide(place.pixel, images.channels) + Rows::column(),
             inside(place, images.height, images.width) && pixel < kRegionPixels};
   }
   __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region, int i,
@@ -113,15 +113,15 @@ struct RegionThreadMap {
 };
 
 template <int kChannels, class Tile>
-class LateRegionReader {
+class OnDemandRegionReader {
  public:
   static constexpr std::size_t kBytes = 0;
 
-  __device__ __forceinline__ LateRegionReader(const Images& images, const Patches&, std::size_t)
+  __device__ __forceinline__ OnDemandRegionReader(const Images& images, const Patches&, std::size_t)
       : images_(images) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
-  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void prefetch(const Raster::Position& from) { from_ = from; }
+  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
     using Mine = RegionThreadMap<kChannels, Tile>;
     move_pieces<Mine::kCount, kVectorsAtOnce>(
         [&](int i) { return Mine::at(images_, from_, i).fetch(); },
@@ -130,7 +130,7 @@ class LateRegionReader {
 
  private:
   Images images_;
-  Grid::Position from_;
+  Raster::Position from_;
 };
 
 template <int kChannels, class Tile>
@@ -141,23 +141,23 @@ class RegionReader {
   static constexpr int kSlots = Mine::kCount;
   static constexpr int kVector = 4;
   static constexpr std::size_t kBytes = kSlots * Tile::kThreads * kVector * sizeof(float);
-  using Slots = Arrivals<Tile, kVector, kSlots>;
+  using Slots = StagingBuffer<Tile, kVector, kSlots>;
 
   /// Uses kBytes of dynamic shared memory from `offset` on.
   __device__ __forceinline__ RegionReader(const Images& images, const Patches&, std::size_t offset)
       : images_(images), offset_(offset) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& from) const {
+  __device__ __forceinline__ void prefetch(const Raster::Position& from) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
 #pragma unroll
     for (int i = 0; i < Mine::kCount; ++i) Mine::at(images_, from, i).copy(slots[i], thread_in_group(), 0);
     cp_async_commit();
   }
-  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
-    move_pieces<Mine::kCount, kArrivalsAtOnce>(
-        [&](int i) { return arrived<4>(slots, i); },
+    move_pieces<Mine::kCount, kStagedAtOnce>(
+        [&](int i) { return staged<4>(slots, i); },
         [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
   }
 
@@ -177,12 +177,12 @@ class RegionReader<8, Tile> {
   static constexpr int kSlots = kFloats * kRows;
   static constexpr int kVector = 1;
   static constexpr std::size_t kBytes = kSlots * Tile::kThreads * kVector * sizeof(float);
-  using Slots = Arrivals<Tile, kVector, kSlots>;
+  using Slots = StagingBuffer<Tile, kVector, kSlots>;
 
   __device__ __forceinline__ RegionReader(const Images& images, const Patches& patches, std::size_t offset)
       : images_(images), by_channels_(patches.by_channels), offset_(offset) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& from) const {
+  __device__ __forceinline__ void prefetch(const Raster::Position& from) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     const int row_floats = images_.width * images_.channels;
     const int begin = from.j * images_.channels;
@@ -200,13 +200,13 @@ class RegionReader<8, Tile> {
     });
     cp_async_commit();
   }
-  __device__ __forceinline__ void take(typename Region<8>::Array& region) const {
+  __device__ __forceinline__ void fill(typename Region<8>::Array& region) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
     for_each_float([&](int k, int of_row) {
       const auto place = by_channels_.divide(of_row);  // column and channel
-      move_pieces<kRows, kArrivalsAtOnce>(
-          [&](int r) { return has_row(r) ? arrived<1>(slots, k * kRows + r) : Values<1>(); },
+      move_pieces<kRows, kStagedAtOnce>(
+          [&](int r) { return has_row(r) ? staged<1>(slots, k * kRows + r) : Values<1>(); },
           [&](int r, const Values<1>& value) {
             if (!has_row(r)) return;
             const int pixel = row(r) * kRegionColumns + place.quotient;
@@ -229,7 +229,7 @@ class RegionReader<8, Tile> {
   }
 
   Images images_;
-  Divisor by_channels_;
+  FastDivmod by_channels_;
   std::size_t offset_;
 };
 

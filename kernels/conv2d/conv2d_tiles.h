@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "kernels/conv2d/conv2d.h"
-#include "kernels/cuda/fma_product.h"
-#include "kernels/cuda/mma_product.h"
+#include "kernels/cuda/fma_gemm.h"
+#include "kernels/cuda/mma_gemm.h"
 
 /// What the CUDA kernels of all convolutions are made of. Each pass is an implicit GEMM: one product of
 /// matrices, c[m][n] = Σ_k a[m][k]·b[k][n] (product.h), whose a is never stored:
@@ -19,16 +19,18 @@
 ///   wgrad    tap and c, or one  o   output position       x at position + tap     dy
 namespace bauta::BAUTA_DEVICE {
 
-/// Blocks that a multiprocessor is to hold at once, which limits their registers: kMost of 128 threads where
+/// Blocks that a multiprocessor is to hold at once, which limits their registers: kMax of 128 threads where
 /// vectors are moved, or one less with tiles of many registers. The other kernels would spill, as would some
 /// before sm_90.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-template <class Tile, int kVector, int kMost>
+template <class Tile, int kVector, int kMax>
 inline constexpr int kConvBlocks = 1;
 #else
-template <class Tile, int kVector, int kMost>
-inline constexpr int kConvBlocks =
-    kVector != 4 ? 1 : ceil_div((Tile::kManyRegisters ? kMost - 1 : kMost) * kProductThreads, Tile::kThreads);
+template <class Tile, int kVector, int kMax>
+inline constexpr int kConvBlocks = kVector != 4
+                                       ? 1
+                                       : ceil_div((Tile::kManyRegisters ? kMax - 1 : kMax) * kGemmThreads,
+                                                  Tile::kThreads);
 #endif
 
 /// Elements of a convolution's arrays.
@@ -45,10 +47,11 @@ struct Conv2dSizes {
 
 // --- Images
 
-/// Divides by a number that is known before the launch, without the division.
-class Divisor {
+/// Quotient and remainder by a divisor that is known before the launch, in [1, 2^31), by a multiplication and
+/// a shift.                                                                   (Granlund and Montgomery, 1994)
+class FastDivmod {
  public:
-  explicit Divisor(int divisor) : divisor_(static_cast<unsigned>(divisor)) {
+  explicit FastDivmod(int divisor) : divisor_(static_cast<unsigned>(divisor)) {
     while (1U << shift_ < divisor_) ++shift_;
     factor_ = static_cast<unsigned>((((std::uint64_t{1} << shift_) - divisor_) << 32) / divisor_ + 1);
   }
@@ -56,7 +59,7 @@ class Divisor {
   struct Result {
     int quotient, remainder;
   };
-  /// n at least 0.
+  /// n in [0, 2^31).
   __device__ __forceinline__ Result divide(int n) const {
     const auto of = static_cast<unsigned>(n);
     const auto high = static_cast<unsigned>(std::uint64_t{of} * factor_ >> 32);
@@ -106,11 +109,11 @@ struct Images {
   }
 };
 
-/// An image's rows and columns, in the order in which they are counted.
-struct Grid {
-  Divisor pixels, columns;
+/// Numbers the pixels of all samples, [N, height, width] in row-major order.
+struct Raster {
+  FastDivmod pixels, columns;
 
-  Grid(int height, int width) : pixels(height * width), columns(width) {}
+  Raster(int height, int width) : pixels(height * width), columns(width) {}
 
   struct Position {
     int n, i, j;
@@ -130,7 +133,7 @@ struct Taps {
   int first_row, first_column, step, direction;
   int rows, columns;  ///< that apply
   int channels;       ///< of the images
-  Divisor by_channels;
+  FastDivmod by_channels;
 
   __device__ __forceinline__ int depth() const { return rows * columns * channels; }
 };
@@ -155,7 +158,8 @@ struct Tap {
   }
 };
 
-/// w as the product's b: MN-major its n are out-channels (forward), K-major in-channels (dgrad).
+/// w [K,K,C,O] as the product's b: MN-major in forward, where n are out-channels; K-major in dgrad, where n
+/// are in-channels.
 template <Major kB, int kVector, class Tile>
 __device__ __forceinline__ auto weights_operand(const Conv2dShape& s, const Taps& taps, Ptr<const float> w,
                                                 int first_n) {
@@ -165,11 +169,11 @@ __device__ __forceinline__ auto weights_operand(const Conv2dShape& s, const Taps
     using Rows = ThreadMap<Tile, kVector, Tile::kColumns, Tile::kDepth>;
     return operand<Rows>([=](int k) {
       const Tap tap(taps, k + Rows::column());
-      const int of_w =
+      const int tap_index =
           (taps.first_row + tap.row * taps.step) * s.kernel + taps.first_column + tap.column * taps.step;
       return [=](int row) {
         const int n = first_n + row;
-        return Address<kVector>{w, (Index{of_w} * s.in_channels + n) * s.out_channels + tap.channel,
+        return Address<kVector>{w, (Index{tap_index} * s.in_channels + n) * s.out_channels + tap.channel,
                                 tap.valid && n < s.in_channels};
       };
     });
@@ -203,7 +207,7 @@ __device__ __forceinline__ void implicit_gemm(const Conv2dShape& s, const Taps& 
 
 /// sums = a tile of y, part 0's: position(m) is the output position of row m, if its n is a sample.
 template <int kVector, int kOutVector, class Tile, class Position>
-__device__ __forceinline__ void forward_tile(const Conv2dShape& s, const Divisor& by_channels,
+__device__ __forceinline__ void forward_tile(const Conv2dShape& s, const FastDivmod& by_channels,
                                              Ptr<const float> x, Ptr<const float> w, Ptr<const float> bias,
                                              int first_n, const Position& position,
                                              const typename Tile::Thread& thread, typename Tile::Sums& sums) {
@@ -233,10 +237,10 @@ struct Phase {
   }
 };
 
-/// The pixels of the phases, counted over all samples. Phases differ in height and width by one at most.
-class PhaseGrids {
+/// The pixels of the phases. Phases differ in height and width by one at most.
+class PhaseRasters {
  public:
-  explicit PhaseGrids(const Conv2dShape& s)
+  explicit PhaseRasters(const Conv2dShape& s)
       : tall_(ceil_div(s.in_h, s.stride)),
         wide_(ceil_div(s.in_w, s.stride)),
         tall_wide_(tall_, wide_),
@@ -244,7 +248,7 @@ class PhaseGrids {
         low_wide_(std::max(tall_ - 1, 1), wide_),
         low_narrow_(std::max(tall_ - 1, 1), std::max(wide_ - 1, 1)) {}
 
-  __device__ __forceinline__ const Grid& of(const Phase& phase) const {
+  __device__ __forceinline__ const Raster& of(const Phase& phase) const {
     const bool tall = phase.height == tall_;
     const bool wide = phase.width == wide_;
     return tall ? (wide ? tall_wide_ : tall_narrow_) : (wide ? low_wide_ : low_narrow_);
@@ -252,7 +256,7 @@ class PhaseGrids {
 
  private:
   int tall_, wide_;
-  Grid tall_wide_, tall_narrow_, low_wide_, low_narrow_;
+  Raster tall_wide_, tall_narrow_, low_wide_, low_narrow_;
 };
 
 /// Taps first, first + stride ... of a kernel.
@@ -262,11 +266,11 @@ __host__ __device__ constexpr int taps_from(int first, const Conv2dShape& s) {
 
 /// A tile of dx, of one phase. The gradient dy is read by kDyVector elements at once.
 template <int kVector, int kDyVector, class Tile>
-__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseGrids& grids,
-                                           const Divisor& by_channels, const Images& dy, Ptr<const float> w,
-                                           Ptr<float> dx) {
+__device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseRasters& rasters,
+                                           const FastDivmod& by_channels, const Images& dy,
+                                           Ptr<const float> w, Ptr<float> dx) {
   const Phase phase(s);
-  const Grid grid = grids.of(phase);
+  const Raster raster = rasters.of(phase);
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   if (first_m >= s.batch * phase.height * phase.width) return;  // phases differ in size by a row and a column
@@ -276,9 +280,9 @@ __device__ __forceinline__ void dgrad_tile(const Conv2dShape& s, const PhaseGrid
       first_row,      first_column, s.stride, -1, taps_from(first_row, s), taps_from(first_column, s),
       s.out_channels, by_channels};
   const auto pixel = [&](int m) {  // row m's in x
-    const auto of_phase = grid.position(m);
-    return Grid::Position{of_phase.n, of_phase.i * s.stride + phase.row,
-                          of_phase.j * s.stride + phase.column};
+    const auto in_phase = raster.position(m);
+    return Raster::Position{in_phase.n, in_phase.i * s.stride + phase.row,
+                            in_phase.j * s.stride + phase.column};
   };
   const auto origin = [&](int m) {
     const auto at = pixel(first_m + m);
@@ -325,8 +329,8 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
   // The bias's row is the same in every slice.
   using Rows = PositionsThreadMap<Tile, kVector, Tile::kDepth, Tile::kRows>;
   const int m = first_m + Rows::column();
-  const bool of_bias = m == wgrad_rows(s) - 1;
-  if (of_bias) {
+  const bool is_bias_row = m == wgrad_rows(s) - 1;
+  if (is_bias_row) {
     Values<kVector> ones;
     ones.values[0] = 1;
     for (int i = 0; i < Rows::kCount; ++i) {
@@ -344,7 +348,7 @@ __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x
           return vector;
         };
       },
-      !of_bias);
+      !is_bias_row);
   const auto b = dy.template operand<kDyVector, Tile>(end, first_n);
   const typename Tile::Thread thread;
   typename Tile::Sums sums = {};

@@ -11,7 +11,7 @@ namespace bauta::BAUTA_DEVICE {
 namespace {
 
 // The convolution's positions, counted by windows, the four of each one after the other.
-__device__ __forceinline__ Grid::Position position_of(const Grid& windows, int index) {
+__device__ __forceinline__ Raster::Position position_of(const Raster& windows, int index) {
   const auto at = windows.position(index / 4);
   return {at.n, 2 * at.i + index % 4 / 2, 2 * at.j + index % 2};
 }
@@ -24,7 +24,7 @@ __device__ __forceinline__ Grid::Position position_of(const Grid& windows, int i
 /// argmax (2x, conv3's 8x: it is 1/16 of y). In bf16 conv3 moves as much; the others are computed by patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    forward_kernel(Conv2dShape s, Grid windows, Divisor by_channels, Global<const float> x,
+    forward_kernel(Conv2dShape s, Raster windows, FastDivmod by_channels, Global<const float> x,
                    Global<const float> w, Global<const float> bias, Global<float> y,
                    Global<std::uint8_t> argmax) {
   const int first_window = static_cast<int>(blockIdx.x) * (Tile::kRows / 4);
@@ -60,7 +60,7 @@ __device__ __forceinline__ Computed<Read> computed(const Read& read) {
 struct PooledGradient {
   PooledValues pooled;
   Conv2dShape s;  // the convolution's
-  Grid windows;
+  Raster windows;
 
   // wgrad: positions are counted by windows, so that a slice holds all four of each.
   __device__ __forceinline__ int positions() const { return s.batch * s.out_h * s.out_w; }
@@ -93,15 +93,15 @@ constexpr int kExpandThreads = 256;  // of a block
 /// dgrad's first half: a thread writes a window's neighbouring channels at its four positions of the
 /// convolution, for conv2d's dgrad to read, and zeros beyond the pooled ones, if there are any. Reads dy, y
 /// and argmax once and writes four times y: 26 and 1.6 MB for the study's second and third layer, batch 32:
-/// bound by memory, or by the second-level cache that holds them. With it conv2d's dgrad moves 183 MB for the
+/// bound by memory, or by L2, which holds them. With it conv2d's dgrad moves 183 MB for the
 /// second layer; to expand each tap's gradients on their way to shared memory moved 253, and was a third of
 /// the inner loop's instructions. The zeros are multiplied: to skip them would leave a quarter, but which
 /// sums of a tile an element belongs to would depend on its channel.
 template <int kVector>
 __global__ void __launch_bounds__(kExpandThreads)
-    expand_gradient(int vectors, Divisor by_vectors, Conv2dShape s, Grid windows, int pooled_h, int pooled_w,
-                    Global<const float> dy, Global<const float> y, Global<const std::uint8_t> argmax,
-                    Global<float> dz) {
+    expand_gradient(int vectors, FastDivmod by_vectors, Conv2dShape s, Raster windows, int pooled_h,
+                    int pooled_w, Global<const float> dy, Global<const float> y,
+                    Global<const std::uint8_t> argmax, Global<float> dz) {
   const int i = static_cast<int>(blockIdx.x) * kExpandThreads + thread_in_group();
   if (i >= vectors) return;
   const auto place = by_vectors.divide(i);
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    wgrad_kernel(Conv2dShape s, Grid windows, Split split, Global<const float> x, Global<const float> dy,
+    wgrad_kernel(Conv2dShape s, Raster windows, Split split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
   const PooledGradient gradient{{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2}, s, windows};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
@@ -139,11 +139,14 @@ __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 
 // What moves of argmax is in whole sectors: where a tile has not all channels of a window, each window's in
 // one of their own.
 
-// A thread writes the bytes of its two halves of the columns one after the other, each half everywhere.
+// Bytes in the sectors that stores of argmax touch: a warp stores kStoreColumns / 4 bytes of a window at
+// once, each time in a sector; windows shorter than a sector share one.
 template <class Tile>
 double argmax_moved_by_forward(const ConvReluPoolShape& shape) {
   const double windows = double{1} * shape.batch * shape.out_h * shape.out_w;
-  return 2 * windows * ceil_div(shape.out_channels, Tile::kColumns) * std::min(32, shape.argmax_stride());
+  constexpr int kStores = Tile::kColumns / Tile::kStoreColumns;
+  return kStores * windows * ceil_div(shape.out_channels, Tile::kColumns) *
+         std::min(32, shape.argmax_stride());
 }
 
 template <class Tile>
@@ -178,8 +181,8 @@ Status forward(const Context& context, const ConvReluPoolShape& shape, const flo
           return launch(
               context,
               {"conv_relu_pool_forward", grid, Tile::kThreads, 0, pooled_forward_work<Tile>(shape, kVector)},
-              forward_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w),
-              Divisor(s.in_channels), global(x, sizes.x), global(w, sizes.w), global(bias, s.out_channels),
+              forward_kernel<kVector, kOutVector, Tile>, s, Raster(shape.out_h, shape.out_w),
+              FastDivmod(s.in_channels), global(x, sizes.x), global(w, sizes.w), global(bias, s.out_channels),
               global(y, sizes.y), global(argmax, sizes.argmax));
         });
   });
@@ -189,7 +192,7 @@ template <int kVector>
 Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv2dShape& z, const float* dy,
               const float* y, const std::uint8_t* argmax, float* dz) {
   const PooledSizes sizes(shape);
-  const Grid windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
+  const Raster windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
   const int vectors_of_window = z.out_channels / kVector;
   const Index vectors = Index{z.batch} * ceil_div(z.out_h, 2) * ceil_div(z.out_w, 2) * vectors_of_window;
   if (vectors > std::numeric_limits<int>::max()) {
@@ -201,8 +204,8 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
   const Index dz_size = Index{z.batch} * z.out_h * z.out_w * z.out_channels;
   const double bytes = sizes.gradient_bytes() + 4 * static_cast<double>(dz_size);
   return launch(context, {"conv_relu_pool_expand", blocks, kExpandThreads, 0, {bytes, bytes}},
-                expand_gradient<kVector>, static_cast<int>(vectors), Divisor(vectors_of_window), z, windows,
-                shape.out_h, shape.out_w, global(dy, sizes.y), global(y, sizes.y),
+                expand_gradient<kVector>, static_cast<int>(vectors), FastDivmod(vectors_of_window), z,
+                windows, shape.out_h, shape.out_w, global(dy, sizes.y), global(y, sizes.y),
                 global(argmax, sizes.argmax), global(dz, dz_size));
 }
 
@@ -228,7 +231,7 @@ Status wgrad_by_tiles(const Context& context, const ConvReluPoolShape& shape, co
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       return launch(
           context, {"conv_relu_pool_wgrad", grid, Tile::kThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},
-          wgrad_kernel<kVector, kOutVector, Tile>, s, Grid(shape.out_h, shape.out_w), split,
+          wgrad_kernel<kVector, kOutVector, Tile>, s, Raster(shape.out_h, shape.out_w), split,
           global(x, sizes.x), global(dy, sizes.y), global(y, sizes.y), global(argmax, sizes.argmax),
           global(partial, partial_sums(context.precision, s)));
     });

@@ -37,17 +37,17 @@ Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const fl
                               const float* bias, float* y, std::uint8_t* argmax);
 
 /// dx = the gradient for x of the loss whose gradient for y is dy. Only the winner of a window whose y is > 0
-/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU multiplies but those zeros that fill
-/// up its vectors, a GPU all of them, in this pass and the next: a dy that is not finite makes NaNs of
-/// neighbours, too. Overwrites dx [N,H,W,C], zeros where nothing was read; dx overlaps no input. At most
-/// 2·N·P·Q·O·K²·C flop, on a GPU four times as many; reads N·P·Q(8·O + ⌈O/4⌉) + 4·K²·C·O bytes, writes
-/// 4·N·H·W·C.
+/// has a gradient, so at least 3/4 of the convolution's is zero. A CPU multiplies only the non-zeros (by
+/// weights padded with zeros to whole vectors), a GPU all of it, in this pass and the next; so a dy that is
+/// not finite makes NaNs of neighbours, too. dy and y [N,P,Q,O], argmax [N,P,Q,⌈O/4⌉]. Overwrites dx
+/// [N,H,W,C], zeros where nothing was read; dx overlaps no input. At most 2·N·P·Q·O·K²·C flop, on a GPU four
+/// times as many; reads N·P·Q(8·O + ⌈O/4⌉) + 4·K²·C·O bytes, writes 4·N·H·W·C.
 Status conv_relu_pool_dgrad(const Context&, const ConvReluPoolShape&, const float* dy, const float* y,
                             const std::uint8_t* argmax, const float* w, float* dx);
 
-/// dw[r][s][c][o] and dbias[o]: the gradients for w and bias, n in the one order of summing, or a GPU's own.
-/// Overwrites both, which overlap no input nor each other. In bf16 dy is rounded for both. Flop as dgrad's;
-/// reads N·P·Q(8·O + ⌈O/4⌉) + 4·N·H·W·C bytes, writes 4(K²·C·O + O).
+/// dw [K,K,C,O] and dbias [O]: the gradients for w and bias, n in the one order of summing, or a GPU's own.
+/// dy, y and argmax as dgrad's. Overwrites both, which overlap no input nor each other. In bf16 dy is rounded
+/// for both. Flop as dgrad's; reads N·P·Q(8·O + ⌈O/4⌉) + 4·N·H·W·C bytes, writes 4(K²·C·O + O).
 Status conv_relu_pool_wgrad(const Context&, const ConvReluPoolShape&, const Shards&, const float* x,
                             const float* dy, const float* y, const std::uint8_t* argmax, float* dw,
                             float* dbias);

@@ -11,7 +11,7 @@ struct DgradPlan {
         pitch(Index{columns} * s.in_channels),
         band_rows(larger(2 * s.stride, rows_read(s, 1))),
         band_size(Plan::round_up(band_rows * pitch + kWidth)),
-        capacity(divide_up(s.out_channels, kWidth) * kWidth),
+        capacity(ceil_div(s.out_channels, kWidth) * kWidth),
         list_size(Plan::round_up(Index{4} * s.out_w * capacity)),
         count_size(Plan::round_up(Index{4} * s.out_w)) {
     Plan plan;
@@ -144,7 +144,7 @@ inline void dgrad_sample(const ConvReluPoolShape& s, const DgradPlan& plan, cons
 
 /// One index takes a sample. The non-zeros of a pooled row are listed by their place in the window, so that
 /// inside a list all of them add to the same pixels of dx, which stay in registers; part by part, so that the
-/// weights of a part stay in the first-level cache. dy, y and argmax are read once, dx is written once; the
+/// weights of a part stay in L1. dy, y and argmax are read once, dx is written once; the
 /// lists are read once for each part of a kernel (part_at).
 inline Status dgrad(const Context& context, const ConvReluPoolShape& s, const float* dy, const float* y,
                     const std::uint8_t* argmax, const float* w, float* dx) {

@@ -10,7 +10,7 @@ inline constexpr int kPanel = kPanelVectors * kWidth;
 
 struct ForwardPlan {
   ForwardPlan(const ConvReluPoolShape& s, int threads)
-      : panels(divide_up(s.out_channels, kPanel)),
+      : panels(ceil_div(s.out_channels, kPanel)),
         taps(s.kernel * s.kernel * s.in_channels),
         columns(rows_read(s, s.out_w)),
         strip_size(Plan::round_up(Index{rows_read(s, 1)} * columns * s.in_channels)) {
@@ -128,7 +128,7 @@ inline void store_winners(const Winner (&winners)[kPanelVectors], const ForwardO
   } else {
     const int last = out.channels % 4;
     if (last > 0) bytes[out.channels / 4] &= static_cast<std::uint8_t>((1 << 2 * last) - 1);
-    std::memcpy(out.argmax, bytes, static_cast<std::size_t>(divide_up(out.channels, 4)));
+    std::memcpy(out.argmax, bytes, static_cast<std::size_t>(ceil_div(out.channels, 4)));
   }
 }
 
@@ -168,9 +168,8 @@ inline void forward_row(const ConvReluPoolShape& s, Index pitch, const float* x,
 }
 
 /// Direct convolution, pooled in registers. One index takes one pooled row of one sample: the rows of x that
-/// it reads are copied, padded, into a strip that stays in the first-level cache while every panel of weights
-/// passes over it. x is read (stride + K) / (2·stride) times, the weights once per pooled row, from the
-/// second-level cache.
+/// it reads are copied, padded, into a strip that stays in L1 while every panel of weights
+/// passes over it. x is read (stride + K) / (2·stride) times, the weights once per pooled row, from L2.
 inline Status forward(const Context& context, const ConvReluPoolShape& s, const float* x, const float* w,
                       const float* bias, float* y, std::uint8_t* argmax) {
   const ForwardPlan plan(s, thread_count(context));

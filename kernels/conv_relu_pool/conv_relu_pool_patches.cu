@@ -11,12 +11,12 @@ namespace {
 constexpr int kPatchWindowColumns = kPatchColumns / 2;
 constexpr int kPatchWindows = kPatchRows / 2 * kPatchWindowColumns;
 
-__device__ __forceinline__ Grid::Position window_in_patch(int m) {
+__device__ __forceinline__ Raster::Position window_in_patch(int m) {
   const int window = m / 64 * 16 + m % 16;
   return {0, window / kPatchWindowColumns, window % kPatchWindowColumns};
 }
 __device__ __forceinline__ bool corners_swapped(int m) { return m % 8 >= 4; }
-__device__ __forceinline__ Grid::Position position_by_window(int m) {
+__device__ __forceinline__ Raster::Position position_by_window(int m) {
   const auto window = window_in_patch(m);
   const int corner = m % 64 / 16 ^ static_cast<int>(corners_swapped(m));
   return {0, 2 * window.i + corner / 2, 2 * window.j + corner % 2};
@@ -95,8 +95,8 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
     const int to = window(thread.row(r));
     if (to < 0) continue;
     const int o = first_n + thread.column(0);
-    const Ptr<float> y_of_o = y + (wide_product(to, out_channels) + o);
-    const Ptr<std::uint8_t> argmax_of_o = argmax + (wide_product(to, out_channels / 4) + o / 4);
+    const Ptr<float> y_of_o = y + (mul_wide(to, out_channels) + o);
+    const Ptr<std::uint8_t> argmax_of_o = argmax + (mul_wide(to, out_channels / 4) + o / 4);
 #pragma unroll
     for (int f = 0; f < Tile::kSumFours; ++f) {
       if (o + 8 * f >= out_channels) continue;
@@ -112,7 +112,7 @@ __device__ __forceinline__ void pool_patch(const typename Tile::Thread& thread,
 /// is bound by memory and the issue of instructions, the second by the tensor cores and shared memory, from
 /// where 24 cycles' worth of fragments feed 16 mma.
 template <int kChannels, class Tile, int kGroups>
-__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
+__global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     forward_patches_kernel(Conv2dShape s, Patches patches, Global<const float> x, Global<const float> w,
                            Global<const float> bias, Global<float> y, Global<std::uint8_t> argmax) {
   const Images images{x, s.in_h, s.in_w, s.in_channels};
@@ -120,12 +120,9 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
                                                      ForwardPatchMemory<kChannels, Tile, kGroups>::reader());
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   for_each_patch<Major::mn, kChannels, Tile, kGroups>(
-      s, patches, s.pad, w, reader,
-      [&](const typename Tile::Thread& thread, typename Tile::Sums& sums) {
-        begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
-      },
-      [](int m) { return position_by_window(m); },
-      [&](const Grid::Position& first, const typename Tile::Thread& thread, const typename Tile::Sums& sums) {
+      s, patches, s.pad, w, bias, reader, [](int m) { return position_by_window(m); },
+      [&](const Raster::Position& first, const typename Tile::Thread& thread,
+          const typename Tile::Sums& sums) {
         pool_patch<Tile>(thread, sums, first_n, s.out_channels, y, argmax, [&](int row) {
           const auto at = window_in_patch(row);
           const int p = first.i / 2 + at.i;
@@ -135,31 +132,31 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
       });
 }
 
-// A thread's windows of four channels that it has asked for, until it takes them: slots like Arrivals', and
-// registers for the winners, bytes, which cp.async does not copy.
+// A thread's windows of four channels that it has asked for, until it takes them: slots like StagingBuffer's,
+// and registers for the winners, bytes, which cp.async does not copy.
 template <class Tile, int kCount>
-class WindowArrivals {
-  using Slots = Arrivals<Tile, 4, 2 * kCount>;
+class StagedWindows {
+  using Slots = StagingBuffer<Tile, 4, 2 * kCount>;
 
  public:
   static constexpr std::size_t kBytes = 2 * kCount * Tile::kThreads * 4 * sizeof(float);
 
   // Uses kBytes of dynamic shared memory from `offset` on.
-  __device__ __forceinline__ explicit WindowArrivals(std::size_t offset) : offset_(offset) {}
+  __device__ __forceinline__ explicit StagedWindows(std::size_t offset) : offset_(offset) {}
 
   // Those of sample n's window at row p and column q from channel o on, zeros where it does not exist.
-  __device__ __forceinline__ void ask(int i, const PooledValues& values, int n, int p, int q, int o,
-                                      bool exists) {
+  __device__ __forceinline__ void prefetch(int i, const PooledValues& values, int n, int p, int q, int o,
+                                           bool exists) {
     auto&& slots = dynamic_shared<Slots>(offset_);
     const bool valid = exists && values.inside(p, q);
     const int window = (n * values.height + p) * values.width + q;
-    const Index at = wide_product(window, values.channels) + o;
+    const Index at = mul_wide(window, values.channels) + o;
     Address<4>{values.dy, at, valid}.copy(slots[2 * i], thread_in_group(), 0);
     Address<4>{values.y, at, valid}.copy(slots[2 * i + 1], thread_in_group(), 0);
     winners_[i] = 0;
-    if (valid) winners_[i] = values.argmax[wide_product(window, values.channels / 4) + o / 4];
+    if (valid) winners_[i] = values.argmax[mul_wide(window, values.channels / 4) + o / 4];
   }
-  __device__ __forceinline__ WindowValues<4> take(int i) const {
+  __device__ __forceinline__ WindowValues<4> staged(int i) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     WindowValues<4> result;
     load_vector<4>(result.gradients, &slots[2 * i][thread_in_group()][0]);
@@ -191,7 +188,7 @@ class RegionWindowThreadMap {
   static constexpr int kCount = kOfFirst + kOfLeft;
 
   // In the grid of windows; n is negative where there is none.
-  __device__ __forceinline__ static Grid::Position window(const Grid::Position& from, int i) {
+  __device__ __forceinline__ static Raster::Position window(const Raster::Position& from, int i) {
     // A group has kThreads: the remainder changes nothing, but tells nvcc so, which saves instructions.
     const int of_block = thread_in_group() % Tile::kThreads / kLanes;
     int row, column;
@@ -208,7 +205,7 @@ class RegionWindowThreadMap {
 
   // Expands the i-th window to its positions in the region.
   __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region,
-                                             const Grid::Position& from, int i,
+                                             const Raster::Position& from, int i,
                                              const WindowValues<4>& values) {
     constexpr int kPitch = Region<kChannels>::kPitch;
     const auto at = window(from, i);
@@ -233,35 +230,35 @@ class GradientRegionReader {
   using Mine = RegionWindowThreadMap<kChannels, Tile>;
 
  public:
-  static constexpr std::size_t kBytes = WindowArrivals<Tile, Mine::kCount>::kBytes;
+  static constexpr std::size_t kBytes = StagedWindows<Tile, Mine::kCount>::kBytes;
 
   __device__ __forceinline__ GradientRegionReader(const PooledValues& gradient, std::size_t offset)
       : gradient_(gradient), windows_(offset) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& from) {
+  __device__ __forceinline__ void prefetch(const Raster::Position& from) {
     from_ = from;
 #pragma unroll
     for (int i = 0; i < Mine::kCount; ++i) {
       const auto at = Mine::window(from, i);
-      windows_.ask(i, gradient_, at.n, at.i, at.j, Mine::channel(), at.n >= 0);
+      windows_.prefetch(i, gradient_, at.n, at.i, at.j, Mine::channel(), at.n >= 0);
     }
     cp_async_commit();
   }
-  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
     cp_async_wait<0>();
     // All at once: winners are in registers, which have no index.
     move_pieces<Mine::kCount, Mine::kCount>(
-        [&](int i) { return windows_.take(i); },
+        [&](int i) { return windows_.staged(i); },
         [&](int i, const WindowValues<4>& values) { Mine::put(region, from_, i, values); });
   }
 
  private:
   PooledValues gradient_;
-  WindowArrivals<Tile, Mine::kCount> windows_;
-  Grid::Position from_;
+  StagedWindows<Tile, Mine::kCount> windows_;
+  Raster::Position from_;
 };
 
-// The same, as LateRegionReader does.
+// The same, as OnDemandRegionReader does.
 template <int kChannels, class Tile>
 class LateGradientRegionReader {
   using Mine = RegionWindowThreadMap<kChannels, Tile>;
@@ -273,8 +270,8 @@ class LateGradientRegionReader {
   __device__ __forceinline__ LateGradientRegionReader(const PooledValues& gradient, std::size_t)
       : gradient_(gradient) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& from) { from_ = from; }
-  __device__ __forceinline__ void take(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void prefetch(const Raster::Position& from) { from_ = from; }
+  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
     const auto fetch = [&](int i) {
       const auto at = Mine::window(from_, i);
       return at.n >= 0 ? gradient_.read_at<4>(at.n, at.i, at.j, Mine::channel()) : WindowValues<4>();
@@ -285,7 +282,7 @@ class LateGradientRegionReader {
 
  private:
   PooledValues gradient_;
-  Grid::Position from_;
+  Raster::Position from_;
 };
 
 template <int kChannels, class Tile, int kGroups>
@@ -298,7 +295,7 @@ using DgradMemory = PatchMemory<Major::k, kChannels, Tile, DgradReader<kChannels
 /// layer, batch 32: 1.4 G products; 34 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
 /// 10, and dx 9. Bound by shared memory and the tensor cores, about alike.
 template <int kChannels, class Tile, int kGroups>
-__global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChannels, Tile, kGroups>)
+__global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels, Tile, kGroups>)
     dgrad_patches_kernel(Conv2dShape s, Patches patches, Global<const float> dy, Global<const float> y,
                          Global<const std::uint8_t> argmax, Global<const float> w, Global<float> dx) {
   const PooledValues gradient{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2};
@@ -307,30 +304,30 @@ __global__ void __launch_bounds__(kGroups* kProductThreads, kPatchBlocks<kChanne
   dgrad_patches<kChannels, Tile, kGroups>(s, patches, w, dx, reader);
 }
 
-// Brings a patch's gradients, each window's expanded to its four positions, and reads them from ask() on.
+// Brings a patch's gradients, each window's expanded to its four positions; reads from prefetch() on.
 template <class Tile>
 class GradientReader {
   using ThreadMap = GradientThreadMap<Tile>;
   static constexpr int kWindows = kPatchWindows / ThreadMap::kStep;  // of a thread
 
  public:
-  static constexpr std::size_t kBytes = WindowArrivals<Tile, kWindows>::kBytes;
+  static constexpr std::size_t kBytes = StagedWindows<Tile, kWindows>::kBytes;
 
   // Uses kBytes of dynamic shared memory from `offset` on.
   __device__ __forceinline__ GradientReader(const PooledValues& gradient, std::size_t offset)
       : gradient_(gradient), windows_(offset) {}
 
-  __device__ __forceinline__ void ask(const Grid::Position& first) {
+  __device__ __forceinline__ void prefetch(const Raster::Position& first) {
     const int o = static_cast<int>(blockIdx.y) * Tile::kColumns + ThreadMap::column();
 #pragma unroll
     for (int i = 0; i < kWindows; ++i) {
       const int p = first.i / 2 + ThreadMap::row(i) / kPatchWindowColumns;
       const int q = first.j / 2 + ThreadMap::row(i) % kPatchWindowColumns;
-      windows_.ask(i, gradient_, first.n, p, q, o, o < gradient_.channels);
+      windows_.prefetch(i, gradient_, first.n, p, q, o, o < gradient_.channels);
     }
     cp_async_commit();
   }
-  __device__ __forceinline__ void take(GradientPatch<Tile>& gradients, ThreadMap& map) const {
+  __device__ __forceinline__ void fill(GradientPatch<Tile>& gradients, ThreadMap& map) const {
     cp_async_wait<0>();
     const auto put = [&](int i, const WindowValues<4>& values) {
       const RoundedWindow rounded(values);
@@ -343,12 +340,12 @@ class GradientReader {
               rounded.at(corner));
       }
     };
-    move_pieces<kWindows, kWindows>([&](int i) { return windows_.take(i); }, put);
+    move_pieces<kWindows, kWindows>([&](int i) { return windows_.staged(i); }, put);
   }
 
  private:
   PooledValues gradient_;
-  WindowArrivals<Tile, kWindows> windows_;
+  StagedWindows<Tile, kWindows> windows_;
 };
 
 /// wgrad: each window's gradient is read once and expanded to its four positions. The study's first and
@@ -403,7 +400,7 @@ Status conv_relu_pool_forward_by_patches(const Context& context, const ConvReluP
   return with_forward_patch_tile(s, [&]<int kChannels, class Tile, int kGroups>() {
     return launch(context,
                   {"conv_relu_pool_forward", patch_grid<kChannels, Tile, kGroups>(patches, s.out_channels),
-                   dim3(kProductThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
+                   dim3(kGemmThreads, kGroups), ForwardPatchMemory<kChannels, Tile, kGroups>::kBytes,
                    patches_forward_work<kChannels, Tile, kGroups>(s, patches, written, moved)},
                   forward_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(x, sizes.x),
                   global(w, sizes.w), global(bias, s.out_channels), global(y, sizes.y),
@@ -422,7 +419,7 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
     return launch(
         context,
         {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
-         dim3(kProductThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
+         dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
          patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.gradient_bytes(),
                                                 gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
         dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(y, sizes.y),

@@ -27,24 +27,18 @@ __global__ void __launch_bounds__(kThreads)
     const int q = item / fours;
     const int o = item % fours * 4;
     const int channels = s.out_channels - o;
-    float biases[4], values[4][4], largest[4];
+    float biases[4], values[4][4], pooled[4];
     load_channels<kVector>(biases, bias + o, channels);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       const Index at = (Index{n} * z_extent.height + 2 * p + k / 2) * z_extent.width + 2 * q + k % 2;
       load_channels<kVector>(values[k], z + (at * s.out_channels + o), channels);
-    }
-    unsigned winners = 0;
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const float window[4] = {values[0][c] + biases[c], values[1][c] + biases[c], values[2][c] + biases[c],
-                               values[3][c] + biases[c]};
-      const unsigned at = winner(window, largest[c]);
-      if (largest[c] <= 0) largest[c] = 0;
-      if (c < channels) winners |= at << (2 * c);
+      for (int c = 0; c < 4; ++c) values[k][c] += biases[c];
     }
+    const unsigned winners = pool_channels(values, channels, pooled);
     const Index window = Index{row} * s.out_w + q;
-    store_channels<kVector>(y + (window * s.out_channels + o), largest, channels);
+    store_channels<kVector>(y + (window * s.out_channels + o), pooled, channels);
     if (argmax) argmax[window * fours + o / 4] = static_cast<std::uint8_t>(winners);
   }
 }

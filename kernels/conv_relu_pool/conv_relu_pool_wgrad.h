@@ -12,8 +12,8 @@ struct WgradPlan {
         pitch(Index{columns} * s.in_channels),
         tile(tile_rows(s, pitch)),
         tile_size(Plan::round_up(rows_read(s, tile) * pitch + kWidth)),
-        capacity(divide_up(tile * s.out_w, kWidth) * kWidth),
-        count_size(Plan::round_up(divide_up(s.out_channels, kWidth) * kWidth)),
+        capacity(ceil_div(tile * s.out_w, kWidth) * kWidth),
+        count_size(Plan::round_up(ceil_div(s.out_channels, kWidth) * kWidth)),
         list_size(count_size * capacity),
         sum_size(Plan::round_up(Index{s.out_channels} * s.kernel * row_size)) {
     Plan plan;
@@ -26,7 +26,7 @@ struct WgradPlan {
     size = plan.size();
   }
 
-  // As many pooled rows as let what a part reads of x, two rows for each, stay in the first-level cache
+  // As many pooled rows as let what a part reads of x, two rows for each, stay in L1
   // beside the sums.
   static int tile_rows(const ConvReluPoolShape& s, Index pitch) {
     constexpr Index kTile = 24 * 1024 / sizeof(float);
@@ -162,18 +162,18 @@ inline void fold_channel(const ConvReluPoolShape& s, const WgradPlan& plan, int 
 /// One index takes one shard, or some of its output channels where there are too few shards for the threads:
 /// its samples in order, a tile of pooled rows at a time. The tile's non-zeros are listed by output channel;
 /// the winner's place in its window only moves the pointer to what it read. Then part by part: what a part
-/// reads of the tile stays in the first-level cache while every channel's list goes over it, adding to sums
+/// reads of the tile stays in L1 while every channel's list goes over it, adding to sums
 /// in registers. x, dy, y and argmax are read once per index; the sums of a shard, the size of dw, pass
-/// through the second-level cache once per tile. At the end the shards' sums are folded by the tree. With few
+/// through L2 once per tile. At the end the shards' sums are folded by the tree. With few
 /// input channels listing costs as much as multiplying.
 inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Shards& shards, const float* x,
                     const float* dy, const float* y, const std::uint8_t* argmax, float* dw, float* dbias) {
   const int threads = thread_count(context);
   const WgradPlan plan(s, threads);
   float* scratch = reinterpret_cast<float*>(context.workspace.data());
-  const int vectors = divide_up(s.out_channels, kWidth);
-  const int channels = divide_up(vectors, smaller(vectors, divide_up(4 * threads, shards.count))) * kWidth;
-  const int blocks = divide_up(s.out_channels, channels);
+  const int vectors = ceil_div(s.out_channels, kWidth);
+  const int channels = ceil_div(vectors, smaller(vectors, ceil_div(4 * threads, shards.count))) * kWidth;
+  const int blocks = ceil_div(s.out_channels, channels);
   parallel_for(context, shards.count * blocks, [&](int index, int thread) {
     const Index shard = index / blocks;
     const int first = index % blocks * channels;
@@ -198,7 +198,7 @@ inline Status wgrad(const Context& context, const ConvReluPoolShape& s, const Sh
     }
   });
   constexpr int kFold = 16;  // channels: a cache line of dw belongs to one thread
-  parallel_for(context, divide_up(s.out_channels, kFold), [&](int block, int) {
+  parallel_for(context, ceil_div(s.out_channels, kFold), [&](int block, int) {
     for (int o = block * kFold; o < smaller(block * kFold + kFold, s.out_channels); ++o) {
       fold_channel(s, plan, shards.count, scratch, o, dw, dbias);
     }

@@ -27,6 +27,21 @@ __device__ __forceinline__ unsigned winner(const float (&window)[4], float& larg
   return at;
 }
 
+/// Pools four channels of a window, values[corner][channel], corners as 2·row + column: what they are after
+/// ReLU, and of the first `channels` the winners, two bits each, as argmax has them.
+__device__ __forceinline__ unsigned pool_channels(const float (&values)[4][4], int channels,
+                                                  float (&pooled)[4]) {
+  unsigned winners = 0;
+#pragma unroll
+  for (int c = 0; c < 4; ++c) {
+    const float window[4] = {values[0][c], values[1][c], values[2][c], values[3][c]};
+    const unsigned at = winner(window, pooled[c]);
+    if (pooled[c] <= 0) pooled[c] = 0;
+    if (c < channels) winners |= at << (2 * c);
+  }
+  return winners;
+}
+
 /// Pools the sums of a thread, each four rows of which are a window's, into y and argmax, which may be null;
 /// window(row) is that of a row of the tile, negative where there is none.
 template <int kOutVector, class Tile, class Window>
@@ -42,16 +57,14 @@ __device__ __forceinline__ void store_windows(const typename Tile::Thread& threa
       const int o = first_n + thread.column(f);
       const int channels = min(4, out_channels - o);
       if (channels <= 0) continue;
-      float largest[4];
-      unsigned winners = 0;
+      float values[4][4], pooled[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float values[4] = {sums[r][f][i], sums[r + 1][f][i], sums[r + 2][f][i], sums[r + 3][f][i]};
-        const unsigned at = winner(values, largest[i]);
-        if (largest[i] <= 0) largest[i] = 0;
-        if (i < channels) winners |= at << (2 * i);
+      for (int corner = 0; corner < 4; ++corner) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) values[corner][c] = sums[r + corner][f][c];
       }
-      store_channels<kOutVector>(y + (Index{to} * out_channels + o), largest, channels);
+      const unsigned winners = pool_channels(values, channels, pooled);
+      store_channels<kOutVector>(y + (Index{to} * out_channels + o), pooled, channels);
       if (argmax) argmax[Index{to} * ceil_div(out_channels, 4) + o / 4] = static_cast<std::uint8_t>(winners);
     }
   }
@@ -98,8 +111,8 @@ class RoundedWindow {
  public:
   __device__ __forceinline__ explicit RoundedWindow(const WindowValues<4>& window)
       : gradients_(pack_four(window.passed().values)),
-        not_left_(digits(window.winners)),
-        not_above_(digits(window.winners >> 1)) {}
+        not_left_(selector_digits(window.winners)),
+        not_above_(selector_digits(window.winners >> 1)) {}
 
   /// All of them, wherever the winners are.
   __device__ __forceinline__ uint2 gradients() const { return gradients_; }
@@ -109,17 +122,17 @@ class RoundedWindow {
     const unsigned elsewhere =
         (not_left_ ^ (corner % 2 == 0 ? 0 : kZeros)) | (not_above_ ^ (corner / 2 == 0 ? 0 : kZeros));
     const unsigned bytes = kBytes | elsewhere;
-    return make_uint2(select_bytes(gradients_.x, 0, bytes), select_bytes(gradients_.y, 0, bytes >> 16));
+    return make_uint2(prmt(gradients_.x, 0, bytes), prmt(gradients_.y, 0, bytes >> 16));
   }
 
  private:
-  // For select_bytes, the digits that take all four bytes of a register, for two registers, and what makes
-  // all of them take a zero.
+  // Selectors of prmt, two of four hexadecimal digits: what takes all bytes of a register as they are, and
+  // what, or'ed to it, makes all of them zeros.
   static constexpr unsigned kBytes = 0x32103210;
   static constexpr unsigned kZeros = 0x44444444;
 
-  // Spreads bits 0, 2, 4 and 6 to the two digits each of a channel's bytes.
-  __device__ __forceinline__ static unsigned digits(unsigned bits) {
+  // Spreads bits 0, 2, 4 and 6, of four channels, to the two selector digits of each channel's bytes.
+  __device__ __forceinline__ static unsigned selector_digits(unsigned bits) {
     return ((bits & 0x55U) * 0x41041U & 0x01010101U) * 0x44U;
   }
 

@@ -31,8 +31,8 @@ __device__ __forceinline__ void store4(Ptr<float> p, Index i, Index size, const 
   if (i + 2 < size) p[i + 2] = v.z;
 }
 
-/// Whether an optimiser's step is to change nothing: skip, unless null, points to a number that is not 0. To
-/// be asked behind all else that is read, which then does not wait for it.
+/// Whether an optimiser's step is to change nothing: skip is not null and *skip is not 0. Call it after all
+/// other loads, so that none of them waits for it.
 __device__ __forceinline__ bool skipped(Ptr<const float> skip) {
   if (!skip) return false;
   const float value = skip[0];

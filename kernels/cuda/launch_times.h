@@ -19,7 +19,7 @@ struct LaunchTime {
 };
 
 /// What launches on a GPU leave behind when Context::launch_times points to one. Each is made once, and then
-/// `repeats` times over as a graph that is timed: so arrays that fit into the second-level cache are there,
+/// `repeats` times over as a graph that is timed: so arrays that fit into L2 are there,
 /// as they are in a training step, and results are those of one launch only where a kernel reads nothing that
 /// it writes.
 struct LaunchTimes {

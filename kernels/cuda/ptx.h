@@ -56,8 +56,9 @@ BAUTA_PTX void unpack_bf16(unsigned both, float& low, float& high) {
   high = float_of(both & 0xFFFF0000);
 }
 
-/// a·b, not cut off: one instruction, also in a loop before which the compiler would widen one of them.
-BAUTA_PTX Index wide_product(int a, int b) {
+/// a·b in 64 bits by one mul.wide; in a loop the compiler would rather widen a factor before it, and multiply
+/// 64-bit numbers.
+BAUTA_PTX Index mul_wide(int a, int b) {
 #if defined(__CUDACC__)
   Index result;
   asm("mul.wide.s32 %0, %1, %2;" : "=l"(result) : "r"(a), "r"(b));
@@ -69,7 +70,7 @@ BAUTA_PTX Index wide_product(int a, int b) {
 
 /// The bytes that the four lower hexadecimal digits of `selector`, none above 7, name, the lowest first: 0 to
 /// 3 are those of `low`, 4 to 7 those of `high`.
-BAUTA_PTX unsigned select_bytes(unsigned low, unsigned high, unsigned selector) {
+BAUTA_PTX unsigned prmt(unsigned low, unsigned high, unsigned selector) {
 #if defined(__CUDACC__)
   unsigned result;
   asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(selector));
@@ -106,7 +107,7 @@ BAUTA_PTX void cp_async(Ptr<T> shared, Ptr<const std::type_identity_t<T>> global
 #if __CUDA_ARCH__ >= 800
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   const int read = valid ? kBytes : 0;  // what is not read becomes zeros
-  if constexpr (kBytes == 16) {
+  if constexpr (kBytes == 16) {         // .cg bypasses L1; .ca, the only form for 4 bytes, keeps them there
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(read)
                  : "memory");
   } else {
@@ -158,7 +159,7 @@ struct LoadMatrixLane {
   bool transpose;
 };
 
-inline void load_matrices_together(void* const* lanes, unsigned) {
+inline void ldmatrix_together(void* const* lanes, unsigned) {
   for (int l = 0; l < 32; ++l) {
     auto& lane = *static_cast<LoadMatrixLane*>(lanes[l]);
     for (int matrix = 0; matrix < 4; ++matrix) {
@@ -179,10 +180,10 @@ inline void load_matrices_together(void* const* lanes, unsigned) {
 /// fragments[m] becomes elements (row, 2 pair) and (row, 2 pair + 1) of matrix m, or of its transpose. A
 /// whole warp together.
 template <bool kTranspose = false>
-BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
+BAUTA_PTX void ldmatrix_x4(unsigned (&fragments)[4], Ptr<const bf16> row
 #if !defined(__CUDACC__)
-                             ,
-                             const runtime::Where& where = runtime::Where::current()
+                           ,
+                           const runtime::Where& where = runtime::Where::current()
 #endif
 ) {
 #if defined(__CUDACC__)
@@ -202,7 +203,7 @@ BAUTA_PTX void load_matrices(unsigned (&fragments)[4], Ptr<const bf16> row
   alignas(16) bf16 elements[8];
   std::memcpy(elements, runtime::access(row.place(), runtime::Access::load, 16, 16), sizeof elements);
   runtime::LoadMatrixLane lane{elements, fragments, kTranspose};
-  runtime::meet(~0U, runtime::load_matrices_together, lane, where);
+  runtime::meet(~0U, runtime::ldmatrix_together, lane, where);
 #endif
 }
 
@@ -245,10 +246,10 @@ inline void mma_together(void* const* lanes, unsigned) {
 /// C += A·B on tensor cores, fp32 sums; A [16][16] and B [16][8] of bf16 (sm_80). A whole warp together.
 /// c[i] is (row + 8 (i / 2), 2 pair + i % 2). a[i] is row + 8 (i % 2), columns 2 pair + 8 (i / 2) and the
 /// next. b[i] is column `row`, k = 2 pair + 8 i and the next.
-BAUTA_PTX void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
+BAUTA_PTX void mma_m16n8k16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]
 #if !defined(__CUDACC__)
-                        ,
-                        const runtime::Where& where = runtime::Where::current()
+                            ,
+                            const runtime::Where& where = runtime::Where::current()
 #endif
 ) {
 #if defined(__CUDACC__)

@@ -10,7 +10,7 @@ struct Work {
   double moved = 0;
   /// Bytes that have to be moved: every input once, every output once.
   double floor = 0;
-  double multiply_adds = 0;
+  double multiply_adds = 0;  ///< of the op's formula, with taps on padding and zeros; 0: none worth naming
 };
 
 }  // namespace bauta

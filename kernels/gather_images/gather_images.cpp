@@ -14,7 +14,7 @@ Status check(const GatherImagesShape& s, bool augmented) {
                                           {"images", s.images}}));
   if (!augmented || s.channels == 3) return {};
   return Status::error(
-      "gather_images: images of " + std::to_string(s.channels) + " channels are to be varied", {},
+      "gather_images: images of " + std::to_string(s.channels) + " channels are to be augmented", {},
       "only images of 3 are");
 }
 

@@ -43,12 +43,12 @@ __device__ __forceinline__ AugmentParams params_at(Ptr<const std::int32_t> p) {
 }
 
 /// A thread computes a pixel from four; a block writes its pixels side by side, by way of shared memory.
-/// About 60 integer operations and twelve loads of a byte for each pixel, from the first-level cache:
+/// About 60 integer operations and twelve loads of a byte for each pixel, from L1:
 /// neighbours read the same bytes. Moves three times the image's bytes' sectors, as lanes three bytes apart
 /// read one byte at a time, and writes 12 bytes for each pixel: bound by the issue of instructions.
 __global__ void __launch_bounds__(kThreads)
-    vary_images(GatherImagesShape s, Global<const std::uint8_t> images, Global<const std::int32_t> samples,
-                Global<const std::int32_t> augment, Global<float> y) {
+    augment_images(GatherImagesShape s, Global<const std::uint8_t> images, Global<const std::int32_t> samples,
+                   Global<const std::int32_t> augment, Global<float> y) {
   __shared__ Shared<float, 3 * kThreads> levels;
   const int pixels = s.height * s.width;
   const int pixel = index_in_image();
@@ -101,8 +101,8 @@ Status forward(const Context& context, const GatherImagesShape& s, const std::ui
   }
   static_assert(sizeof(AugmentParams) == 9 * sizeof(std::int32_t));
   // No Work: which pixels are read, and how often, depends on the params, which are in the device's memory.
-  return launch(context, {"gather_images_varied", grid_of(s, s.height * s.width), kThreads}, vary_images, s,
-                global(images, Index{s.images} * size), global(samples, s.batch),
+  return launch(context, {"gather_images_augmented", grid_of(s, s.height * s.width), kThreads},
+                augment_images, s, global(images, Index{s.images} * size), global(samples, s.batch),
                 global(&augment->x0, Index{9} * s.batch), global(y, Index{s.batch} * size));
 }
 

@@ -10,11 +10,11 @@ namespace bauta {
 struct GatherImagesShape {
   int batch;          ///< N, images that are gathered
   int height, width;  ///< H, W
-  int channels;       ///< C; 3 where images are varied
+  int channels;       ///< C; 3 where images are augmented
   int images;         ///< M, images to gather from
 };
 
-/// One image's variation, in integers alone: any device computes the same bytes from it. Defaults to none.
+/// One image's augmentation, in integers alone: any device computes the same bytes from it. Defaults to none.
 struct AugmentParams {
   // Where output pixel (column u, row v) is read: x = x0 + u·xu + v·xv, y = y0 + u·yu + v·yv. In 16.16
   // fixed point, pixel centres at whole numbers.
@@ -27,11 +27,11 @@ struct AugmentParams {
   bool operator==(const AugmentParams&) const = default;
 };
 
-/// y[n] = varied(images[samples[n]], augment[n]) / 255, correctly rounded: bytes of a data set to a network's
-/// input.                                                               (torchvision.transforms.ToTensor)
-/// images [M,H,W,C] bytes, samples [N] in [0,M), augment [N] or null: not varied; y [N,H,W,C]: row-major,
-/// 64-byte aligned, in the device's memory. Samples out of range are an error, but on a GPU, where nobody
-/// reads them before the kernel: there the caller sees to it. A varied image's bytes out are, of its bytes in
+/// y[n] = augmented(images[samples[n]], augment[n]) / 255, correctly rounded: bytes of a data set to a
+/// network's input. (torchvision.transforms.ToTensor) images [M,H,W,C] bytes, samples [N] in [0,M), augment
+/// [N] or null: as they are; y [N,H,W,C]: row-major, images and y 64-byte aligned, samples and augment
+/// 4-byte, in the device's memory. Samples out of range are an error, but on a GPU, where nobody reads them
+/// before the kernel: there the caller sees to it. An augmented image's bytes out are, of its bytes in
 /// (>> rounds down):
 ///
 /// 1. x and y are clamped to the image, so that its edge is repeated outside. With xi = x>>16, fx = (x>>8) &

@@ -18,7 +18,8 @@ void copy(Index size, const std::uint8_t* image, float* y) {
 }
 
 // Bound by arithmetic: about 60 integer operations for each pixel.
-void vary(const GatherImagesShape& s, const std::uint8_t* image, const AugmentParams& params, float* y) {
+void augment_image(const GatherImagesShape& s, const std::uint8_t* image, const AugmentParams& params,
+                   float* y) {
   const auto at = [&](int row, int column, int c) {
     return std::int32_t{image[(Index{row} * s.width + column) * 3 + c]};
   };
@@ -36,7 +37,7 @@ Status forward(const Context& context, const GatherImagesShape& s, const std::ui
   const Index size = Index{s.height} * s.width * s.channels;
   parallel_for(context, s.batch, [&](int n, int) {
     const std::uint8_t* image = images + samples[n] * size;
-    augment == nullptr ? copy(size, image, y + n * size) : vary(s, image, augment[n], y + n * size);
+    augment == nullptr ? copy(size, image, y + n * size) : augment_image(s, image, augment[n], y + n * size);
   });
   return {};
 }

@@ -25,13 +25,15 @@ inline constexpr int kFewLinearOutputs = 8;
 Status linear_forward(const Context&, const LinearShape&, const float* x, const float* w, const float* bias,
                       float* y);
 
-/// dx[n][i] = Σ_o dy[n][o]·w[o][i], or with relu_before 0 where x[n][i] <= 0; without, x is not read.
-/// Overwrites dx, which overlaps no input.
+/// dx[n][i] = Σ_o dy[n][o]·w[o][i], or with relu_before 0 where x[n][i] <= 0; without, x is not read and may
+/// be null. dy [N,O], w [O,I], x and dx [N,I]. Overwrites dx, which overlaps no input. 2·N·I·O flop; reads
+/// 4(NO + OI) bytes, with relu_before 4NI more, writes 4NI.
 Status linear_dgrad(const Context&, const LinearShape&, const float* dy, const float* w, const float* x,
                     float* dx);
 
 /// dw[o][i] = Σ_n dy[n][o]·x[n][i] and dbias[o] = Σ_n dy[n][o], n in the one order of summing, or a GPU's
-/// own. Overwrites both, which overlap no input nor each other. In bf16 dy is rounded for dw alone.
+/// own. x [N,I], dy [N,O], dw [O,I], dbias [O]. Overwrites both, which overlap no input nor each other. In
+/// bf16 dy is rounded for dw alone. 2·N·I·O flop; reads 4(NI + NO) bytes, writes 4(OI + O).
 Status linear_wgrad(const Context&, const LinearShape&, const Shards&, const float* x, const float* dy,
                     float* dw, float* dbias);
 

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/product.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/warp.h"
 #include "kernels/linear/linear.h"
 #include "kernels/relu/relu_passed.h"
 
@@ -12,17 +13,18 @@
 /// nothing. They come for up to 2 outputs and for up to kFewLinearOutputs, s.out_features of which exist.
 namespace bauta::BAUTA_DEVICE {
 
-inline constexpr int kMostFewForwardWarps = 4;  // of a block
+inline constexpr int kMaxFewForwardWarps = 4;  // of a block
 inline constexpr int kFewDgradThreads = 128;
-inline constexpr int kMostFewWgradWarps = 16;
+inline constexpr int kMaxFewWgradWarps = 16;
 
-/// A warp takes a sample, and its lanes every 32nd vector of it and of the rows of w. A lane has 24 vectors
-/// on their way at once, which for 1024 inputs and two outputs are all. Lanes add up their share in order,
+/// A warp takes a sample, and its lanes every 32nd vector of it and of the rows of w. A lane has up to
+/// 24 vectors on their way at once (18 with more than two outputs), which for 1024 inputs and two outputs are
+/// all. Lanes add up their share in order,
 /// and then one another's in a butterfly: the same bits on every run. Reads x once and w for every sample,
 /// from the caches, in whole rows; writes y once. Bound by latency while the samples are few, the study's 32
 /// lying in as many blocks, and by memory when they are many.
 template <int kOutputs, int kVector>
-__global__ void __launch_bounds__(kMostFewForwardWarps * 32, 4)
+__global__ void __launch_bounds__(kMaxFewForwardWarps * 32, 4)
     few_forward(LinearShape s, Global<const float> x, Global<const float> w, Global<const float> bias,
                 Global<float> y) {
   constexpr int kAtOnce = 24 / (1 + kOutputs);
@@ -30,8 +32,8 @@ __global__ void __launch_bounds__(kMostFewForwardWarps * 32, 4)
   const int n = static_cast<int>(blockIdx.x) * warps + thread_in_group() / 32;
   const int lane = thread_in_group() % 32;
   if (n >= s.batch) return;
-  float of_lane = 0;  // y[n][lane]
-  if (lane < s.out_features) of_lane = bias[lane];
+  float y_lane = 0;  // y[n][lane]
+  if (lane < s.out_features) y_lane = bias[lane];
 
   float sums[kOutputs] = {};
   for (int k = lane * kVector; k < s.in_features; k += kAtOnce * 32 * kVector) {
@@ -58,12 +60,11 @@ __global__ void __launch_bounds__(kMostFewForwardWarps * 32, 4)
   }
 #pragma unroll
   for (int o = 0; o < kOutputs; ++o) {
-#pragma unroll
-    for (int bit = 16; bit > 0; bit /= 2) sums[o] += __shfl_xor_sync(~0U, sums[o], bit);
-    if (lane == o) of_lane += sums[o];
+    const float sum = warp_sum(sums[o]);
+    if (lane == o) y_lane += sum;
   }
-  if (s.relu_after) of_lane = passed(of_lane, of_lane);
-  if (lane < s.out_features) y[Index{n} * s.out_features + lane] = of_lane;
+  if (s.relu_after) y_lane = passed(y_lane, y_lane);
+  if (lane < s.out_features) y[Index{n} * s.out_features + lane] = y_lane;
 }
 
 /// A thread takes a vector of a row of dx, and reads what it needs for that at once. Outputs are added up in
@@ -77,7 +78,7 @@ __global__ void __launch_bounds__(kFewDgradThreads)
   const int i = (static_cast<int>(blockIdx.y) * kFewDgradThreads + thread_in_group()) * kVector;
   if (i >= s.in_features) return;
   const Index at = Index{n} * s.in_features + i;
-  const Values<kVector> of_relu = Address<kVector>{x, at, s.relu_before}.fetch();
+  const Values<kVector> relu_y = Address<kVector>{x, at, s.relu_before}.fetch();
   float gradients[kOutputs] = {};
   Values<kVector> ws[kOutputs];
 #pragma unroll
@@ -90,7 +91,7 @@ __global__ void __launch_bounds__(kFewDgradThreads)
   for (int v = 0; v < kVector; ++v) {
 #pragma unroll
     for (int o = 0; o < kOutputs; ++o) sums[v] = fmaf(gradients[o], ws[o].values[v], sums[v]);
-    if (s.relu_before) sums[v] = passed(sums[v], of_relu.values[v]);
+    if (s.relu_before) sums[v] = passed(sums[v], relu_y.values[v]);
   }
   store_vector(dx + at, sums);
 }
@@ -143,10 +144,7 @@ struct FewWgradLane {
 #pragma unroll
     for (int o = 0; o < kOutputs; ++o) {
 #pragma unroll
-      for (int v = 0; v <= kVector; ++v) {
-#pragma unroll
-        for (int bit = 16; bit >= kLanes; bit /= 2) sums[o][v] += __shfl_xor_sync(~0U, sums[o][v], bit);
-      }
+      for (int v = 0; v <= kVector; ++v) sums[o][v] = warp_sum<kLanes>(sums[o][v]);
     }
   }
 
@@ -167,14 +165,15 @@ struct FewWgradLane {
 /// blocks. Its warps share the batch, and the rows of a warp its part of that. The rows' sums are added up in
 /// a butterfly and the warps' in order: the same bits on every run. dbias is one more column, which every
 /// block has and the first writes. Reads x once, and dy once per block, in whole sectors; writes dw once.
-/// Bound by latency: up to 128 samples, or 2048 in 16 warps, wait for memory once. With more, by memory.
+/// Bound by latency: with up to two outputs, and whole vectors, 128 samples of a warp and 2048 of a block
+/// wait for memory once, with more outputs 16 and 256. Beyond that, by memory.
 template <int kOutputs, int kVector>
-__global__ void __launch_bounds__(kMostFewWgradWarps * 32, 1)
+__global__ void __launch_bounds__(kMaxFewWgradWarps * 32, 1)
     few_wgrad(LinearShape s, Global<const float> x, Global<const float> dy, Global<float> dw,
               Global<float> dbias) {
   using Lane = FewWgradLane<kOutputs, kVector>;
   constexpr int kSums = Lane::kColumns + 1;  // of an output
-  __shared__ Shared<float, kMostFewWgradWarps, kOutputs, kSums> shares;
+  __shared__ Shared<float, kMaxFewWgradWarps, kOutputs, kSums> shares;
   const int warps = static_cast<int>(blockDim.x) / 32;
   const int warp = thread_in_group() / 32;
   const int first_i = static_cast<int>(blockIdx.x) * Lane::kColumns;
@@ -214,7 +213,7 @@ Status with_few_outputs(const LinearShape& s, const Run& run) {
 
 inline Status launch_few_forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                                  const float* bias, float* y) {
-  const int warps = std::min(ceil_div(s.batch, 256), kMostFewForwardWarps);
+  const int warps = std::min(ceil_div(s.batch, 256), kMaxFewForwardWarps);
   const double x_size = double{1} * s.batch * s.in_features;
   const double w_size = double{1} * s.out_features * s.in_features;
   const double y_size = double{1} * s.batch * s.out_features;
@@ -256,7 +255,7 @@ inline Status launch_few_wgrad(const Context& context, const LinearShape& s, con
   const auto run = [&]<int kOutputs, int kVector>() {
     using Lane = FewWgradLane<kOutputs, kVector>;
     const int blocks = ceil_div(s.in_features, Lane::kColumns);
-    const int warps = std::min(ceil_div(s.batch, Lane::kRows * Lane::kAtOnce), kMostFewWgradWarps);
+    const int warps = std::min(ceil_div(s.batch, Lane::kRows * Lane::kAtOnce), kMaxFewWgradWarps);
     const double x_size = double{1} * s.batch * s.in_features;
     const int dy_size = s.batch * s.out_features;
     const double dw_size = double{1} * s.out_features * (s.in_features + 1);

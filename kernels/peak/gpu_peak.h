@@ -6,7 +6,7 @@
 
 namespace bauta {
 
-/// Floats of the memory that launch_peak_kernels() works on: far more than any second-level cache holds.
+/// Floats of the memory that launch_peak_kernels() works on: far more than any L2 holds.
 inline constexpr Index kPeakFloats = Index{1} << 26;
 
 /// Launches four kernels, each of which does one thing as fast as a GPU can, and says how much of it (see

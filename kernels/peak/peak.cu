@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads) peak_mma(int rounds, unsigned seed, 
   float chains[kChains][4] = {};
   for (int round = 0; round < rounds; ++round) {
 #pragma unroll
-    for (int i = 0; i < kChains; ++i) mma_bf16(chains[i], a, b);
+    for (int i = 0; i < kChains; ++i) mma_m16n8k16(chains[i], a, b);
   }
   float sum = 0;
 #pragma unroll
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   if (i < size) store(&to[i], load<float4>(&from[i]));
 }
 
-/// A block reads chunks of 4 KiB, each time another, so that they come from the second-level cache: bound by
+/// A block reads chunks of 4 KiB, each time another, so that they come from L2: bound by
 /// it.
 __global__ void __launch_bounds__(kThreads)
     peak_cache(int rounds, int chunks, Global<const float> from, Global<float> out) {

@@ -8,11 +8,12 @@
 namespace bauta::simt::runtime {
 namespace {
 
-// What every GPU from compute capability 9.0 on allows.
-constexpr std::uint64_t kMostThreads = 1024;
-constexpr unsigned kMostThreadsZ = 64;
-constexpr unsigned kMostBlocksYZ = 65535;
-constexpr std::uint64_t kMostBlocks = 0x7FFFFFFF;
+// What every GPU that kernels are compiled for (sm_75 on) allows. CUDA allows more than 2^31 - 1 blocks in
+// all, but parallel_for counts them in an int.
+constexpr std::uint64_t kMaxThreads = 1024;
+constexpr unsigned kMaxThreadsZ = 64;
+constexpr unsigned kMaxBlocksYZ = 65535;
+constexpr std::uint64_t kMaxBlocks = 0x7FFFFFFF;
 
 Status refuse(const Shape& shape, const std::string& what, const std::string& fix) {
   return Status::error(what, "kernel " + shape.kernel, fix);
@@ -27,12 +28,12 @@ Status check_shared(const Shape& shape, std::size_t declared) {
 }
 
 Status check(const Shape& shape) {
-  if (shape.block.count() < 1 || shape.block.count() > kMostThreads || shape.block.z > kMostThreadsZ) {
+  if (shape.block.count() < 1 || shape.block.count() > kMaxThreads || shape.block.z > kMaxThreadsZ) {
     return refuse(shape, "a block of " + std::to_string(shape.block.count()) + " threads",
                   "1 to 1024 are possible, and no more than 64 in z");
   }
-  if (shape.grid.count() < 1 || shape.grid.count() > kMostBlocks || shape.grid.y > kMostBlocksYZ ||
-      shape.grid.z > kMostBlocksYZ) {
+  if (shape.grid.count() < 1 || shape.grid.count() > kMaxBlocks || shape.grid.y > kMaxBlocksYZ ||
+      shape.grid.z > kMaxBlocksYZ) {
     return refuse(shape,
                   "a grid of " + std::to_string(shape.grid.x) + "x" + std::to_string(shape.grid.y) + "x" +
                       std::to_string(shape.grid.z) + " blocks",

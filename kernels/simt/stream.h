@@ -33,7 +33,7 @@ class Stream {
   bool hasty_;
 };
 
-/// Whether Streams that this thread makes from now on, of Precedence::after_others, are hasty: for tests of
+/// Whether Streams that this thread makes from now on, of StreamPriority::low, are hasty: for tests of
 /// what must not be done too early.
 inline thread_local bool hasty_after_others = false;
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/warp.h"
 #include "kernels/softmax_xent/softmax_xent_backends.h"
 
 namespace bauta::BAUTA_DEVICE {
@@ -19,41 +19,33 @@ __device__ __forceinline__ int row_of_warp() {
 
 __device__ __forceinline__ int lane_of_warp() { return static_cast<int>(threadIdx.x) % 32; }
 
-__device__ __forceinline__ double largest(Ptr<const float> row, int classes, int lane) {
+__device__ __forceinline__ double row_max(Ptr<const float> row, int classes, int lane) {
   double max = -INFINITY;
   for (int k = lane; k < classes; k += 32) {
     const double value = row[k];
     max = value > max ? value : max;
   }
-#pragma unroll
-  for (int bit = 16; bit > 0; bit /= 2) {
-    const double other = __shfl_xor_sync(~0U, max, bit);
-    max = other > max ? other : max;
-  }
-  return max;
+  return warp_reduce(max, [](double a, double b) { return b > a ? b : a; });
 }
 
 // log Σ_k exp(row[k] - max), at least 0 unless something is NaN.
-__device__ __forceinline__ double log_of_sum(Ptr<const float> row, int classes, double max, int lane) {
+__device__ __forceinline__ double log_sum_exp(Ptr<const float> row, int classes, double max, int lane) {
   double sum = 0;
   for (int k = lane; k < classes; k += 32) {
     const double value = row[k];
     sum += exp(value - max);
   }
-#pragma unroll
-  for (int bit = 16; bit > 0; bit /= 2) sum += __shfl_xor_sync(~0U, sum, bit);
-  return log(sum);
+  return log(warp_sum(sum));
 }
 
 // The first k of which row[k] is max; 0 where there is none.
-__device__ __forceinline__ int first_of(Ptr<const float> row, int classes, double max, int lane) {
+__device__ __forceinline__ int argmax(Ptr<const float> row, int classes, double max, int lane) {
   int first = classes;
   for (int k = lane; k < classes; k += 32) {
     const double value = row[k];
     if (value == max) first = min(first, k);
   }
-#pragma unroll
-  for (int bit = 16; bit > 0; bit /= 2) first = min(first, __shfl_xor_sync(~0U, first, bit));
+  first = warp_reduce(first, [](int a, int b) { return min(a, b); });
   return first < classes ? first : 0;
 }
 
@@ -76,8 +68,8 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   const bool known = label >= 0 && label < s.classes;
   const float label_logit = row[known ? label : 0];
   const float label_weight = weights[known ? label : 0];
-  const double max = largest(row, s.classes, lane);
-  const double log_sum = log_of_sum(row, s.classes, max, lane);
+  const double max = row_max(row, s.classes, lane);
+  const double log_sum = log_sum_exp(row, s.classes, max, lane);
   const double weight = known ? double{label_weight} : NAN;
   if (lane == 0) {
     const auto loss = static_cast<float>(weight * (log_sum + (max - label_logit)));
@@ -85,7 +77,7 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
     if (not_finite && loss - loss != 0) not_finite[0] = 1;  // rows that find one all write the same
   }
   if (predicted) {
-    const int first_largest = first_of(row, s.classes, max, lane);
+    const int first_largest = argmax(row, s.classes, max, lane);
     if (lane == 0) predicted[n] = first_largest;
   }
   if (!dlogits) return;
@@ -100,14 +92,14 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
 /// by the time that a launch takes, and with many rows by memory. The probabilities may be the logits: a lane
 /// reads again what it replaces, and nothing else, after the butterfly.
 __global__ void __launch_bounds__(kWarps * 32, 1)
-    normalized_exponentials(SoftmaxXentShape s, Ptr<const float> logits, Ptr<float> probabilities) {
+    softmax_kernel(SoftmaxXentShape s, Ptr<const float> logits, Ptr<float> probabilities) {
   const int n = row_of_warp();
   const int lane = lane_of_warp();
   if (n >= s.batch) return;
   const Index row_begin = Index{n} * s.classes;
   const Ptr<const float> row = logits + row_begin;
-  const double max = largest(row, s.classes, lane);
-  const double log_sum = log_of_sum(row, s.classes, max, lane);
+  const double max = row_max(row, s.classes, lane);
+  const double log_sum = log_sum_exp(row, s.classes, max, lane);
   for (int k = lane; k < s.classes; k += 32) {
     const double value = row[k];
     probabilities[row_begin + k] = static_cast<float>(exp(value - max - log_sum));
@@ -138,7 +130,7 @@ Status loss(const Context& context, const SoftmaxXentShape& s, const float* logi
 
 Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
   const Work work = work_of(s, 4, 0, 8.0 * static_cast<double>(size(s)));
-  return launch(context, {"softmax", blocks(s), kWarps * 32, 0, work}, normalized_exponentials, s,
+  return launch(context, {"softmax", blocks(s), kWarps * 32, 0, work}, softmax_kernel, s,
                 global(logits, size(s)), global(probabilities, size(s)));
 }
 

@@ -34,7 +34,8 @@ Status softmax_xent_loss(const Context&, const SoftmaxXentShape&, const float* l
                          const std::int32_t* labels, const float* weights, const float* scale,
                          const SoftmaxXentOutputs&);
 
-/// probabilities[n][k] = exp(logits[n][k]) / Σ_j exp(logits[n][j]). [N,K]; may be the logits.
+/// probabilities[n][k] = exp(logits[n][k]) / Σ_j exp(logits[n][j]). Both [N,K]; they may be the same array.
+/// Reads and writes 4·N·K bytes.
 Status softmax_forward(const Context&, const SoftmaxXentShape&, const float* logits, float* probabilities);
 
 }  // namespace bauta

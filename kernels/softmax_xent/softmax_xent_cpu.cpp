@@ -17,14 +17,14 @@ void for_rows(const Context& context, const SoftmaxXentShape& s, Body body) {
   });
 }
 
-double largest(const float* row, int size) {
+double row_max(const float* row, int size) {
   float max = row[0];
   for (int k = 1; k < size; ++k) max = row[k] > max ? row[k] : max;
   return max;
 }
 
 // The first k of which row[k] is max; 0 where there is none.
-std::int32_t first_of(const float* row, int size, double max) {
+std::int32_t argmax(const float* row, int size, double max) {
   for (int k = 0; k < size; ++k) {
     if (row[k] == max) return k;
   }
@@ -32,7 +32,7 @@ std::int32_t first_of(const float* row, int size, double max) {
 }
 
 // Σ_k exp(row[k] - max), at least 1 unless something is NaN.
-double sum_of_exponentials(const float* row, int size, double max) {
+double sum_exp(const float* row, int size, double max) {
   double sum = 0;
   for (int k = 0; k < size; ++k) sum += std::exp(row[k] - max);
   return sum;
@@ -43,11 +43,11 @@ Status loss(const Context& context, const SoftmaxXentShape& s, const float* logi
             const SoftmaxXentOutputs& out) {
   for_rows(context, s, [&](Index n) {
     const float* row = logits + n * s.classes;
-    const double max = largest(row, s.classes);
-    const double sum = sum_of_exponentials(row, s.classes, max);
+    const double max = row_max(row, s.classes);
+    const double sum = sum_exp(row, s.classes, max);
     const double weight = weights[labels[n]];
     out.losses[n] = static_cast<float>(weight * (std::log(sum) + (max - row[labels[n]])));
-    if (out.predicted != nullptr) out.predicted[n] = first_of(row, s.classes, max);
+    if (out.predicted != nullptr) out.predicted[n] = argmax(row, s.classes, max);
     if (out.dlogits == nullptr) return;
     for (int k = 0; k < s.classes; ++k) {
       const double difference = std::exp(row[k] - max) / sum - (k == labels[n] ? 1 : 0);
@@ -63,8 +63,8 @@ Status loss(const Context& context, const SoftmaxXentShape& s, const float* logi
 Status softmax(const Context& context, const SoftmaxXentShape& s, const float* logits, float* probabilities) {
   for_rows(context, s, [&](Index n) {
     const float* row = logits + n * s.classes;
-    const double max = largest(row, s.classes);
-    const double sum = sum_of_exponentials(row, s.classes, max);
+    const double max = row_max(row, s.classes);
+    const double sum = sum_exp(row, s.classes, max);
     for (int k = 0; k < s.classes; ++k) {
       probabilities[n * s.classes + k] = static_cast<float>(std::exp(row[k] - max) / sum);
     }

@@ -7,7 +7,7 @@ namespace {
 
 constexpr float kOne = 1;
 constexpr float kZero = 0;
-constexpr int kMostAlgorithms = 16;  // that cuDNN is asked for; it has half as many
+constexpr int kMaxAlgorithms = 16;  // that cuDNN is asked for; it has half as many
 
 Status check(cudnnStatus_t status, const char* call) {
   if (status == CUDNN_STATUS_SUCCESS) return {};
@@ -73,9 +73,9 @@ Result<Cudnn::Plan<Perf>*> Cudnn::plan(Plans<Perf>& plans, const char* pass, con
   if (const auto known = plans.find(key); known != plans.end()) return &known->second;
   Plan<Perf> plan;
   BAUTA_TRY(describe(s, precision, plan.problem));
-  std::array<Perf, kMostAlgorithms> results{};
+  std::array<Perf, kMaxAlgorithms> results{};
   int found = 0;
-  BAUTA_TRY(check(find(plan.problem, kMostAlgorithms, &found, results.data()), pass));
+  BAUTA_TRY(check(find(plan.problem, kMaxAlgorithms, &found, results.data()), pass));
   for (const Perf& result : std::span(results).first(static_cast<std::size_t>(found))) {
     if (result.status == CUDNN_STATUS_SUCCESS && result.determinism == CUDNN_DETERMINISTIC &&
         result.memory <= scratch_.size()) {

@@ -62,7 +62,7 @@ def kernels(measured):
     """One step's kernels beside their roofs."""
     ceilings = measured["ceilings"]
     lines = [f"A step in {measured['way']}, batch {measured['batch']}, kernel by kernel. Measured ceilings: memory "
-             f"{ceilings['memory'] / 1e9:,.0f} GB/s, second-level cache {ceilings['cache'] / 1e9:,.0f} GB/s, fp32 "
+             f"{ceilings['memory'] / 1e9:,.0f} GB/s, L2 {ceilings['cache'] / 1e9:,.0f} GB/s, fp32 "
              f"{2 * ceilings['multiply_adds'] / 1e12:.1f} TFLOP/s, bf16 by mma {2 * ceilings['products'] / 1e12:.0f} TFLOP/s.", ""]
     rows = []
     for k in measured["launches"]:
@@ -77,7 +77,7 @@ def counters(way, step):
     """One step's launches, as simt and as ncu counts them."""
     lines = [f"A step in {way}, batch {step['batch']}, launch by launch: estimates of simt, which counts on a CPU what the same "
              "kernels ask for, and what ncu counts on this GPU, one launch at a time and with empty caches. Sectors: of loads and "
-             f"stores, between threads and the first-level cache. Roof: by simt's counts and the data sheet of {step['gpu']}.", ""]
+             f"stores, between threads and L1. Roof: by simt's counts and the data sheet of {step['gpu']}.", ""]
     rows = []
     for k in step["launches"]:
         ncu = k["ncu"] or {}
@@ -85,7 +85,7 @@ def counters(way, step):
         rows.append((k["kernel"], k["grid"], megabytes(k["sectors"]), megabytes(k["model"]), megabytes(sectors),
                      megabytes(ncu.get("cache")), megabytes(ncu.get("memory")), megabytes(k["floor"]),
                      known(ncu.get("microseconds"), ".2f"), known(k["roof_microseconds"], ".2f"), known(ncu.get("warps_active"), ".0f")))
-    return lines + table(("kernel", "grid", "simt: sectors, MB", "model, MB", "ncu: sectors, MB", "ncu: second-level cache, MB",
+    return lines + table(("kernel", "grid", "simt: sectors, MB", "model, MB", "ncu: sectors, MB", "ncu: L2, MB",
                           "ncu: memory, MB", "floor, MB", "ncu: µs", "roof, µs", "ncu: warps active, %"), rows)
 
 

@@ -85,7 +85,7 @@ TEST(GatherImagesTest, RefusesShapesAndSamplesThatMakeNoSense) {
     return gather_images({}, p.s, p.images.data(), p.samples.data(), augment, y.data()).message();
   };
   EXPECT_EQ(error(p.augment.data()),
-            "gather_images: images of 4 channels are to be varied: only images of 3 are");
+            "gather_images: images of 4 channels are to be augmented: only images of 3 are");
   p.samples[1] = 2;
   EXPECT_EQ(error(nullptr), "gather_images: sample 1 is 2: samples count from 0 to 1");
   p.s.images = 0;

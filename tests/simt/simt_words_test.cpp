@@ -200,11 +200,11 @@ __global__ void product_bf16(Global<const float> a, Global<const float> b, Globa
   __syncwarp();
   unsigned as[4];
   unsigned bs[4];
-  load_matrices(as, &a_tile[lane % 16][lane / 16 * 8]);
-  load_matrices<true>(bs, &b_tile[lane % 16][lane / 16 * 8]);
+  ldmatrix_x4(as, &a_tile[lane % 16][lane / 16 * 8]);
+  ldmatrix_x4<true>(bs, &b_tile[lane % 16][lane / 16 * 8]);
   const unsigned b_left[2] = {bs[0], bs[1]};
   float sums[4] = {};
-  mma_bf16(sums, as, b_left);
+  mma_m16n8k16(sums, as, b_left);
   for (int i = 0; i < 4; ++i) c[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = sums[i];
 }
 

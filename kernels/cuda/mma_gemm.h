@@ -2,16 +2,16 @@
 
 #include <utility>
 
-#include "kernels/cuda/product.h"
+#include "kernels/cuda/gemm.h"
 
 /// The product on tensor cores (see product.h). A warp computes kWarpRows x kWarpColumns of its tile by
 /// products of 16x8 with 16 k (mma.sync), whose fragments it takes from the slices with ldmatrix: for 64x32,
 /// and 16 k, 6 ldmatrix feed 16 mma. The next slices, kAhead of them, are read into registers while the
 /// present one is multiplied, and rounded and stored when it is their turn, so that a slice costs one
-/// barrier. Rows of a slice are 8 elements apart from their length, an odd number of 16 bytes, so that the
-/// eight rows of an ldmatrix lie in different banks, and so do those that half a warp writes at once. The
-/// tensor cores of GPUs before sm_80 have no bf16: there these kernels are not to be launched
-/// (check_precision in engine/core/device.h).
+/// barrier. Rows of a slice are padded by 8 elements (kPad), to an odd multiple of 16 bytes, so that the
+/// eight rows of an ldmatrix lie in different banks, as do those that half a warp writes at once. The tensor
+/// cores of GPUs before sm_80 have no bf16: there these kernels are not to be launched (check_precision in
+/// engine/core/device.h).
 namespace bauta::BAUTA_DEVICE {
 
 /// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines
@@ -25,9 +25,9 @@ __device__ __forceinline__ void load_lines(unsigned (&fragments)[4], Slice&& sli
   const int first_line = line + (kOfB ? high : low);
   const int first_k = k + (kOfB ? low : high);
   if constexpr (kMajor == Major::k) {
-    load_matrices(fragments, &slice[first_line + lane % 8][first_k]);
+    ldmatrix_x4(fragments, &slice[first_line + lane % 8][first_k]);
   } else {
-    load_matrices<true>(fragments, &slice[first_k + lane % 8][first_line]);
+    ldmatrix_x4<true>(fragments, &slice[first_k + lane % 8][first_line]);
   }
 }
 
@@ -39,7 +39,7 @@ __device__ __forceinline__ void multiply_row(const unsigned (&as)[4],
 #pragma unroll
   for (int f = 0; f < Tile::kSumFours; ++f) {
     const unsigned of_f[2] = {bs[f / 2][f % 2 * 2], bs[f / 2][f % 2 * 2 + 1]};
-    mma_bf16(sums[f], as, of_f);
+    mma_m16n8k16(sums[f], as, of_f);
   }
 }
 
@@ -93,6 +93,7 @@ __device__ __forceinline__ void exchange_halves(int lane, float (&c)[4]) {
   }
 }
 
+/// All of a thread's sums from mma's layout to row(r) and column(f).
 template <class Tile>
 __device__ __forceinline__ void gather_fours(int lane, typename Tile::Sums& sums) {
 #pragma unroll
@@ -130,7 +131,7 @@ class Staged {
 /// kAhead_: 2 where blocks are too few for others to compute while one waits for memory, and registers are
 /// left.
 template <int kRows_, int kColumns_, int kDepth_, int kWarpRows_, int kWarpColumns_, int kAhead_ = 1,
-          int kThreads_ = kProductThreads>
+          int kThreads_ = kGemmThreads>
 struct MmaTile {
   static constexpr int kThreads = kThreads_;  // of a block
   static constexpr int kRows = kRows_;
@@ -144,6 +145,7 @@ struct MmaTile {
   static constexpr int kParts = kThreads / kPartThreads;
   static constexpr int kSumRows = kWarpRows / 16;
   static constexpr int kSumFours = kWarpColumns / 8;
+  static constexpr int kStoreColumns = 8;  // of a row, that a warp stores at once
   /// Of a thread's registers, those with vectors on their way and with sums.
   static constexpr int kRegisters =
       kAhead * (kRows + kColumns) * kDepth / kThreads + kSumRows * kSumFours * 4;
@@ -168,8 +170,6 @@ struct MmaTile {
     return row / 8 * 8 + row % kAtOnce * (8 / kAtOnce) + row % 8 / kAtOnce;
   }
   static constexpr int at_once(int lanes) { return lanes < 16 ? 16 / lanes : 1; }
-  /// Rows of a slice, neighbours, that a warp moves at once, `lanes` threads each.
-  static constexpr int side_by_side(int lanes) { return lanes < 32 ? 32 / lanes / at_once(lanes) : 1; }
 
   /// The tile's rows in the order in which the four of a thread are neighbours.
   __device__ __forceinline__ static int in_fours(int row) {
@@ -179,27 +179,27 @@ struct MmaTile {
 
   struct Thread {
     int part = thread_in_group() / kPartThreads;
-    int of_part = thread_in_group() % kPartThreads;
+    int thread_in_part = thread_in_group() % kPartThreads;
     int lane = thread_in_group() % 32;
-    int warp_row = of_part / 32 / kAcross * kWarpRows;
-    int warp_column = of_part / 32 % kAcross * kWarpColumns;
+    int warp_row = thread_in_part / 32 / kAcross * kWarpRows;
+    int warp_column = thread_in_part / 32 % kAcross * kWarpColumns;
 
     __device__ __forceinline__ int row(int r) const { return warp_row + r * 16 + lane % 2 * 8 + lane / 4; }
     __device__ __forceinline__ int column(int f) const { return warp_column + f * 8 + lane % 4 / 2 * 4; }
   };
 
   /// The tile's product over k in [begin, end).
-  template <Major kA, Major kB, class ASlices, class BSlices, class OfA, class OfB>
+  template <Major kA, Major kB, class ASlices, class BSlices, class OperandA, class OperandB>
   __device__ __forceinline__ static void multiply(ASlices&& a_slices, BSlices&& b_slices, int begin, int end,
-                                                  const OfA& of_a, const OfB& of_b, const Thread& thread,
-                                                  Sums& sums) {
-    Staged<OfA> a[kAhead];
-    Staged<OfB> b[kAhead];
+                                                  const OperandA& operand_a, const OperandB& operand_b,
+                                                  const Thread& thread, Sums& sums) {
+    Staged<OperandA> a[kAhead];
+    Staged<OperandB> b[kAhead];
     const auto fetch = [&](int i, int k) {
-      if (k < end) a[i].fetch(of_a, k), b[i].fetch(of_b, k);
+      if (k < end) a[i].fetch(operand_a, k), b[i].fetch(operand_b, k);
     };
     const auto put = [&](int i, int k, int stage) {
-      if (k < end) a[i].put(of_a, a_slices[stage]), b[i].put(of_b, b_slices[stage]);
+      if (k < end) a[i].put(operand_a, a_slices[stage]), b[i].put(operand_b, b_slices[stage]);
     };
 #pragma unroll
     for (int i = 0; i < kAhead; ++i) fetch(i, begin + i * kDepth);

@@ -7,15 +7,15 @@
 /// the tile's type says: the rows and columns of c, the depth of a slice, the threads of a block, how slices
 /// lie in shared memory (A, B), and who has which sums (Thread, Sums):
 ///
-///   FmaTile (fma_product.h)  fp32: slices are copied as they are (cp.async), products are fma
-///   MmaTile (mma_product.h)  bf16: slices are rounded on their way, products are the tensor cores'
+///   FmaTile (fma_gemm.h)  fp32: slices are copied as they are (cp.async), products are fma
+///   MmaTile (mma_gemm.h)  bf16: slices are rounded on their way, products are the tensor cores'
 ///
 /// Of c, a thread has fours of neighbouring columns: sums[r][f] is at row(r), from column(f) on. Where there
 /// are few sums for the threads, the block's parts take their share of every slice (sliced-K), and are added
 /// up at the end, in order: part 0 then has them. All sums have a fixed order: the same bits on every run.
 namespace bauta::BAUTA_DEVICE {
 
-inline constexpr int kProductThreads = 128;  // of a block, if its tile does not say otherwise
+inline constexpr int kGemmThreads = 128;  // of a block, if its tile does not say otherwise
 
 /// The thread's number in its group; a block is one group, or several that threadIdx.y tells apart.
 __device__ __forceinline__ int thread_in_group() { return static_cast<int>(threadIdx.x); }
@@ -25,7 +25,8 @@ __device__ __forceinline__ int thread_in_group() { return static_cast<int>(threa
 enum class Major { k, mn };
 
 /// Which vectors of a slice of kRows x kColumns a thread moves: kCount of them, in rows row(0), row(1) ...,
-/// all at column().
+/// all at column(). The last may lie beyond kRows where kRows is more than kStep and no multiple of it: who
+/// moves such a slice has to check.
 template <class Tile, int kVector, int kRows, int kColumns>
 struct ThreadMap {
   static constexpr int kLanes = kColumns / kVector;
@@ -78,11 +79,11 @@ __device__ __forceinline__ Operand<ThreadMap, From> operand(const From& from, bo
 }
 
 /// Moves a thread's part of something to shared memory: fetch(i) reads its i-th piece of kCount, put(i,
-/// piece) writes it. Up to kMost are read before the first of them is written, so that memory is waited for
+/// piece) writes it. Up to kMax are read before the first of them is written, so that memory is waited for
 /// once and not for each.
-template <int kCount, int kMost, class Fetch, class Put>
+template <int kCount, int kMax, class Fetch, class Put>
 __device__ __forceinline__ void move_pieces(const Fetch& fetch, const Put& put) {
-  constexpr int kAtOnce = ceil_div(kCount, ceil_div(kCount, kMost));
+  constexpr int kAtOnce = ceil_div(kCount, ceil_div(kCount, kMax));
 #pragma unroll 1
   for (int first = 0; first < kCount; first += kAtOnce) {
     const auto counts = [first](int i) { return kCount % kAtOnce == 0 || first + i < kCount; };
@@ -174,7 +175,7 @@ __device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, t
           float share[kVector];
 #pragma unroll
           for (int v = 0; v < kVector; ++v) share[v] = sum(i + v);
-          store_vector<kVector>(&shares[(i - first) / kVector][thread.of_part][0], share);
+          store_vector<kVector>(&shares[(i - first) / kVector][thread.thread_in_part][0], share);
         }
       }
       __syncthreads();
@@ -182,7 +183,7 @@ __device__ __forceinline__ void add_parts(const typename Tile::Thread& thread, t
 #pragma unroll
         for (int i = first; i < end; i += kVector) {
           float share[kVector];
-          load_vector<kVector>(share, &shares[(i - first) / kVector][thread.of_part][0]);
+          load_vector<kVector>(share, &shares[(i - first) / kVector][thread.thread_in_part][0]);
 #pragma unroll
           for (int v = 0; v < kVector; ++v) sum(i + v) += share[v];
         }
@@ -228,11 +229,11 @@ __device__ __forceinline__ void store_channels(Ptr<float> to, const float (&valu
   }
 }
 
-/// Adds to each of the thread's sums the bias of its column; bias may be null, and counts as zeros.
+/// Adds the bias of its column to each of part 0's sums; bias may be null.
 template <int kVector, class Tile>
 __device__ __forceinline__ void add_biases(const typename Tile::Thread& thread, typename Tile::Sums& sums,
                                            int first_n, int columns, Ptr<const float> bias) {
-  if (!bias) return;
+  if (!bias || thread.part != 0) return;
 #pragma unroll
   for (int f = 0; f < Tile::kSumFours; ++f) {
     const int n = first_n + thread.column(f);
@@ -266,6 +267,7 @@ __device__ __forceinline__ void store_sums(const typename Tile::Thread& thread,
   }
 }
 
+/// The launch grid: tiles of rows in x, of columns in y, `depth` in z.
 template <class Tile>
 dim3 tiles_of(int rows, int columns, int depth) {
   return dim3(static_cast<unsigned>(ceil_div(rows, Tile::kRows)),

@@ -1,11 +1,12 @@
 #pragma once
 
-#include "kernels/cuda/product.h"
+#include "kernels/cuda/gemm.h"
 
 /// The product in fp32 (see product.h). A thread keeps 8x8 sums in registers and reads 16 float4 of shared
 /// memory for 256 fma, without bank conflicts; of the instructions of the inner loops that copy vectors,
 /// 63 to 87 % are fma. Memory is asked for (1/rows + 1/columns) elements per fma, by rows and columns of a
-/// tile; what taps share comes from the first-level cache. What a GPU took: docs/performance.md.
+/// tile; what taps share comes from L2 where vectors are copied
+/// (cp.async.cg bypasses L1), from L1 where single floats are (.ca). What a GPU took: docs/performance.md.
 namespace bauta::BAUTA_DEVICE {
 
 /// A K-major slice has every fourth line side by side, so that threads side by side read rows side by side,
@@ -54,7 +55,7 @@ __device__ __forceinline__ void start_copy(const Of& of, int k, Slice&& slice) {
 
 template <int kRows_, int kColumns_, int kDepth_>
 struct FmaTile {
-  static constexpr int kThreads = kProductThreads;
+  static constexpr int kThreads = kGemmThreads;
   static constexpr int kRows = kRows_;
   static constexpr int kColumns = kColumns_;
   static constexpr int kDepth = kDepth_;  // of a slice
@@ -63,10 +64,14 @@ struct FmaTile {
   static constexpr int kParts = kThreads / kPartThreads;
   static constexpr int kSumRows = 8;
   static constexpr int kSumFours = 2;
+  static constexpr int kStoreColumns = kColumns / 2;  // of a row, that a warp stores at once
   static constexpr bool kManyRegisters = false;
 
   using Sums = float[kSumRows][kSumFours][4];
 
+  // Of a K-major b, a quarter of a warp reads four or eight neighbouring rows at once: four floats more than
+  // kDepth put them into different banks. Of a it reads one or two, whose banks differ anyway, unless kDepth
+  // is a multiple of 32.
   template <Major kMajor>
   using A = Shared<float, 2, kMajor == Major::k ? kSliceRows<kRows> : kDepth,
                    kMajor == Major::mn ? kRows
@@ -82,9 +87,6 @@ struct FmaTile {
     return row;
   }
 
-  /// Rows of a slice, neighbours, that a warp moves at once, `lanes` threads each.
-  static constexpr int side_by_side(int lanes) { return lanes < 32 ? 32 / lanes : 1; }
-
   /// The tile's rows in the order in which each four of a thread are neighbours.
   __device__ __forceinline__ static int in_fours(int row) { return row; }
 
@@ -93,9 +95,9 @@ struct FmaTile {
     static constexpr int kAcross = kColumns / 8;
 
     int part = thread_in_group() / kPartThreads;
-    int of_part = thread_in_group() % kPartThreads;
-    int down = of_part / kAcross;
-    int across = of_part % kAcross;
+    int thread_in_part = thread_in_group() % kPartThreads;
+    int down = thread_in_part / kAcross;
+    int across = thread_in_part % kAcross;
 
     __device__ __forceinline__ int row(int r) const { return down * 4 + r % 4 + r / 4 * (kRows / 2); }
     __device__ __forceinline__ int column(int f) const { return across * 4 + f * (kColumns / 2); }
@@ -127,14 +129,14 @@ struct FmaTile {
   }
 
   /// The tile's product over k in [begin, end).
-  template <Major kA, Major kB, class ASlices, class BSlices, class OfA, class OfB>
+  template <Major kA, Major kB, class ASlices, class BSlices, class OperandA, class OperandB>
   __device__ __forceinline__ static void multiply(ASlices&& a, BSlices&& b, int begin, int end,
-                                                  const OfA& of_a, const OfB& of_b, const Thread& thread,
-                                                  Sums& sums) {
+                                                  const OperandA& operand_a, const OperandB& operand_b,
+                                                  const Thread& thread, Sums& sums) {
     const auto start = [&](int k, int stage) {
       if (k < end) {
-        start_copy<kA, kRows>(of_a, k, a[stage]);
-        start_copy<kB, kColumns>(of_b, k, b[stage]);
+        start_copy<kA, kRows>(operand_a, k, a[stage]);
+        start_copy<kB, kColumns>(operand_b, k, b[stage]);
       }
       cp_async_commit();
     };
