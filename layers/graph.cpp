@@ -62,7 +62,7 @@ struct Timeline {
 // What `after` is given from now on waits for what `before` was given so far.
 Status put_in_order(const Context& before, Event& mark, const Context& after) {
   BAUTA_TRY(mark.record(before));
-  return mark.hold(after);
+  return mark.make_wait(after);
 }
 
 }  // namespace
@@ -126,7 +126,7 @@ Status Graph::prepare(const Context& context, const Model& model, GraphMode mode
 // Places the arrays of batches of up to `max_batch` samples in memory_.
 Status Graph::settle(int max_batch) {
   max_batch_ = max_batch;
-  places_ = plan(max_batch);
+  offsets_ = plan(max_batch);
   return open_contexts();
 }
 
@@ -139,13 +139,13 @@ bool Graph::has_wgrads_beside() const {
 }
 
 Status Graph::open_contexts() {
-  context_.workspace = memory_.subspan(places_.workspace, places_.workspace_bytes);
+  context_.workspace = memory_.subspan(offsets_.workspace, offsets_.workspace_bytes);
   if (!has_wgrads_beside()) return {};
-  BAUTA_TRY(put_into(wgrads_, Stream::create(context_, Precedence::after_others)));
+  BAUTA_TRY(put_into(wgrads_, Stream::create(context_, StreamPriority::low)));
   BAUTA_TRY(put_into(gradient_written_, Event::create(context_)));
   BAUTA_TRY(put_into(wgrads_done_, Event::create(context_)));
   wgrad_context_ = wgrads_.of(context_);
-  wgrad_context_.workspace = memory_.subspan(places_.wgrad_workspace, places_.wgrad_workspace_bytes);
+  wgrad_context_.workspace = memory_.subspan(offsets_.wgrad_workspace, offsets_.wgrad_workspace_bytes);
   return {};
 }
 
@@ -179,7 +179,7 @@ void Graph::add_nodes(const std::vector<Size3>& sizes) {
 }
 
 // A run of in-place nodes shares one activation, which lives from its first writer to its last reader.
-void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
+void Graph::add_activations(ArenaPlan& plan, int batch, Offsets& offsets) const {
   const bool training = mode_ == GraphMode::training;
   const std::size_t count = nodes_.size();
   const Timeline time{count, has_wgrads_beside()};
@@ -194,63 +194,63 @@ void Graph::add_activations(ArenaPlan& plan, int batch, Places& places) const {
     const int read = training ? time.backward_read(writer) : time.forward(last);
     const std::size_t activation = plan.add(bytes(size), static_cast<int>(first) - 1, read);
     if (first == 0) {
-      places.inputs.push_back(activation);
-      if (has_two_inputs()) places.inputs.push_back(plan.add(bytes(size), -1, time.end()));
-      places.of_input = last + 1;
+      offsets.inputs.push_back(activation);
+      if (has_two_inputs()) offsets.inputs.push_back(plan.add(bytes(size), -1, time.end()));
+      offsets.of_input = last + 1;
     }
     // The gradient of the network's input is never asked for, but by nodes in place that come first.
     const bool wanted = training && last > 0;
     const std::size_t gradient = plan.add(wanted ? bytes(size) : 0, time.backward(last),
                                           wanted ? time.backward_read(writer) : time.backward(last));
     for (; first <= last; ++first) {
-      places.activations.push_back(activation);
-      places.activation_gradients.push_back(gradient);
+      offsets.activations.push_back(activation);
+      offsets.activation_gradients.push_back(gradient);
     }
   }
 }
 
 // What the passes share that go on in the chain, and what those share that go on beside it.
-void Graph::add_workspaces(ArenaPlan& plan, int batch, Places& places) const {
+void Graph::add_workspaces(ArenaPlan& plan, int batch, Offsets& offsets) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto reserve = [&](Pass pass, std::size_t& bytes) {
       bytes = std::max(bytes, nodes_[i]->workspace(context_, batch, pass));
     };
-    reserve(Pass::forward, places.workspace_bytes);
+    reserve(Pass::forward, offsets.workspace_bytes);
     if (mode_ == GraphMode::inference) continue;
-    if (i > 0) reserve(Pass::dgrad, places.workspace_bytes);
-    reserve(Pass::wgrad, wgrad_is_beside(i) ? places.wgrad_workspace_bytes : places.workspace_bytes);
+    if (i > 0) reserve(Pass::dgrad, offsets.workspace_bytes);
+    reserve(Pass::wgrad, wgrad_is_beside(i) ? offsets.wgrad_workspace_bytes : offsets.workspace_bytes);
   }
   const int end = Timeline{nodes_.size(), has_wgrads_beside()}.end();
-  places.workspace = plan.add(places.workspace_bytes, -1, end);
-  places.wgrad_workspace = plan.add(places.wgrad_workspace_bytes, -1, end);
+  offsets.workspace = plan.add(offsets.workspace_bytes, -1, end);
+  offsets.wgrad_workspace = plan.add(offsets.wgrad_workspace_bytes, -1, end);
 }
 
 // What nodes save for their backward.
-void Graph::add_saved(ArenaPlan& plan, int batch, Places& places) const {
+void Graph::add_saved(ArenaPlan& plan, int batch, Offsets& offsets) const {
   const bool training = mode_ == GraphMode::training;
   const Timeline time{nodes_.size(), has_wgrads_beside()};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     const auto kept = static_cast<std::size_t>(batch * nodes_[i]->saved_bytes());
-    places.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
+    offsets.saved.push_back(plan.add(training ? kept : 0, time.forward(i), time.backward_read(i)));
   }
 }
 
-Graph::Places Graph::plan(int batch) const {
+Graph::Offsets Graph::plan(int batch) const {
   ArenaPlan plan;
-  Places places;  // the arrays' numbers, until the plan has their offsets
-  add_activations(plan, batch, places);
-  add_workspaces(plan, batch, places);
-  add_saved(plan, batch, places);
+  Offsets offsets;  // the arrays' numbers, until the plan has their offsets
+  add_activations(plan, batch, offsets);
+  add_workspaces(plan, batch, offsets);
+  add_saved(plan, batch, offsets);
   plan.plan();
   const auto place = [&](std::size_t& array) { array = plan.offset(array); };
-  std::ranges::for_each(places.inputs, place);
-  std::ranges::for_each(places.activations, place);
-  std::ranges::for_each(places.activation_gradients, place);
-  std::ranges::for_each(places.saved, place);
-  place(places.workspace);
-  place(places.wgrad_workspace);
-  places.bytes = plan.size();
-  return places;
+  std::ranges::for_each(offsets.inputs, place);
+  std::ranges::for_each(offsets.activations, place);
+  std::ranges::for_each(offsets.activation_gradients, place);
+  std::ranges::for_each(offsets.saved, place);
+  place(offsets.workspace);
+  place(offsets.wgrad_workspace);
+  offsets.bytes = plan.size();
+  return offsets;
 }
 
 NodeArrays Graph::arrays(std::size_t i) {
@@ -259,7 +259,7 @@ NodeArrays Graph::arrays(std::size_t i) {
   a.x = activation(i);
   a.y = activation(i + 1);
   if (training) {
-    a.saved = at<std::uint8_t>(places_.saved[i]);
+    a.saved = at<std::uint8_t>(offsets_.saved[i]);
     a.dy = gradient(i + 1);
     a.dx = i > 0 ? gradient(i) : nullptr;
   }
@@ -277,7 +277,7 @@ NodeArrays Graph::arrays(std::size_t i) {
 }
 
 void Graph::choose_input(int i) {
-  std::fill_n(places_.activations.begin(), places_.of_input, places_.inputs[static_cast<std::size_t>(i)]);
+  std::fill_n(offsets_.activations.begin(), offsets_.of_input, offsets_.inputs[static_cast<std::size_t>(i)]);
 }
 
 Status Graph::set_images(const Context& context, int batch, const std::uint8_t* images, int image_count,

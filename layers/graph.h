@@ -56,7 +56,7 @@ class Graph {
   float* input() { return activation(0); }
   /// Inputs that there are to choose from: two in training where a device computes beside the host, so that
   /// one can be filled while the layers read the other.
-  int inputs() const { return static_cast<int>(places_.inputs.size()); }
+  int inputs() const { return static_cast<int>(offsets_.inputs.size()); }
   /// input() is the i-th of them from now on. At first it is the first.
   void choose_input(int i);
   /// Puts a batch of images into input(): those at `places` [batch] of `images` [image_count, height, width,
@@ -94,7 +94,7 @@ class Graph {
  private:
   // Offsets in memory_ of the arrays that samples need, in bytes. An activation is a node's x and the y of
   // the one before.
-  struct Places {
+  struct Offsets {
     std::vector<std::size_t> inputs;
     std::size_t of_input = 0;  // the first so many activations are an input
     std::vector<std::size_t> activations;
@@ -120,15 +120,15 @@ class Graph {
   bool has_wgrads_beside() const;
   bool wgrad_is_beside(std::size_t node) const { return node > 0 && has_wgrads_beside(); }
   Status open_contexts();
-  Places plan(int batch) const;
-  void add_activations(ArenaPlan&, int batch, Places& places) const;
-  void add_workspaces(ArenaPlan&, int batch, Places& places) const;
-  void add_saved(ArenaPlan&, int batch, Places& places) const;
+  Offsets plan(int batch) const;
+  void add_activations(ArenaPlan&, int batch, Offsets& offsets) const;
+  void add_workspaces(ArenaPlan&, int batch, Offsets& offsets) const;
+  void add_saved(ArenaPlan&, int batch, Offsets& offsets) const;
   NodeArrays arrays(std::size_t node);
   Result<bool> is_finite(const float* values, Index count) const;
 
-  float* activation(std::size_t i) const { return at<float>(places_.activations[i]); }
-  float* gradient(std::size_t i) const { return at<float>(places_.activation_gradients[i]); }
+  float* activation(std::size_t i) const { return at<float>(offsets_.activations[i]); }
+  float* gradient(std::size_t i) const { return at<float>(offsets_.activation_gradients[i]); }
   template <class T>
   T* at(std::size_t offset) const {
     return reinterpret_cast<T*>(memory_.data() + offset);
@@ -142,7 +142,7 @@ class Graph {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::string> node_names_;
   std::vector<Parameter> parameters_;
-  Places places_;
+  Offsets offsets_;
   DeviceBuffer<std::byte> arena_;  // parameters, then what samples need; none: these are another graph's
   std::span<float> values_;
   std::span<float> gradients_;   // and not_finite(); none: inference

@@ -96,7 +96,7 @@ std::string graph_to_json(const Model& model) {
 Result<Model> model_from_json(const std::string& name, const std::string& graph_json,
                               std::vector<std::string> classes) {
   const auto json = parse_json(graph_json, "graph");
-  if (!json.ok()) return json.status();
+  if (!json.ok()) return Status::error("the graph is not JSON", {}, "use a file that bauta wrote");
   const Json* input = json->find("input");
   const Json* layers = json->find("layers");
   if (input == nullptr || input->array() == nullptr || input->array()->size() != 3 || layers == nullptr ||

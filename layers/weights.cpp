@@ -39,7 +39,7 @@ Status check_tensor(const Safetensors& file, const std::string& name, std::span<
 
 Result<std::vector<std::string>> classes_from_json(const std::string& text) {
   const auto json = parse_json(text, "classes");
-  if (!json.ok()) return json.status();
+  if (!json.ok()) return Status::error("the classes are not JSON", {}, "use a file that bauta wrote");
   auto classes = json->strings();
   if (!classes) return Status::error("the classes are no list of names", {}, "use a file that bauta wrote");
   return std::move(*classes);
@@ -56,8 +56,9 @@ Result<Model> model_of(const Safetensors& file) {
                          "use a file that bauta wrote, or a plain PyTorch state dict of the study's network");
   }
   if (*preprocessing != kPreprocessing) {
-    return Status::error("these weights want the preprocessing '" + *preprocessing + "'", file.path(),
-                         std::string("this version knows '") + kPreprocessing + "'");
+    return Status::error("these weights want the preprocessing '" + *preprocessing +
+                             "', and this version knows '" + kPreprocessing + "'",
+                         file.path(), "use the version of bauta that wrote the file");
   }
   const auto classes = classes_from_json(*classes_json);
   if (!classes.ok()) return classes.status().in(file.path());

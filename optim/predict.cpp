@@ -28,7 +28,7 @@ std::span<const int> part_of(std::span<const int> samples, const Communicator& c
 template <class T>
 Status join(Communicator& communicator, std::vector<T>& values) {
   const auto bytes = std::as_bytes(std::span(values));
-  const auto all = communicator.gather({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  const auto all = communicator.all_gather({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (!all.ok()) return all.status();
   values.clear();
   for (const std::string& part : *all) {
@@ -133,10 +133,10 @@ ImageSize image_size(const Model& model) {
 
 Result<Predictions> predict(Graph& graph, const Dataset& data, std::span<const int> samples,
                             std::span<const float> class_weights,
-                            const std::function<void(int done)>& progress, Communicator& communicator) {
+                            const std::function<void(int done)>& progress) {
   auto feed = ImageFeed::create(graph.context(), data, graph.max_batch());
   if (!feed.ok()) return feed.status();
-  return predict(graph, *feed, samples, class_weights, progress, communicator);
+  return predict(graph, *feed, samples, class_weights, progress);
 }
 
 Result<Predictions> predict(Graph& graph, ImageFeed& feed, std::span<const int> samples,

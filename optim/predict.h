@@ -33,10 +33,10 @@ Result<Predictions> predict(Graph&, ImageFeed&, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress, Communicator& = alone());
 
-/// The same, with a feed of its own.
+/// The same on one rank, with a feed of its own.
 Result<Predictions> predict(Graph&, const Dataset&, std::span<const int> samples,
                             std::span<const float> class_weights,
-                            const std::function<void(int done)>& progress, Communicator& = alone());
+                            const std::function<void(int done)>& progress);
 
 /// The class that precision, recall, F1 and ROC-AUC speak of: with_mask where there is one, else the last.
 int positive_class(const std::vector<std::string>& classes);

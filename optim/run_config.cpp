@@ -19,20 +19,20 @@ NLOHMANN_JSON_SERIALIZE_ENUM(OptimizerKind, {{OptimizerKind::adam, "adam"}, {Opt
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // What computes: the bits depend on it, and whether a run can go on does not.
 constexpr std::array kComputer = {"version", "device", "precision"};
 
 constexpr const char* kOwnParts = "own";  // "val" where the data set says itself what validates
 
-Json class_weights_json(const ClassWeights& weights) {
+OrderedJson class_weights_json(const ClassWeights& weights) {
   if (weights.kind == ClassWeights::Kind::balanced) return "auto";
   if (weights.kind == ClassWeights::Kind::none) return "none";
   return weights.values;
 }
 
-ClassWeights class_weights_from(const Json& json) {
+ClassWeights class_weights_from(const OrderedJson& json) {
   if (json == "auto") return {ClassWeights::Kind::balanced, {}};
   if (json == "none") return {ClassWeights::Kind::none, {}};
   return {ClassWeights::Kind::given, json.get<std::vector<float>>()};
@@ -41,12 +41,12 @@ ClassWeights class_weights_from(const Json& json) {
 /// The number as people write it: 1e-05, where the float's exact value is 9.99999974737875e-06.
 double shortest(float value) { return std::stod(fmt::format("{}", value)); }
 
-Json val_json(const Dataset& data, const TrainOptions& o) {
+OrderedJson val_json(const Dataset& data, const TrainOptions& o) {
   if (has_own_validation(data) && o.val != 0) return kOwnParts;
   return o.val.value_or(kValFraction);
 }
 
-Json optimizer_json(const OptimizerOptions& o) {
+OrderedJson optimizer_json(const OptimizerOptions& o) {
   if (o.kind == OptimizerKind::sgd) return {{"name", o.kind}, {"momentum", shortest(o.momentum)}};
   return {{"name", o.kind},
           {"beta1", shortest(o.beta1)},
@@ -54,7 +54,7 @@ Json optimizer_json(const OptimizerOptions& o) {
           {"epsilon", shortest(o.epsilon)}};
 }
 
-OptimizerOptions optimizer_from(const Json& json) {
+OptimizerOptions optimizer_from(const OrderedJson& json) {
   OptimizerOptions o;
   o.kind = json.at("name").get<OptimizerKind>();
   o.beta1 = json.value("beta1", o.beta1);
@@ -73,7 +73,8 @@ bool is_of_computer(const std::string& key) { return std::ranges::find(kComputer
 
 std::string fingerprint_text(const Dataset& data) { return fmt::format("{:016x}", data.fingerprint()); }
 
-Status refuse(const std::string& key, const Json& kept, const Json& wanted, const std::string& path) {
+Status refuse(const std::string& key, const OrderedJson& kept, const OrderedJson& wanted,
+              const std::string& path) {
   if (key == "data") {
     return Status::usage("the data are not those that the run was started with", path,
                          "put back the images that were there, or start another run with another --out");
@@ -105,31 +106,31 @@ const char* remedy(const std::string& key) {
 
 std::string run_config(const Model& model, const Dataset& data, const TrainOptions& o,
                        const Context& context) {
-  Json config{{"model", model.name()},
-              {"graph", graph_to_json(model)},
-              {"classes", model.classes()},
-              {"data", fingerprint_text(data)},
-              {"epochs", o.epochs},
-              {"batch", o.batch},
-              {"lr", shortest(o.lr)},
-              {"val", val_json(data, o)},
-              {"seed", o.seed},
-              {"class-weights", class_weights_json(o.class_weights)},
-              {"augment", o.augment},
-              {"schedule", o.schedule},
-              {"optimizer", optimizer_json(o.optimizer)},
-              {"shuffle", o.shuffle},
-              {"init", o.init},
-              {"max-steps", o.max_steps},
-              {"precision", precision_name(context.precision)},
-              {"device", device_text(context)},
-              {"version", BAUTA_VERSION}};
+  OrderedJson config{{"model", model.name()},
+                     {"graph", graph_to_json(model)},
+                     {"classes", model.classes()},
+                     {"data", fingerprint_text(data)},
+                     {"epochs", o.epochs},
+                     {"batch", o.batch},
+                     {"lr", shortest(o.lr)},
+                     {"val", val_json(data, o)},
+                     {"seed", o.seed},
+                     {"class-weights", class_weights_json(o.class_weights)},
+                     {"augment", o.augment},
+                     {"schedule", o.schedule},
+                     {"optimizer", optimizer_json(o.optimizer)},
+                     {"shuffle", o.shuffle},
+                     {"init", o.init},
+                     {"max-steps", o.max_steps},
+                     {"precision", precision_name(context.precision)},
+                     {"device", device_text(context)},
+                     {"version", BAUTA_VERSION}};
   return config.dump();
 }
 
 Result<RunOptions> options_of_run(const std::string& kept_text, const std::string& path) {
   try {
-    const Json kept = Json::parse(kept_text);
+    const OrderedJson kept = OrderedJson::parse(kept_text);
     RunOptions run;
     run.model = kept.at("model");
     const bool bf16 = kept.at("precision") == precision_name(Precision::bf16);
@@ -138,7 +139,7 @@ Result<RunOptions> options_of_run(const std::string& kept_text, const std::strin
     o.epochs = kept.at("epochs");
     o.batch = kept.at("batch");
     o.lr = kept.at("lr");
-    const Json& val = kept.at("val");
+    const OrderedJson& val = kept.at("val");
     if (val != kOwnParts && val != kValFraction) o.val = val.get<double>();
     o.seed = kept.at("seed");
     o.class_weights = class_weights_from(kept.at("class-weights"));
@@ -149,17 +150,17 @@ Result<RunOptions> options_of_run(const std::string& kept_text, const std::strin
     o.init = kept.at("init");
     o.max_steps = kept.at("max-steps");
     return run;
-  } catch (const Json::exception&) {
+  } catch (const OrderedJson::exception&) {
     return no_run(path);
   }
 }
 
 Status check_same_on_all_ranks(Communicator& communicator, const std::string& config_json) {
-  const auto all = communicator.gather(config_json);
+  const auto all = communicator.all_gather(config_json);
   if (!all.ok()) return all.status();
-  const Json first = Json::parse(all->front());
+  const OrderedJson first = OrderedJson::parse(all->front());
   for (int rank = 1; rank < communicator.size(); ++rank) {
-    const Json other = Json::parse((*all)[static_cast<std::size_t>(rank)]);
+    const OrderedJson other = OrderedJson::parse((*all)[static_cast<std::size_t>(rank)]);
     for (const auto& [key, value] : first.items()) {
       const auto found = other.find(key);
       if (found != other.end() && *found == value) continue;
@@ -173,12 +174,12 @@ Status check_same_on_all_ranks(Communicator& communicator, const std::string& co
 
 Status check_resumable(const std::string& kept_text, const std::string& wanted_text,
                        const std::string& path) {
-  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
-  const Json wanted = Json::parse(wanted_text);
+  const OrderedJson kept = OrderedJson::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  const OrderedJson wanted = OrderedJson::parse(wanted_text);
   if (!kept.is_object() || !kept.contains("graph")) return no_run(path);
   for (const auto& [key, value] : wanted.items()) {
     const auto found = kept.find(key);
-    const Json before = found == kept.end() ? Json() : *found;
+    const OrderedJson before = found == kept.end() ? OrderedJson() : *found;
     if (before == value || is_of_computer(key)) continue;
     const bool grows = key == "epochs" && before.is_number_integer() && before.get<int>() < value.get<int>();
     if (!grows || wanted.at("schedule") == "cosine") return refuse(key, before, value, path);
@@ -187,9 +188,9 @@ Status check_resumable(const std::string& kept_text, const std::string& wanted_t
 }
 
 std::string other_computer(const std::string& kept_text, const std::string& wanted_text) {
-  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
-  const Json wanted = Json::parse(wanted_text);
-  const auto word = [](const Json& config, const char* key) {
+  const OrderedJson kept = OrderedJson::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  const OrderedJson wanted = OrderedJson::parse(wanted_text);
+  const auto word = [](const OrderedJson& config, const char* key) {
     const auto found = config.find(key);
     return found != config.end() && found->is_string() ? found->get<std::string>() : "?";
   };
@@ -201,11 +202,11 @@ std::string other_computer(const std::string& kept_text, const std::string& want
 }
 
 Result<Split> split_of_run(const std::string& kept_text, const Dataset& data, const std::string& path) {
-  const Json kept = Json::parse(kept_text, nullptr, /*allow_exceptions=*/false);
+  const OrderedJson kept = OrderedJson::parse(kept_text, nullptr, /*allow_exceptions=*/false);
   if (!kept.is_object()) return no_run(path);
-  const Json fingerprint = kept.value("data", Json());
-  const Json val = kept.value("val", Json());
-  const Json seed = kept.value("seed", Json());
+  const OrderedJson fingerprint = kept.value("data", OrderedJson());
+  const OrderedJson val = kept.value("val", OrderedJson());
+  const OrderedJson seed = kept.value("seed", OrderedJson());
   if (!fingerprint.is_string() || !(val.is_number() || val == kOwnParts) || !seed.is_number_unsigned())
     return no_run(path);
   if (fingerprint != fingerprint_text(data)) {

@@ -87,7 +87,7 @@ class Trainer {
       if (stopped_) break;
     }
     // No rank leaves before rank 0 has written everything.
-    BAUTA_TRY(communicator_.gather({}).status());
+    BAUTA_TRY(communicator_.all_gather({}).status());
     return TrainResult{state_.step, state_.best_val_acc,     state_.best_epoch,
                        stopped_,    best_path(options_.out), last_path(options_.out)};
   }
@@ -197,7 +197,7 @@ class Trainer {
     return {};
   }
 
-  // The first step that is not in the state had a loss that is no number, and the steps that were started
+  // The first step that is not in the state had a loss that is not finite, and the steps that were started
   // behind it changed nothing: alone, it says what is wrong.
   Status explain_loss() {
     while (step_.unfinished() > 0) BAUTA_TRY(step_.finish().status());
@@ -206,7 +206,7 @@ class Trainer {
     if (!batch.ok()) return batch.status();
     const std::int64_t step = state_.step + 1;
     BAUTA_TRY(step_.run(**batch, static_cast<int>(step), learning_rate(step)).status());
-    return Status::error("the loss was not a number, and is one when computed again",
+    return Status::error("the loss was not finite, and is finite when computed again",
                          "step " + std::to_string(step),
                          "test the device's memory, then go on from the last checkpoint by --resume");
   }
@@ -271,7 +271,7 @@ class Trainer {
     return {};
   }
 
-  // Validation's loss was no number: a sample that has a part in it, by itself and on each rank, shows the
+  // Validation's loss was not finite: a sample that has a part in it, by itself and on each rank, shows the
   // layer where that begins.
   Status explain_validation(const Predictions& predictions) {
     const auto& p = predictions.probabilities;
@@ -281,8 +281,8 @@ class Trainer {
     BAUTA_TRY(predict(step_.graph(), feed_, std::span(split_.val).subspan(sample, 1), step_.class_weights(),
                       {}, alone())
                   .status());
-    return step_.not_a_number(
-        "the loss of validation is not a number after step " + std::to_string(state_.step), 1);
+    return step_.non_finite_error(
+        "the loss of validation is not finite after step " + std::to_string(state_.step), 1);
   }
 
   static Metadata best_metadata(const EpochMetrics& m) {
@@ -401,7 +401,7 @@ Status check_same_weights(Communicator& communicator, const Context& context, st
   if (!values.ok()) return values.status();
   Hash hash;
   hash.add(std::as_bytes(std::span(*values)));
-  const auto all = communicator.gather(std::to_string(hash.value()));
+  const auto all = communicator.all_gather(std::to_string(hash.value()));
   if (!all.ok()) return all.status();
   for (int rank = 1; rank < communicator.size(); ++rank) {
     if ((*all)[static_cast<std::size_t>(rank)] == all->front()) continue;
@@ -432,7 +432,7 @@ Result<TrainResult> train(const Context& context, const Model& model, const Data
       make_optimizer(context, options.optimizer, static_cast<std::size_t>(parameters_size(*parameters)));
   if (!optimizer.ok()) return optimizer.status();
   BAUTA_TRY((*optimizer)->numbers(1, options.lr).status());
-  const int part = (global_batch(options, *split) + communicator.size() - 1) / communicator.size();
+  const int part = largest_part(global_batch(options, *split), communicator.size());
   auto graph = Graph::create(context, named, part, GraphMode::training);
   if (!graph.ok()) return graph.status();
   const auto bare_init = first_weights(options, *graph);

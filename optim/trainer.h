@@ -20,7 +20,7 @@ struct RunStart {
   int val_images = 0;
   std::vector<float> class_weights;
   int batches_per_epoch = 0;
-  std::int64_t first_step = 0;  ///< steps that an earlier run has done
+  std::int64_t steps_done = 0;  ///< steps that an earlier run has done
   std::string computed_by;      ///< what did them, where it was not what goes on: bits are others from here
   std::size_t arena_bytes = 0;  ///< memory planned for parameters, activations, gradients and workspace
   bool bare_init = false;       ///< --init named a file without metadata

@@ -52,7 +52,7 @@ Status TrainingStep::allocate() {
   const auto batch = static_cast<std::size_t>(graph_.max_batch());
   const std::size_t words = Inputs::words(batch, true);
   BAUTA_TRY(weights_.allocate(context, class_weights_.size()));
-  BAUTA_TRY(put_into(sends_, Stream::create(context, Precedence::after_others)));
+  BAUTA_TRY(put_into(sends_, Stream::create(context, StreamPriority::low)));
   BAUTA_TRY(put_into(returns_, Stream::create(context)));
   for (Slot& slot : slots_) {
     BAUTA_TRY(slot.inputs.allocate(context, words));
@@ -96,7 +96,7 @@ Status TrainingStep::send_inputs(Slot& slot, const DeviceBatch& batch, int step,
                                                 slot.device_inputs.span()));
   BAUTA_TRY(gather_images(sending, slot, batch));
   BAUTA_TRY(slot.sent.record(sending));
-  return slot.sent.hold(graph_.context());
+  return slot.sent.make_wait(graph_.context());
 }
 
 // Into the input that the step before does not read: the one before that has, once it is computed; and if no
@@ -106,18 +106,18 @@ Status TrainingStep::gather_images(const Context& sending, Slot& slot, const Dev
   graph_.choose_input(static_cast<int>(started_ % graph_.inputs()));
   if (unfinished() == 0) {
     BAUTA_TRY(slot.computed.record(graph_.context()));
-    BAUTA_TRY(slot.computed.hold(sending));
+    BAUTA_TRY(slot.computed.make_wait(sending));
   } else if (started_ >= graph_.inputs()) {
-    BAUTA_TRY(this->slot(started_ - graph_.inputs()).computed.hold(sending));
+    BAUTA_TRY(this->slot(started_ - graph_.inputs()).computed.make_wait(sending));
   }
-  if (batch.there != nullptr) BAUTA_TRY(batch.there->hold(sending));
+  if (batch.there != nullptr) BAUTA_TRY(batch.there->make_wait(sending));
   return set_images(sending, slot, batch);
 }
 
 Status TrainingStep::return_losses(Slot& slot, std::size_t samples) {
   const Context returning = returns_.of(graph_.context());
   BAUTA_TRY(slot.computed.record(graph_.context()));
-  BAUTA_TRY(slot.computed.hold(returning));
+  BAUTA_TRY(slot.computed.make_wait(returning));
   BAUTA_TRY(
       start_copy_to_host<float>(returning, slot.device_losses.span().first(samples), slot.losses.span()));
   return slot.done.record(returning);
@@ -181,22 +181,22 @@ Result<WeightedLoss> TrainingStep::finish() {
 Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float lr) {
   BAUTA_TRY(start(batch, step, lr));
   auto loss = finish();
-  if (loss.ok() && !std::isfinite(loss->sum)) return not_a_number(batch, step);
+  if (loss.ok() && !std::isfinite(loss->sum)) return non_finite_error(batch, step);
   return loss;
 }
 
 // The parameters are what they were: forward again finds the layer.
-Status TrainingStep::not_a_number(const DeviceBatch& batch, int step) {
+Status TrainingStep::non_finite_error(const DeviceBatch& batch, int step) {
   const int samples = static_cast<int>(batch.labels.size());
   BAUTA_TRY(set_images(graph_.context(), slot(started_ - 1), batch));
   BAUTA_TRY(graph_.forward(samples));
-  return not_a_number("the loss is not a number at step " + std::to_string(step), samples);
+  return non_finite_error("the loss is not finite at step " + std::to_string(step), samples);
 }
 
-Status TrainingStep::not_a_number(const std::string& what, int samples) {
+Status TrainingStep::non_finite_error(const std::string& what, int samples) {
   const auto culprit = graph_.first_non_finite(samples);
   if (!culprit.ok()) return culprit.status();
-  const auto culprits = communicator_->gather(*culprit);
+  const auto culprits = communicator_->all_gather(*culprit);
   if (!culprits.ok()) return culprits.status();
   const auto layer = std::ranges::find_if(*culprits, [](const std::string& name) { return !name.empty(); });
   return Status::error(what + (layer == culprits->end() ? "" : ", first in " + *layer), {},

@@ -38,7 +38,7 @@ class TrainingStep {
   /// Collective. At most kAhead steps are unfinished; the host reads the batch's arrays before it returns.
   Status start(const DeviceBatch& batch, int step, float lr);
   /// Waits for the oldest step that is not finished, and adds up the ranks' losses. Collective. Once a loss
-  /// is not a number, no step changes the parameters any more.
+  /// is not finite, no step changes the parameters any more.
   Result<WeightedLoss> finish();
   /// Steps that were started and not finished.
   int unfinished() const { return static_cast<int>(started_ - finished_); }
@@ -47,13 +47,13 @@ class TrainingStep {
   /// Steps that are to be unfinished at a time: 1 where the host computes.
   int most_unfinished() const { return reads_host_memory(graph_.context()) ? 1 : kAhead; }
 
-  /// Both, with no other step unfinished. A loss that is no number is an error, on all ranks, that names step
-  /// and layer, and leaves the parameters as they were.
+  /// start() and finish() of one step, with no other unfinished. A loss that is not finite is an error, on
+  /// all ranks, that names step and layer, and leaves the parameters as they were.
   Result<WeightedLoss> run(const DeviceBatch& batch, int step, float lr);
 
-  /// The error that `what` is not a number, with the layer in which that begins in the last forward pass, on
-  /// `samples`, of whichever rank. Collective.
-  Status not_a_number(const std::string& what, int samples);
+  /// The error of `what`, that something is not finite, with the layer in which that begins in the last
+  /// forward pass, on `samples`, of whichever rank. Collective.
+  Status non_finite_error(const std::string& what, int samples);
 
   Graph& graph() { return graph_; }
   /// graph().inference(): to be used while no step is unfinished.
@@ -93,7 +93,7 @@ class TrainingStep {
   Status return_losses(Slot&, std::size_t samples);
   Status backward(const Shards& shards);
   Status wait_for(const Slot&);
-  Status not_a_number(const DeviceBatch& batch, int step);
+  Status non_finite_error(const DeviceBatch& batch, int step);
 
   Communicator* communicator_;
   Graph graph_;

@@ -11,6 +11,7 @@
 #include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/options.h"
 #include "apps/bauta/terminal.h"
+#include "optim/trainer.h"
 
 namespace bauta {
 namespace {
@@ -162,11 +163,7 @@ Result<int> run_epoch(const EpochArguments& arguments) {
   for (const std::string& name : arguments.devices) {
     const auto devices = parse_devices(name);
     if (!devices.ok()) return devices.status();
-    if (arguments.plan.batch < devices->ranks) {
-      return Status::usage(
-          "a batch of " + std::to_string(arguments.plan.batch) + " has no image for each rank", name,
-          "use a larger --batch");
-    }
+    BAUTA_TRY(check_batch(arguments.plan.batch, devices->ranks));
     if (devices->device == "cpu" && devices->ranks > 1) BAUTA_TRY(check_mpi(name));
     all.push_back(*devices);
   }

@@ -69,13 +69,13 @@ Chunk read_chunk(const Context& context, std::span<const Input> inputs, ImageSiz
 
 // The readable images as a data set; nobody reads its labels.
 Dataset unlabelled(const Chunk& chunk, const Model& model) {
-  Dataset::Parts parts;
-  parts.size = image_size(model);
-  parts.classes = model.classes();
-  parts.names = chunk.readable;
-  parts.labels.assign(chunk.readable.size(), 0);
-  parts.pixels = chunk.pixels;
-  return Dataset(std::move(parts));
+  Dataset::Contents contents;
+  contents.size = image_size(model);
+  contents.classes = model.classes();
+  contents.names = chunk.readable;
+  contents.labels.assign(chunk.readable.size(), 0);
+  contents.pixels = chunk.pixels;
+  return Dataset(std::move(contents));
 }
 
 OrderedJson probabilities_json(std::span<const float> probabilities,
@@ -158,7 +158,10 @@ std::vector<Input> inputs_of(const std::vector<std::string>& paths) {
       continue;
     }
     const std::vector<Input> images = images_in(path, print_warning);
-    if (images.empty()) inputs.push_back({path, Status::error("there are no images in this folder", path)});
+    if (images.empty())
+      inputs.push_back(
+          {path, Status::error("there are no images in this folder", path,
+                               "name one that holds JPEG, PNG, BMP, GIF, TGA, PPM or PGM files")});
     inputs.insert(inputs.end(), images.begin(), images.end());
   }
   return inputs;
@@ -178,8 +181,7 @@ Result<int> run_classify(const ClassifyArguments& arguments) {
   const std::vector<float> alike(model.classes().size(), 1.0F);
   const std::vector<Input> inputs = inputs_of(arguments.images);
   Printer printer(arguments, inputs, model.classes());
-  for (std::size_t begin = 0; begin < inputs.size(); begin += kBatch) {
-    const auto part = std::span(inputs).subspan(begin, std::min<std::size_t>(kBatch, inputs.size() - begin));
+  const auto classify_part = [&](std::span<const Input> part) -> Status {
     const Chunk chunk = read_chunk(machine->context(), part, image_size(model));
     std::vector<int> samples(chunk.readable.size());
     std::iota(samples.begin(), samples.end(), 0);
@@ -187,8 +189,16 @@ Result<int> run_classify(const ClassifyArguments& arguments) {
     if (!predictions.ok()) return predictions.status();
     BAUTA_TRY(check_finite(*predictions, arguments.weights));
     printer.print(chunk, *predictions);
+    return {};
+  };
+  Status status;
+  for (std::size_t begin = 0; begin < inputs.size() && status.ok(); begin += kBatch) {
+    status =
+        classify_part(std::span(inputs).subspan(begin, std::min<std::size_t>(kBatch, inputs.size() - begin)));
   }
-  return printer.finish();
+  const int code = printer.finish();  // after a failure, too: JSON that was begun is ended
+  if (!status.ok()) return status;
+  return code;
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ EpochTable::EpochTable(const EpochPlan& plan, const DeviceOptions& options, std:
     : plan_(plan), options_(options), devices_(std::move(devices)) {
   const auto gpus = Gpu::count();
   gpus_ = gpus.ok() ? *gpus : 0;
-  if (!gpus.ok()) why_no_gpu_ = why_no_gpu(gpus.status());
+  if (!gpus.ok()) why_no_gpu_ = gpus.status().what();
 }
 
 Status EpochTable::fill() {

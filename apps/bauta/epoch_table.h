@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/bauta/measure_epoch.h"
+#include "engine/data/batch_part.h"
 
 namespace bauta {
 
@@ -21,18 +22,18 @@ struct Devices {
   int ranks = 1;
 };
 
-/// A line of the table. Times are in seconds; NaN where there is nothing to say.
+/// A line of the table; NaN where there is nothing to say.
 struct Row {
   static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
   std::string name;
-  bool measured;  ///< or projected
-  std::string how;
-  double train = 0;
-  double val = 0;
-  double efficiency = kNone;
-  double sums = kNone;
-  double waited = kNone;
+  bool measured;              ///< or projected
+  std::string how;            ///< "measured, ..." or "PROJECTED, ..."
+  double train = 0;           ///< seconds of an epoch
+  double val = 0;             ///< seconds of an epoch
+  double efficiency = kNone;  ///< of N ranks: one rank's epoch / (N · this epoch)
+  double sums = kNone;        ///< seconds of a step's sums by themselves
+  double waited = kNone;      ///< seconds of a step that computing does not hide
 
   double epoch() const { return train + val; }
   double images_per_second() const { return (kTrainImages + kValImages) / epoch(); }
@@ -64,7 +65,7 @@ class EpochTable {
  private:
   int train_steps() const { return (kTrainImages + plan_.batch - 1) / plan_.batch; }
   double epoch_seconds(const EpochMeasurement&) const;
-  int part(int ranks) const { return (plan_.batch + ranks - 1) / ranks; }
+  int part(int ranks) const { return largest_part(plan_.batch, ranks); }
   int threads_of(int ranks) const;
   std::string why_not_at_hand(const Devices&) const;
   Status add(const Devices&);

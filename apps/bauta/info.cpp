@@ -157,7 +157,7 @@ OrderedJson machine_json(const Machine& machine) {
   const auto gpu = Gpu::open();
   return {{"version", kVersion},
           {"devices", devices_json(gpu)},
-          {"no_cuda", gpu.ok() ? OrderedJson() : OrderedJson(why_no_gpu(gpu.status()))},
+          {"no_cuda", gpu.ok() ? OrderedJson() : OrderedJson(gpu.status().what())},
           {"isa", isa_name(machine.context().isa)},
           {"isas", isas},
           {"precision", precision_name(machine.context().precision)},
@@ -176,7 +176,7 @@ void print_machine(const Machine& machine) {
       {"version", kVersion},
       {"runs on", machine.description()},
       {"device cpu", fmt::format("{}, {} cores usable", cpu_name(), usable_cores())},
-      {"device cuda", gpu.ok() ? gpu_words(gpu->info()) : why_no_gpu(gpu.status())},
+      {"device cuda", gpu.ok() ? gpu_words(gpu->info()) : gpu.status().what()},
       {"ISAs", fmt::format("{}; {} is used", isas, isa_name(machine.context().isa))},
       {"built by", fmt::format("{}, {}", kCompiler, kBuildType)}};
   for (const BuildPart& part : kBuildParts) {

@@ -9,7 +9,7 @@ namespace bauta {
 /// What a GPU does at most, per second.
 struct Ceilings {
   double memory = 0;         ///< bytes
-  double cache = 0;          ///< bytes, of the second-level cache
+  double cache = 0;          ///< bytes, of L2
   double multiply_adds = 0;  ///< fp32
   double products = 0;       ///< multiply-adds in bf16 on tensor cores, dense; 0: it has none
 };
@@ -20,7 +20,7 @@ struct Roof {
   const char* bound;  ///< by what: "memory", "cache", "fma" or "tensor cores"
 };
 
-/// The floor from memory and what else is moved from the second-level cache, or the multiply-adds, whichever
+/// The floor from memory and what else is moved from L2, or the multiply-adds, whichever
 /// takes longer. `tensor`: on tensor cores.
 Roof roof_of(const Work&, bool tensor, const Ceilings&);
 

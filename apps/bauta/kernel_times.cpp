@@ -101,11 +101,11 @@ Result<int> time_kernels(const Machine& machine, int batch, bool json) {
     print_json(report);
     return 0;
   }
-  print_text(fmt::format(
-      "measured: memory {:.0f} GB/s, second-level cache {:.0f} GB/s, fp32 {:.1f} TFLOP/s, bf16 by mma {:.1f} "
-      "TFLOP/s\n",
-      ceilings->memory / 1e9, ceilings->cache / 1e9, 2 * ceilings->multiply_adds / 1e12,
-      2 * ceilings->products / 1e12));
+  print_text(
+      fmt::format("measured: memory {:.0f} GB/s, L2 {:.0f} GB/s, fp32 {:.1f} TFLOP/s, bf16 by mma {:.1f} "
+                  "TFLOP/s\n",
+                  ceilings->memory / 1e9, ceilings->cache / 1e9, 2 * ceilings->multiply_adds / 1e12,
+                  2 * ceilings->products / 1e12));
   print_text(fmt::format("one training step of batch {}: {:.1f} us in its kernels\n{}", batch, seconds * 1e6,
                          table(rows)));
   return 0;

@@ -39,10 +39,6 @@ std::string gpu_words(const GpuInfo& gpu) {
                      static_cast<double>(gpu.memory) / (1 << 30));
 }
 
-std::string why_no_gpu(const Status& failure) {
-  return failure.message().substr(0, failure.message().find(" (--device"));
-}
-
 void add_products_options(CLI::App& app, Kernels& kernels, Precision& precision) {
   add_choice<Kernels>(
       app, "--kernels", kernels, {{"hand", Kernels::hand}, {"vendor", Kernels::vendor}},
@@ -113,7 +109,7 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
       BAUTA_TRY(check_precision(machine.gpu_->info(), options.precision));
       device = fmt::format("cuda ({})", gpu_words(machine.gpu_->info()));
     } else if (options.device == "auto") {
-      why_cpu = why_no_gpu(opened);
+      why_cpu = opened.what();
       device = fmt::format("cpu (auto: {}), ISA {}", why_cpu, isa_name(*isa));
     } else {
       return opened;

@@ -66,7 +66,4 @@ class Machine {
 /// The GPU in words: "NVIDIA H100 80GB HBM3, sm_90, 79 GiB".
 std::string gpu_words(const GpuInfo&);
 
-/// Why a GPU could not be opened, without what to do about it.
-std::string why_no_gpu(const Status& failure);
-
 }  // namespace bauta

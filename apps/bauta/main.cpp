@@ -48,8 +48,9 @@ int fail(const Status& status) {
 Status check_ranks(const Command& command, const CLI::App& app) {
   const World world = launched_world();
   if (world.size == 1 || command.takes_ranks) return {};
-  return Status::usage(world.launcher + " has started this more than once, and only training is shared",
-                       command_path(app), "start it by itself");
+  return Status::usage(
+      world.launcher + " has started this several times, and each process would do all of the work",
+      command_path(app), "start it by itself");
 }
 
 // The exit code of what has printed its results, if they got through.

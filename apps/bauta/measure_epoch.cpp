@@ -9,6 +9,7 @@
 #include "apps/bauta/terminal.h"
 #include "engine/core/host.h"
 #include "engine/core/stream.h"
+#include "engine/data/batch_part.h"
 #include "engine/data/image_feed.h"
 #include "layers/zoo.h"
 #include "optim/predict.h"
@@ -44,7 +45,9 @@ class TimedSums final : public Communicator {
     return status;
   }
   Status broadcast(std::span<std::byte> bytes) override { return inner_.broadcast(bytes); }
-  Result<std::vector<std::string>> gather(const std::string& mine) override { return inner_.gather(mine); }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override {
+    return inner_.all_gather(mine);
+  }
 
   double waited = 0;           ///< seconds within finish()
   double window = 0;           ///< seconds from the first start of a sum of floats to finish()
@@ -56,16 +59,16 @@ class TimedSums final : public Communicator {
 };
 
 Dataset random_dataset(const Model& model) {
-  Dataset::Parts parts;
-  parts.size = image_size(model);
-  parts.classes = model.classes();
+  Dataset::Contents contents;
+  contents.size = image_size(model);
+  contents.classes = model.classes();
   auto images = random_images(model, kImages);
   const auto pixels = std::make_shared<const std::vector<std::uint8_t>>(std::move(images.pixels));
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  parts.labels = std::move(images.labels);
-  parts.names.resize(kImages);
-  return Dataset(std::move(parts));
+  contents.pixels = *pixels;
+  contents.storage = pixels;
+  contents.labels = std::move(images.labels);
+  contents.names.resize(kImages);
+  return Dataset(std::move(contents));
 }
 
 // So many samples, over and over.
@@ -76,7 +79,7 @@ std::vector<int> samples(int count) {
 }
 
 // All ranks begin together.
-Status meet(Communicator& communicator) { return communicator.gather({}).status(); }
+Status meet(Communicator& communicator) { return communicator.all_gather({}).status(); }
 
 /// One rank at work.
 class EpochBench {
@@ -89,8 +92,7 @@ class EpochBench {
         data_(random_dataset(model_)) {}
 
   Result<EpochMeasurement> run() {
-    const int ranks = sums_.size();
-    auto step = make_bench_step(context_, model_, (plan_.batch + ranks - 1) / ranks, sums_);
+    auto step = make_bench_step(context_, model_, largest_part(plan_.batch, sums_.size()), sums_);
     if (!step.ok()) return step.status();
     step_.emplace(std::move(*step));
     auto feed = ImageFeed::create(context_, data_, step_->inference().max_batch());

@@ -9,6 +9,7 @@
 
 #include "apps/bauta/launch.h"
 #include "apps/bauta/ranks.h"
+#include "engine/data/batch_part.h"
 
 namespace bauta {
 
@@ -106,7 +107,7 @@ Result<int> measure_as_rank(DeviceOptions options, EpochPlan plan, const std::st
     const auto machine = Machine::open(options);
     if (!machine.ok()) return machine.status();
     BAUTA_TRY((*ranks)->connect_devices(machine->context()));
-    plan.parts = {(plan.batch + world.size() - 1) / world.size()};
+    plan.parts = {largest_part(plan.batch, world.size())};
     const auto measured = measure_epoch(*machine, (*ranks)->communicator(), plan);
     if (!measured.ok()) return measured.status();
     return world.leads() ? write_file(file, nlohmann::json(*measured).dump()) : Status();

@@ -88,7 +88,7 @@ int Ranks::before_on_this_host() const {
 }
 
 Status Ranks::check_alike(const std::string& mine, const std::string& option) {
-  const auto all = communicator_->gather(mine);
+  const auto all = communicator_->all_gather(mine);
   if (!all.ok()) return all.status();
   for (int rank = 1; rank < communicator_->size(); ++rank) {
     const std::string& other = (*all)[static_cast<std::size_t>(rank)];

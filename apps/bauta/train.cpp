@@ -100,7 +100,7 @@ Result<std::optional<RunOptions>> kept_options(const std::string& out, Communica
   const bool reads = communicator.leads() && std::filesystem::exists(config_path(out), error);
   const auto mine = reads ? read_config(out) : Result<std::string>(std::string());
   BAUTA_TRY(agree(communicator, mine.status()));
-  const auto all = communicator.gather(*mine);
+  const auto all = communicator.all_gather(*mine);
   if (!all.ok()) return all.status();
   if (all->front().empty()) return std::optional<RunOptions>();
   auto run = options_of_run(all->front(), config_path(out));
@@ -252,7 +252,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
   RankReport report(options, *data, start->model, ranks);
   const auto result = train(machine->context(), start->model, *data, options, report, communicator);
   report.finish();
-  warnings.repeat_summary();
+  warnings.repeat_last();
   if (!result.ok()) return result.status();
   if (result->stopped) {
     print_note(fmt::format("stopped after step {}; the checkpoint is {}", result->steps, result->last_path));

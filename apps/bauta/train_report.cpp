@@ -12,7 +12,7 @@ std::string TrainReport::epoch_label(int epoch) const {
 
 void TrainReport::on_start(const RunStart& start) {
   batches_per_epoch_ = start.batches_per_epoch;
-  first_step_ = start.first_step;
+  steps_done_ = start.steps_done;
   std::string weights;
   for (std::size_t c = 0; c < start.class_weights.size(); ++c) {
     weights += fmt::format("{}{} {:.4g}", c == 0 ? "" : ", ", data_.classes()[c], start.class_weights[c]);
@@ -23,11 +23,11 @@ void TrainReport::on_start(const RunStart& start) {
   print_note(fmt::format("{} to train on, {} to validate{}, {} an epoch; class weights {}",
                          counted(start.train_images, "image"), with_commas(start.val_images), to_test,
                          counted(start.batches_per_epoch, "step"), weights));
-  if (start.first_step > 0) {
+  if (start.steps_done > 0) {
     const std::string other = start.computed_by.empty() ? ""
                                                         : ", computed by " + start.computed_by +
                                                               ": the bits are others from here on";
-    print_note(fmt::format("resumed after step {}{}", start.first_step, other));
+    print_note(fmt::format("resumed after step {}{}", start.steps_done, other));
   } else if (options_.resume) {
     print_note(fmt::format("no checkpoint in {}: starting at step 1", options_.out));
   }
@@ -74,7 +74,7 @@ void TrainReport::on_epoch(const EpochReport& epoch) {
 }
 
 void TrainReport::print_result(const TrainResult& result) const {
-  if (first_step_ > 0 && first_step_ == result.steps)
+  if (steps_done_ > 0 && steps_done_ == result.steps)
     print_note("nothing was left to do" + std::string(options_.max_steps > 0
                                                           ? ": --max-steps has ended this run"
                                                           : "; a larger --epochs goes on"));

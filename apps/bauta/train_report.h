@@ -33,21 +33,20 @@ class TrainReport : public TrainObserver {
   const Dataset& data_;
   const Model& model_;
   int batches_per_epoch_ = 0;
-  std::int64_t first_step_ = 0;  // after which the run went on
+  std::int64_t steps_done_ = 0;  // after which the run went on
   int bar_epoch_ = 0;            // the epoch that the bar is about; 0: no bar, or one about validation
   std::int64_t bar_images_ = 0;  // trained on since the bar was made
   std::optional<Progress> bar_;
 };
 
-/// Warnings of the opening of a data set: printed as they come, their last line once more at the end of a
-/// long run.
+/// Warnings of the opening of a data set: printed as they come, the last of them once more when the run ends.
 class DataWarnings {
  public:
   void add(std::string_view line) {
     print_warning(line);
     last_ = line;
   }
-  void repeat_summary() const {
+  void repeat_last() const {
     if (!last_.empty()) print_warning(last_);
   }
 

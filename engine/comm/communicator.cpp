@@ -19,7 +19,7 @@ class Alone final : public Communicator {
   void start_sum(std::span<double>) override {}
   Status finish() override { return {}; }
   Status broadcast(std::span<std::byte>) override { return {}; }
-  Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override { return std::vector{mine}; }
 };
 
 }  // namespace
@@ -53,7 +53,7 @@ Result<std::unique_ptr<Communicator>> open_communicator() {
 
 Status agree(Communicator& communicator, const Status& mine) {
   const std::string kind = mine.ok() ? "" : mine.is_usage() ? "u" : mine.is_fault() ? "f" : "e";
-  const auto all = communicator.gather(kind + mine.message());
+  const auto all = communicator.all_gather(kind + mine.message());
   if (!all.ok()) return all.status();
   for (int rank = 0; rank < communicator.size(); ++rank) {
     const std::string& told = (*all)[static_cast<std::size_t>(rank)];

@@ -12,7 +12,7 @@
 namespace bauta {
 
 /// The ranks of a run and what they tell each other. Every call from start_sum() on is collective: all ranks
-/// make the same calls in the same order, each with as much data. One calling thread.
+/// make the same calls in the same order, with equal sizes but for all_gather. One calling thread.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -35,11 +35,11 @@ class Communicator {
   /// Whether floats are summed in the memory of GPUs (see open_nccl), else in the host's.
   virtual bool sums_on_gpus() const { return false; }
 
-  /// Starts to replace `values` by their sum over all ranks: neighbours first, then neighbouring pairs, and
-  /// so on, the same bits on every rank. They may not be touched before finish(). Sums are made in the order
-  /// in which they were started, while the caller computes on. Floats are the device's, such as a graph's
-  /// gradients: the sum is of what `computed`'s stream has been given to compute. On GPUs the order of adding
-  /// is NCCL's, and starting a sum waits for nothing.
+  /// Starts an all-reduce: `values` become their sum over all ranks: neighbours first, then neighbouring
+  /// pairs, and so on, the same bits on every rank. They may not be touched before finish(). Sums are made in
+  /// the order in which they were started, while the caller computes on. Floats are the device's, such as a
+  /// graph's gradients: the sum is of what `computed`'s stream has been given to compute. On GPUs the order
+  /// of adding is NCCL's, and starting a sum waits for nothing.
   virtual void start_sum(std::span<float> values, const Context& computed) = 0;
   virtual void start_sum(std::span<double> values) = 0;  ///< in the host's memory
   /// Waits for all sums that were started; on GPUs the context's stream waits for those of floats, and the
@@ -49,7 +49,7 @@ class Communicator {
   /// Replaces `bytes` by rank 0's.
   virtual Status broadcast(std::span<std::byte> bytes) = 0;
   /// Every rank's `mine`, in the order of ranks; any lengths.
-  virtual Result<std::vector<std::string>> gather(const std::string& mine) = 0;
+  virtual Result<std::vector<std::string>> all_gather(const std::string& mine) = 0;
 
  protected:
   Communicator(int rank, std::vector<std::string> hosts) : rank_(rank), hosts_(std::move(hosts)) {}

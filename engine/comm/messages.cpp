@@ -46,7 +46,7 @@ class MessageCommunicator final : public Communicator {
       return opened.status();
     }));
     set_world(place.rank, std::vector<std::string>(static_cast<std::size_t>(place.size)));
-    auto names = gather(host_name());
+    auto names = all_gather(host_name());
     if (!names.ok()) return names.status();
     set_world(place.rank, std::move(*names));
     return {};
@@ -68,7 +68,7 @@ class MessageCommunicator final : public Communicator {
     return run([this, bytes] { return spread(bytes); });
   }
 
-  Result<std::vector<std::string>> gather(const std::string& mine) override {
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override {
     std::vector<std::string> all(hosts().size());
     BAUTA_TRY(run([&] { return gather_into(mine, all); }));
     return all;

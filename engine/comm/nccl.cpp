@@ -76,7 +76,9 @@ class NcclCommunicator final : public Communicator {
   }
 
   Status broadcast(std::span<std::byte> bytes) override { return host_.broadcast(bytes); }
-  Result<std::vector<std::string>> gather(const std::string& mine) override { return host_.gather(mine); }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override {
+    return host_.all_gather(mine);
+  }
 
  private:
   // NCCL may hang where two ranks have the same GPU.
@@ -85,7 +87,7 @@ class NcclCommunicator final : public Communicator {
     BAUTA_GPU(cudaGetDevice, &device);
     cudaDeviceProp properties;
     BAUTA_TRY(check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"));
-    const auto all = host_.gather({properties.uuid.bytes, sizeof properties.uuid.bytes});
+    const auto all = host_.all_gather({properties.uuid.bytes, sizeof properties.uuid.bytes});
     if (!all.ok()) return all.status();
     const auto first = std::find(all->begin(), all->end(), (*all)[static_cast<std::size_t>(rank())]);
     const int other = static_cast<int>(first - all->begin());
@@ -116,7 +118,7 @@ class NcclCommunicator final : public Communicator {
   Status enqueue(std::span<float> values, const Context& computed) {
     const Context summing = stream_.of(compute_);
     BAUTA_TRY(ready_.record(computed));
-    BAUTA_TRY(ready_.hold(summing));
+    BAUTA_TRY(ready_.make_wait(summing));
     started_ = true;
     return check(ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat, ncclSum, nccl_,
                                static_cast<cudaStream_t>(summing.stream)),
@@ -130,7 +132,7 @@ class NcclCommunicator final : public Communicator {
     if (!started_) return {};
     started_ = false;
     BAUTA_TRY(summed_.record(stream_.of(compute_)));
-    return summed_.hold(compute_);
+    return summed_.make_wait(compute_);
   }
 
   // What went wrong after a sum was enqueued: nothing else would end the wait for it.

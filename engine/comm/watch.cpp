@@ -25,7 +25,7 @@ constexpr auto kAsleep = 5s;       // a longer pause in the loop: this process w
 constexpr auto kConnect = 2s;      // for one address
 constexpr auto kHello = 2s;        // for a hello and its answer
 constexpr auto kDelivery = 100ms;  // for last words to be heard before the connection breaks
-constexpr std::size_t kMostCallers = 64;  // that are heard at a time; others wait to be let in
+constexpr std::size_t kMaxCallers = 64;  // that are heard at a time; others wait to be let in
 
 // What is said on a connection after the hello, a byte each.
 constexpr char kWelcome = 'w';
@@ -116,7 +116,7 @@ Result<std::unique_ptr<Watch>> Watch::join(Communicator& communicator, Options o
   auto listener = listen_anywhere();
   BAUTA_TRY(agree(communicator, listener.status()));
   const std::string own = to_text(random_token(), listener->endpoint);
-  const auto invitations = communicator.gather(own);
+  const auto invitations = communicator.all_gather(own);
   if (!invitations.ok()) return invitations.status();
   std::unique_ptr<Watch> watch(
       new Watch(communicator.rank(), communicator.size(), std::move(*listener), std::move(options)));
@@ -222,7 +222,7 @@ void Watch::work() {
 
 void Watch::wait_for_news() {
   std::vector<pollfd> sockets = {{wake_.get(), POLLIN, 0}};
-  if (callers_.size() < kMostCallers) sockets.push_back({listener_.socket.get(), POLLIN, 0});
+  if (callers_.size() < kMaxCallers) sockets.push_back({listener_.socket.get(), POLLIN, 0});
   for (const Member& member : members_) {
     if (member.socket.get() >= 0) sockets.push_back({member.socket.get(), POLLIN, 0});
   }
@@ -234,7 +234,7 @@ void Watch::wait_for_news() {
 
 // Connections that have come. A stranger's may say nothing for as long as it likes: nobody waits for it.
 void Watch::take_in() {
-  if (callers_.size() < kMostCallers) {
+  if (callers_.size() < kMaxCallers) {
     FileDescriptor socket = accept_from(listener_.socket, 0ms);
     if (socket.get() >= 0) callers_.push_back({std::move(socket), Clock::now(), {}});
   }

@@ -11,8 +11,9 @@ namespace bauta {
 namespace {
 
 #if defined(__linux__)
-// Where there are several to be had: what is read and written from end to end in each step then misses the
-// TLB less, and the prefetcher does not stop at every 4 KiB. A wish: without such pages nothing changes.
+// Memory of at least two huge pages (2 MiB each): what is read and written from end to end in each step then
+// misses the TLB less, and the prefetcher does not stop at every 4 KiB. A wish: without such pages nothing
+// changes.
 void ask_for_huge_pages(void* memory, std::size_t bytes) {
   constexpr std::size_t kPage = 4096;
   constexpr std::size_t kWorthIt = std::size_t{4} << 20;

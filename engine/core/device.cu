@@ -49,11 +49,11 @@ Status count_gpus(int& count) {
   return check(error, "cudaGetDeviceCount");
 }
 
-Status make_stream(Precedence precedence, void*& stream) {
+Status make_stream(StreamPriority precedence, void*& stream) {
   int last = 0;
   int first = 0;
   BAUTA_TRY(check(cudaDeviceGetStreamPriorityRange(&last, &first), "cudaDeviceGetStreamPriorityRange"));
-  const int priority = precedence == Precedence::before_others ? first : last;
+  const int priority = precedence == StreamPriority::high ? first : last;
   cudaStream_t made = nullptr;
   BAUTA_TRY(check(cudaStreamCreateWithPriority(&made, cudaStreamNonBlocking, priority),
                   "cudaStreamCreateWithPriority"));
@@ -72,7 +72,7 @@ Status open(int number, GpuInfo& info, void*& stream) {
   BAUTA_TRY(check_gpu(info, !missing, BAUTA_CUDA_ARCHITECTURES));
   BAUTA_TRY(check(found, "cudaFuncGetAttributes"));
   info.kernels = attributes.ptxVersion;
-  return make_stream(Precedence::before_others, stream);
+  return make_stream(StreamPriority::high, stream);
 }
 
 // Nobody is left to tell of a failure where something is given back.
@@ -140,7 +140,7 @@ Status record_event(void* event, void* stream) {
                "cudaEventRecord");
 }
 
-Status hold(void* stream, void* event) {
+Status make_wait(void* stream, void* event) {
   return check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event)),
                "cudaStreamWaitEvent");
 }
@@ -177,8 +177,16 @@ void destroy_graph(void* graph) {
 
 }  // namespace
 
-const GpuBackend gpu_backend = {count_gpus, open,    free_memory, allocate,        release,
-                                to_device,  to_host, zero,        allocate_pinned, release_pinned};
+const GpuBackend gpu_backend = {.count = count_gpus,
+                                .open = open,
+                                .free_memory = free_memory,
+                                .allocate = allocate,
+                                .release = release,
+                                .to_device = to_device,
+                                .to_host = to_host,
+                                .zero = zero,
+                                .allocate_pinned = allocate_pinned,
+                                .release_pinned = release_pinned};
 
 const StreamBackend stream_backend = {.make_stream = make_stream,
                                       .close = close,
@@ -187,7 +195,7 @@ const StreamBackend stream_backend = {.make_stream = make_stream,
                                       .make_event = make_event,
                                       .destroy_event = destroy_event,
                                       .record = record_event,
-                                      .hold = hold,
+                                      .make_wait = make_wait,
                                       .wait_for_event = wait_for_event,
                                       .begin_capture = begin_capture,
                                       .end_capture = end_capture,

@@ -66,11 +66,13 @@ int largest_batch(std::size_t free, int most, const std::function<std::size_t(in
 /// `needed(batch)` does not fall as the batch grows.
 Status check_memory(std::size_t free, int batch, const std::function<std::size_t(int batch)>& needed);
 
-/// Zeroed memory of the device, which frees itself.
+/// Memory that frees itself: at 64-byte boundaries, zeroed.
 using DeviceMemory = std::unique_ptr<void, void (*)(void*)>;
+/// Of the device; fails where a GPU has no such memory left.
 Result<DeviceMemory> allocate_on_device(const Context&, std::size_t bytes);
 
-/// Zeroed memory of the host that the device copies to and from while the host goes on.
+/// Of the host, which the device copies to and from while the host goes on; fails where a GPU's host may not
+/// pin so much.
 Result<DeviceMemory> allocate_for_transfers(const Context&, std::size_t bytes);
 
 /// Copies bytes between host and device, when the context's stream has done all that it was given before; and
@@ -80,7 +82,7 @@ Status copy_bytes_to_host(const Context&, const void* from, void* to, std::size_
 /// Copies between the device and memory for transfers that are done when the device comes to them.
 Status start_copying_bytes_to_device(const Context&, const void* from, void* to, std::size_t bytes);
 Status start_copying_bytes_to_host(const Context&, const void* from, void* to, std::size_t bytes);
-/// Sets bytes of the device's memory to 0.
+/// Sets bytes of the device's memory to 0 when the context's stream comes to it; does not wait.
 Status zero_on_device(const Context&, void* memory, std::size_t bytes);
 
 /// `to` is at least as long as `from`.

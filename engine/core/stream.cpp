@@ -32,7 +32,7 @@ Status do_in_order(const Context& context, std::function<Status()> work) {
   return {};
 }
 
-Result<Stream> Stream::create(const Context& context, Precedence precedence) {
+Result<Stream> Stream::create(const Context& context, StreamPriority precedence) {
   Stream result;
   const StreamBackend* const backend = backend_of(context);
   if (backend == nullptr) return result;
@@ -60,8 +60,8 @@ Result<Event> Event::create(const Context& context) {
 Status Event::record(const Context& context) {
   return backend_ == nullptr ? Status() : backend_->record(event_.get(), context.stream);
 }
-Status Event::hold(const Context& context) const {
-  return backend_ == nullptr ? Status() : backend_->hold(context.stream, event_.get());
+Status Event::make_wait(const Context& context) const {
+  return backend_ == nullptr ? Status() : backend_->make_wait(context.stream, event_.get());
 }
 Status Event::wait() const { return backend_ == nullptr ? Status() : backend_->wait_for_event(event_.get()); }
 

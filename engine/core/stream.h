@@ -17,13 +17,13 @@ Status wait_for_stream(const Context&);
 /// GPU.
 Status do_in_order(const Context&, std::function<Status()> work);
 
-/// Whose work a GPU takes up first where that of several streams is ready: a Context's own is before others.
-enum class Precedence { before_others, after_others };
+/// Which of several streams' ready work a GPU takes up first; a Context's own stream is high.
+enum class StreamPriority { high, low };
 
 /// A second order of work on a context's device, beside Context::stream.
 class Stream {
  public:
-  static Result<Stream> create(const Context&, Precedence = Precedence::before_others);
+  static Result<Stream> create(const Context&, StreamPriority = StreamPriority::high);
   /// The context with this in the place of its stream.
   Context of(Context) const;
 
@@ -39,7 +39,7 @@ class Event {
   Status record(const Context&);
   /// What the context's stream is given from now on waits for the mark; nothing to wait for before the first
   /// record.
-  Status hold(const Context&) const;
+  Status make_wait(const Context&) const;
   /// The host waits for the mark.
   Status wait() const;
 
@@ -65,14 +65,14 @@ class Recording {
 
 /// What device.cu gives but for put, and stream_simt.cpp but for the last four.
 struct StreamBackend {
-  Status (*make_stream)(Precedence, void*& stream);
+  Status (*make_stream)(StreamPriority, void*& stream);
   void (*close)(void* stream);
   Status (*wait)(void* stream);
   void (*put)(void* stream, std::function<Status()> work);
   Status (*make_event)(void*& event);
   void (*destroy_event)(void* event);
   Status (*record)(void* event, void* stream);
-  Status (*hold)(void* stream, void* event);
+  Status (*make_wait)(void* stream, void* event);
   Status (*wait_for_event)(void* event);
   Status (*begin_capture)(void* stream);
   /// Ends the capture in any case; `graph` is null where it failed.

@@ -15,8 +15,8 @@ struct Mark {
 Stream* as_stream(void* stream) { return static_cast<Stream*>(stream); }
 Mark& as_mark(void* event) { return *static_cast<Mark*>(event); }
 
-Status make_stream(Precedence precedence, void*& stream) {
-  stream = new Stream(precedence == Precedence::after_others && runtime::hasty_after_others);
+Status make_stream(StreamPriority precedence, void*& stream) {
+  stream = new Stream(precedence == StreamPriority::low && runtime::hasty_after_others);
   return {};
 }
 void close(void* stream) { delete as_stream(stream); }
@@ -39,7 +39,7 @@ Status record(void* event, void* stream) {
 
 Status reach(const Mark& mark) { return mark.stream == nullptr ? Status() : mark.stream->run(mark.position); }
 
-Status hold(void* stream, void* event) {
+Status make_wait(void* stream, void* event) {
   const Mark mark = as_mark(event);
   if (stream == nullptr) return reach(mark);
   as_stream(stream)->put([mark] { return reach(mark); });
@@ -57,7 +57,7 @@ const StreamBackend stream_backend = {.make_stream = make_stream,
                                       .make_event = make_event,
                                       .destroy_event = destroy_event,
                                       .record = record,
-                                      .hold = hold,
+                                      .make_wait = make_wait,
                                       .wait_for_event = wait_for_event,
                                       .begin_capture = nullptr,
                                       .end_capture = nullptr,

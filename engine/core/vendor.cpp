@@ -10,7 +10,7 @@ namespace bauta {
 namespace {
 
 constexpr const char* kModule = "bauta_vendor.so";
-constexpr std::size_t kMostScratch = std::size_t{4} << 30;  // bytes: large batches are transposed there
+constexpr std::size_t kMaxScratch = std::size_t{4} << 30;  // bytes: large batches are transposed there
 
 std::string find_module() {
   std::error_code error;
@@ -40,7 +40,7 @@ Result<Vendor> Vendor::open(const Context& context, const std::string& module) {
   Vendor vendor;
   const auto free = free_memory(context);
   BAUTA_TRY(free.status());
-  BAUTA_TRY(vendor.scratch_.allocate(context, std::min(kMostScratch, *free / 4)));
+  BAUTA_TRY(vendor.scratch_.allocate(context, std::min(kMaxScratch, *free / 4)));
   Status status;
   open_libraries(vendor.scratch_.span(), vendor.libraries_, status);
   BAUTA_TRY(status);

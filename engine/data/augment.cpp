@@ -85,7 +85,7 @@ AugmentParams augment_params(Augment augment, std::uint64_t seed, int epoch, int
   return p;
 }
 
-// Bound by arithmetic, about 60 integer operations per pixel: an image (30 KB) is in the first-level cache.
+// Bound by arithmetic, about 60 integer operations per pixel: an image (30 KB) is in L1.
 void augment_image(const AugmentParams& p, ImageSize size, std::span<const std::uint8_t> in,
                    std::span<std::uint8_t> out) {
   const auto at = [&](int row, int column, int c) {

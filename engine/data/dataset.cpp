@@ -32,7 +32,7 @@ Status check_all_are_there(const std::vector<std::string>& wanted, const std::ve
 }
 
 /// Opens a folder or manifest.
-Result<Dataset::Parts> decode_all(const std::string& path, SourceKind kind, const OpenOptions& options) {
+Result<Dataset::Contents> decode_all(const std::string& path, SourceKind kind, const OpenOptions& options) {
   const Result<Listing> listing = list_images(path, kind, options);
   if (!listing.ok()) return listing.status();
   BAUTA_TRY(check_memory(listing->images.size() * options.size.bytes(), path));
@@ -46,25 +46,25 @@ Result<Dataset::Parts> decode_all(const std::string& path, SourceKind kind, cons
   };
   const Result<std::vector<int>> kept = decode_images(*listing, options, keep);
   if (!kept.ok()) return kept.status();
-  Dataset::Parts parts = parts_of(*listing, *kept, options.size);
-  parts.pixels = std::span<const std::uint8_t>(pixels->data(), used);
-  parts.storage = pixels;
-  return parts;
+  Dataset::Contents contents = contents_of(*listing, *kept, options.size);
+  contents.pixels = std::span<const std::uint8_t>(pixels->data(), used);
+  contents.storage = pixels;
+  return contents;
 }
 
 }  // namespace
 
 std::uint64_t Dataset::fingerprint() const {
   Hash hash;
-  for (int side : {parts_.size.height, parts_.size.width, parts_.size.channels}) {
+  for (int side : {contents_.size.height, contents_.size.width, contents_.size.channels}) {
     hash.add_word(static_cast<std::uint64_t>(side));
   }
-  hash.add(parts_.classes);
-  hash.add(parts_.names);
-  hash.add(std::as_bytes(std::span(parts_.labels)));
-  hash.add(std::as_bytes(std::span(parts_.groups)));
-  if (is_split()) hash.add(std::as_bytes(std::span(parts_.own_parts)));
-  hash.add(std::as_bytes(parts_.pixels));
+  hash.add(contents_.classes);
+  hash.add(contents_.names);
+  hash.add(std::as_bytes(std::span(contents_.labels)));
+  hash.add(std::as_bytes(std::span(contents_.groups)));
+  if (is_split()) hash.add(std::as_bytes(std::span(contents_.parts)));
+  hash.add(std::as_bytes(contents_.pixels));
   return hash.value();
 }
 
@@ -72,18 +72,18 @@ Result<Dataset> open_dataset(const std::string& path, const OpenOptions& options
   BAUTA_TRY(check_image_size(options.size));
   const Result<SourceKind> kind = source_kind(path);
   if (!kind.ok()) return kind.status();
-  Result<Dataset::Parts> parts =
+  Result<Dataset::Contents> contents =
       *kind == SourceKind::pack ? open_pack(path, options.size) : decode_all(path, *kind, options);
-  if (!parts.ok()) return parts.status();
-  BAUTA_TRY(check_classes(parts->classes, parts->labels, options.to_train, path));
+  if (!contents.ok()) return contents.status();
+  BAUTA_TRY(check_classes(contents->classes, contents->labels, options.to_train, path));
   if (!options.classes.empty()) {
-    const Result<std::vector<std::int32_t>> index = map_classes(parts->classes, options.classes, path);
+    const Result<std::vector<std::int32_t>> index = map_classes(contents->classes, options.classes, path);
     if (!index.ok()) return index.status();
     if (options.to_train) BAUTA_TRY(check_all_are_there(options.classes, *index, path));
-    for (std::int32_t& label : parts->labels) label = (*index)[static_cast<std::size_t>(label)];
-    parts->classes = options.classes;
+    for (std::int32_t& label : contents->labels) label = (*index)[static_cast<std::size_t>(label)];
+    contents->classes = options.classes;
   }
-  return Dataset(std::move(*parts));
+  return Dataset(std::move(*contents));
 }
 
 }  // namespace bauta

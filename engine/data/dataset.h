@@ -20,57 +20,58 @@ namespace bauta {
 class Dataset {
  public:
   /// What a data set consists of; N samples.
-  struct Parts {
+  struct Contents {
     ImageSize size{};
     std::vector<std::string> classes;      ///< [K] names, in label order
     std::vector<std::string> names;        ///< [N]
     std::vector<std::int32_t> labels;      ///< [N], each in [0, K)
     std::vector<std::int32_t> groups;      ///< [N], -1: none; or empty: no sample has a group
-    std::vector<Part> own_parts;           ///< [N]; or empty: the data set does not come split
+    std::vector<Part> parts;               ///< [N]; or empty: the data set does not come split
     std::span<const std::uint8_t> pixels;  ///< [N, H, W, 3]
     std::shared_ptr<const void> storage;   ///< keeps `pixels` alive
     int left_out = 0;                      ///< images listed beside these N, which could not be decoded
   };
-  explicit Dataset(Parts parts) : parts_(std::move(parts)) {}
+  explicit Dataset(Contents contents) : contents_(std::move(contents)) {}
 
   /// N.
-  int size() const { return static_cast<int>(parts_.labels.size()); }
-  ImageSize image_size() const { return parts_.size; }
+  int size() const { return static_cast<int>(contents_.labels.size()); }
+  ImageSize image_size() const { return contents_.size; }
 
   /// RGB bytes [H, W, 3] of sample i.
   std::span<const std::uint8_t> pixels(int i) const {
-    return parts_.pixels.subspan(static_cast<std::size_t>(i) * parts_.size.bytes(), parts_.size.bytes());
+    return contents_.pixels.subspan(static_cast<std::size_t>(i) * contents_.size.bytes(),
+                                    contents_.size.bytes());
   }
   /// Those of all samples, [N, H, W, 3], one block.
-  std::span<const std::uint8_t> all_pixels() const { return parts_.pixels; }
+  std::span<const std::uint8_t> all_pixels() const { return contents_.pixels; }
 
   /// The class of sample i, an index into classes().
-  std::int32_t label(int i) const { return parts_.labels[static_cast<std::size_t>(i)]; }
-  std::span<const std::int32_t> labels() const { return parts_.labels; }
+  std::int32_t label(int i) const { return contents_.labels[static_cast<std::size_t>(i)]; }
+  std::span<const std::int32_t> labels() const { return contents_.labels; }
   /// The names of the classes, in label order.
-  const std::vector<std::string>& classes() const { return parts_.classes; }
+  const std::vector<std::string>& classes() const { return contents_.classes; }
 
   /// The path of sample i as its source lists it: the manifest's words, or relative to the data set's folder.
-  const std::string& name(int i) const { return parts_.names[static_cast<std::size_t>(i)]; }
+  const std::string& name(int i) const { return contents_.names[static_cast<std::size_t>(i)]; }
 
   /// The group of every sample, numbered from 0 in order of first appearance, -1 where it has none; empty
   /// when no sample has one.
-  std::span<const std::int32_t> groups() const { return parts_.groups; }
+  std::span<const std::int32_t> groups() const { return contents_.groups; }
 
   /// Images of a folder or manifest that could not be decoded, and are none of the samples.
-  int left_out() const { return parts_.left_out; }
+  int left_out() const { return contents_.left_out; }
 
   /// Whether the data set says itself what each sample is for.
-  bool is_split() const { return !parts_.own_parts.empty(); }
+  bool is_split() const { return !contents_.parts.empty(); }
   /// What the samples are for, of a data set that comes split; else empty.
-  std::span<const Part> own_parts() const { return parts_.own_parts; }
+  std::span<const Part> own_parts() const { return contents_.parts; }
 
-  /// A hash of everything above: equal for the same data whether opened from a folder or its pack, and
-  /// different in all likelihood for any other. Reads every pixel (about 5 GB/s).
+  /// A hash of everything above but left_out(): equal for the same data whether opened from a folder or its
+  /// pack, and different in all likelihood for any other. Reads every pixel (about 5 GB/s).
   std::uint64_t fingerprint() const;
 
  private:
-  Parts parts_;
+  Contents contents_;
 };
 
 /// How a data set is opened.

@@ -89,10 +89,10 @@ Result<std::optional<DeviceBatch>> ImageFeed::next(Loader& loader, Activity& act
 Status ImageFeed::copy(const Batch& batch) {
   slot_ = (slot_ + 1) % slots_.size();
   const Context copying = copying_.of(context_);
-  BAUTA_TRY(slots_[slot_].used.hold(copying));
+  BAUTA_TRY(slots_[slot_].used.make_wait(copying));
   BAUTA_TRY(start_copy_to_device(copying, batch.pixels, slots_[slot_].pixels.span()));
   BAUTA_TRY(copied_.record(copying));
-  return copied_.hold(context_);
+  return copied_.make_wait(context_);
 }
 
 }  // namespace bauta

@@ -11,8 +11,7 @@ std::size_t slot_count(const LoaderOptions& options) { return static_cast<std::s
 // Of the largest batch that this process gets.
 std::size_t slot_bytes(const Dataset& dataset, const LoaderOptions& options) {
   if (options.pixels == Pixels::none) return 0;
-  const int samples = (options.batch + options.ranks - 1) / options.ranks;
-  return static_cast<std::size_t>(samples) * dataset.image_size().bytes();
+  return static_cast<std::size_t>(largest_part(options.batch, options.ranks)) * dataset.image_size().bytes();
 }
 
 }  // namespace

@@ -41,13 +41,13 @@ class PackReader {
  public:
   explicit PackReader(const Safetensors& file) : file_(file) {}
 
-  Status read(Dataset::Parts& parts) const {
-    BAUTA_TRY(read_metadata(parts));
-    BAUTA_TRY(read_pixels(parts));
-    const auto count = static_cast<std::int64_t>(parts.pixels.size() / parts.size.bytes());
-    BAUTA_TRY(read_labels(count, parts));
-    BAUTA_TRY(read_split(count, parts));
-    return read_names(count, parts);
+  Status read(Dataset::Contents& contents) const {
+    BAUTA_TRY(read_metadata(contents));
+    BAUTA_TRY(read_pixels(contents));
+    const auto count = static_cast<std::int64_t>(contents.pixels.size() / contents.size.bytes());
+    BAUTA_TRY(read_labels(count, contents));
+    BAUTA_TRY(read_split(count, contents));
+    return read_names(count, contents);
   }
 
  private:
@@ -66,7 +66,7 @@ class PackReader {
     return found->bytes;
   }
 
-  Status read_metadata(Dataset::Parts& parts) const {
+  Status read_metadata(Dataset::Contents& contents) const {
     const std::string* format = file_.metadata("format");
     const std::string* preprocess = file_.metadata("preprocess");
     const std::string* classes = file_.metadata("classes");
@@ -78,17 +78,17 @@ class PackReader {
     const Result<Json> json = parse_json(*classes, file_.path());
     auto names = json.ok() ? json->strings() : std::nullopt;
     if (!names) return damaged("its classes are no JSON array of strings");
-    parts.classes = std::move(*names);
+    contents.classes = std::move(*names);
     return {};
   }
 
-  Status read_pixels(Dataset::Parts& parts) const {
+  Status read_pixels(Dataset::Contents& contents) const {
     const TensorView* found = file_.find("pixels");
     if (found == nullptr || found->shape.size() != 4 || found->dtype != DType::u8) {
       return damaged("it has no tensor pixels U8[N,H,W,3]");
     }
-    const std::vector<std::int64_t> wanted = {found->shape[0], parts.size.height, parts.size.width,
-                                              parts.size.channels};
+    const std::vector<std::int64_t> wanted = {found->shape[0], contents.size.height, contents.size.width,
+                                              contents.size.channels};
     if (found->shape != wanted) {
       return Status::error("this pack holds images of " + std::to_string(found->shape[1]) + "x" +
                                std::to_string(found->shape[2]) + " pixels (height x width), not of " +
@@ -96,37 +96,37 @@ class PackReader {
                            file_.path(), "pack the data set anew for this size");
     }
     if (found->shape[0] > std::numeric_limits<int>::max()) return damaged("it has more than 2^31 images");
-    parts.pixels = {reinterpret_cast<const std::uint8_t*>(found->bytes.data()), found->bytes.size()};
+    contents.pixels = {reinterpret_cast<const std::uint8_t*>(found->bytes.data()), found->bytes.size()};
     return {};
   }
 
-  Status read_labels(std::int64_t count, Dataset::Parts& parts) const {
+  Status read_labels(std::int64_t count, Dataset::Contents& contents) const {
     const auto labels = tensor("labels", DType::i32, {count});
     if (!labels.ok()) return labels.status();
-    parts.labels = copy_of<std::int32_t>(*labels);
-    for (std::int32_t label : parts.labels) {
-      if (label < 0 || label >= std::ssize(parts.classes)) {
+    contents.labels = copy_of<std::int32_t>(*labels);
+    for (std::int32_t label : contents.labels) {
+      if (label < 0 || label >= std::ssize(contents.classes)) {
         return damaged("label " + std::to_string(label) + " is of none of its " +
-                       std::to_string(parts.classes.size()) + " classes");
+                       std::to_string(contents.classes.size()) + " classes");
       }
     }
     if (file_.find("groups") == nullptr) return {};
     const auto groups = tensor("groups", DType::i32, {count});
     if (!groups.ok()) return groups.status();
-    parts.groups = copy_of<std::int32_t>(*groups);
+    contents.groups = copy_of<std::int32_t>(*groups);
     return {};
   }
 
-  Status read_split(std::int64_t count, Dataset::Parts& parts) const {
+  Status read_split(std::int64_t count, Dataset::Contents& contents) const {
     if (file_.find("parts") == nullptr) return {};
     const auto numbers = tensor("parts", DType::u8, {count});
     if (!numbers.ok()) return numbers.status();
-    parts.own_parts = copy_of<Part>(*numbers);
+    contents.parts = copy_of<Part>(*numbers);
     const auto known = [](Part part) { return part <= Part::test; };
-    return std::ranges::all_of(parts.own_parts, known) ? Status() : damaged("a sample is of no part");
+    return std::ranges::all_of(contents.parts, known) ? Status() : damaged("a sample is of no part");
   }
 
-  Status read_names(std::int64_t count, Dataset::Parts& parts) const {
+  Status read_names(std::int64_t count, Dataset::Contents& contents) const {
     const TensorView* names = file_.find("names");
     if (names == nullptr || names->dtype != DType::u8) return damaged("it has no tensor names U8[T]");
     const auto ends = tensor("name_ends", DType::i64, {count});
@@ -135,7 +135,7 @@ class PackReader {
     std::int64_t begin = 0;
     for (std::int64_t end : copy_of<std::int64_t>(*ends)) {
       if (end < begin || end > std::ssize(text)) return damaged("the ends of the names are out of order");
-      parts.names.push_back(
+      contents.names.push_back(
           text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
       begin = end;
     }
@@ -146,22 +146,22 @@ class PackReader {
 };
 
 /// Writes everything that comes after the pixels.
-Status finish_pack(SafetensorsWriter& writer, const Dataset::Parts& parts) {
+Status finish_pack(SafetensorsWriter& writer, const Dataset::Contents& contents) {
   std::string names;
   std::vector<std::int64_t> ends;
-  for (const std::string& name : parts.names) {
+  for (const std::string& name : contents.names) {
     names += name;
     ends.push_back(std::ssize(names));
   }
-  const std::int64_t count = std::ssize(parts.labels);
+  const std::int64_t count = std::ssize(contents.labels);
   std::vector<TensorView> others = {{"name_ends", DType::i64, {count}, bytes_of(ends)},
-                                    {"labels", DType::i32, {count}, bytes_of(parts.labels)}};
-  if (!parts.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(parts.groups)});
-  if (!parts.own_parts.empty()) others.push_back({"parts", DType::u8, {count}, bytes_of(parts.own_parts)});
+                                    {"labels", DType::i32, {count}, bytes_of(contents.labels)}};
+  if (!contents.groups.empty()) others.push_back({"groups", DType::i32, {count}, bytes_of(contents.groups)});
+  if (!contents.parts.empty()) others.push_back({"parts", DType::u8, {count}, bytes_of(contents.parts)});
   others.push_back({"names", DType::u8, {std::ssize(names)}, std::as_bytes(std::span(names))});
   return writer.finish(others, {{"format", kFormat},
                                 {"preprocess", kPreprocess},
-                                {"classes", Json::of_strings(parts.classes).dump()}});
+                                {"classes", Json::of_strings(contents.classes).dump()}});
 }
 
 /// What is at `out` already may be replaced by a pack where it is one, if an older one.
@@ -176,15 +176,15 @@ Status check_replaceable(const std::string& out) {
 
 }  // namespace
 
-Result<Dataset::Parts> open_pack(const std::string& path, ImageSize size) {
+Result<Dataset::Contents> open_pack(const std::string& path, ImageSize size) {
   Result<Safetensors> opened = Safetensors::open(path);
   if (!opened.ok()) return opened.status();
   const auto file = std::make_shared<const Safetensors>(std::move(*opened));
-  Dataset::Parts parts;
-  parts.size = size;
-  parts.storage = file;
-  BAUTA_TRY(PackReader(*file).read(parts));
-  return parts;
+  Dataset::Contents contents;
+  contents.size = size;
+  contents.storage = file;
+  BAUTA_TRY(PackReader(*file).read(contents));
+  return contents;
 }
 
 Status pack_dataset(const std::string& path, const std::string& out, const OpenOptions& options) {
@@ -206,9 +206,9 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
   };
   const Result<std::vector<int>> kept = decode_images(*listing, options, append);
   if (!kept.ok()) return kept.status();
-  const Dataset::Parts parts = parts_of(*listing, *kept, size);
-  BAUTA_TRY(check_classes(parts.classes, parts.labels, options.to_train, path));
-  return finish_pack(*writer, parts);
+  const Dataset::Contents contents = contents_of(*listing, *kept, size);
+  BAUTA_TRY(check_classes(contents.classes, contents.labels, options.to_train, path));
+  return finish_pack(*writer, contents);
 }
 
 }  // namespace bauta

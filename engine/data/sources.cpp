@@ -21,8 +21,9 @@ Result<Listing> list_manifest_file(const std::string& path, const Warn& warn) {
 Status check_image_size(ImageSize size) {
   const auto in_range = [](int side) { return side >= 1 && side <= ImageSize::kMaxSide; };
   if (in_range(size.height) && in_range(size.width) && size.channels == 3) return {};
-  return Status::usage("images are RGB, with sides of 1 to " + std::to_string(ImageSize::kMaxSide) +
-                       " pixels");
+  return Status::usage(
+      "images are RGB, with sides of 1 to " + std::to_string(ImageSize::kMaxSide) + " pixels", {},
+      "use a network whose input is such an image");
 }
 
 Result<SourceKind> source_kind(const std::string& path) {
@@ -56,20 +57,21 @@ Result<Listing> list_images(const std::string& path, SourceKind kind, const Open
   return listing;
 }
 
-Dataset::Parts parts_of(const Listing& listing, const std::vector<int>& kept, ImageSize size) {
-  Dataset::Parts parts;
-  parts.size = size;
-  parts.classes = listing.classes;
-  parts.left_out = static_cast<int>(listing.images.size() - kept.size());
+Dataset::Contents contents_of(const Listing& listing, const std::vector<int>& kept, ImageSize size) {
+  Dataset::Contents contents;
+  contents.size = size;
+  contents.classes = listing.classes;
+  contents.left_out = static_cast<int>(listing.images.size() - kept.size());
   for (int i : kept) {
     const ListedImage& image = listing.images[static_cast<std::size_t>(i)];
-    parts.names.push_back(image.name);
-    parts.labels.push_back(image.label);
-    parts.groups.push_back(image.group);
-    if (listing.is_split) parts.own_parts.push_back(image.part);
+    contents.names.push_back(image.name);
+    contents.labels.push_back(image.label);
+    contents.groups.push_back(image.group);
+    if (listing.is_split) contents.parts.push_back(image.part);
   }
-  if (std::ranges::all_of(parts.groups, [](std::int32_t group) { return group < 0; })) parts.groups.clear();
-  return parts;
+  if (std::ranges::all_of(contents.groups, [](std::int32_t group) { return group < 0; }))
+    contents.groups.clear();
+  return contents;
 }
 
 }  // namespace bauta

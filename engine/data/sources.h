@@ -22,9 +22,9 @@ Result<SourceKind> source_kind(const std::string& path);
 Result<Listing> list_images(const std::string& path, SourceKind kind, const OpenOptions& options);
 
 /// All but the pixels of the data set that the images at the indices `kept` make.
-Dataset::Parts parts_of(const Listing& listing, const std::vector<int>& kept, ImageSize size);
+Dataset::Contents contents_of(const Listing& listing, const std::vector<int>& kept, ImageSize size);
 
 /// The content of a pack, pixels mapped: see pack_dataset.
-Result<Dataset::Parts> open_pack(const std::string& path, ImageSize size);
+Result<Dataset::Contents> open_pack(const std::string& path, ImageSize size);
 
 }  // namespace bauta

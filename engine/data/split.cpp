@@ -1,5 +1,7 @@
 #include "engine/data/split.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -87,7 +89,23 @@ Result<Split> split_samples(const Dataset& data, const Members& samples, double 
   return split;
 }
 
-std::string percent(double fraction) { return std::to_string(std::lround(fraction * 100)) + " %"; }
+// Fails where a class has no sample to train on, or none to validate on.
+Status check_sides(const Split& split, std::span<const std::int32_t> labels, const std::vector<int>& totals,
+                   const std::vector<std::string>& classes, double val_fraction) {
+  const std::vector<int> train = count_classes(labels, split.train, classes.size());
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const std::string sizes = fmt::format("{} images, --val {:g}", totals[c], val_fraction);
+    if (train[c] == 0) {
+      return Status::error("no image of class " + classes[c] + " would be left to train on", sizes,
+                           "give more images (or groups) of this class, or a smaller --val");
+    }
+    if (val_fraction > 0 && train[c] == totals[c]) {
+      return Status::error("no image of class " + classes[c] + " would be left to validate on", sizes,
+                           "give more images (or groups) of this class, a larger --val, or --val 0");
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -95,7 +113,8 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
                             const std::vector<std::string>& classes, double val_fraction,
                             std::uint64_t seed) {
   if (!(val_fraction >= 0 && val_fraction < 1)) {
-    return Status::usage("the validation part must be at least 0 and less than 1", "--val");
+    return Status::usage("the validation part must be at least 0 and less than 1", "--val",
+                         "use 0.1, or leave it out");
   }
   const int count = static_cast<int>(labels.size());
   Members all(labels.size());
@@ -125,19 +144,7 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
 
   Split split;
   for (int i : all) (validates[static_cast<std::size_t>(i)] ? split.val : split.train).push_back(i);
-  const std::vector<int> train = count_classes(labels, split.train, classes.size());
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    const std::string sizes =
-        std::to_string(totals[c]) + " images, " + percent(val_fraction) + " to validate";
-    if (train[c] == 0) {
-      return Status::error("no image of class " + classes[c] + " would be left to train on", sizes,
-                           "give more images (or groups) of this class, or a smaller --val");
-    }
-    if (val_fraction > 0 && train[c] == totals[c]) {
-      return Status::error("no image of class " + classes[c] + " would be left to validate on", sizes,
-                           "give more images (or groups) of this class, a larger --val, or --val 0");
-    }
-  }
+  BAUTA_TRY(check_sides(split, labels, totals, classes, val_fraction));
   return split;
 }
 

@@ -30,9 +30,10 @@ Result<Split> split_dataset(std::span<const std::int32_t> labels, std::span<cons
 /// The part of a data set that validates unless another is asked for: the study's.
 inline constexpr double kValFraction = 0.1;
 
-/// The same for a data set; without a fraction, for kValFraction. Of one that comes split what is there to
-/// test is in neither part, and where it says what validates, that and what trains are the parts: then a
-/// fraction is an error, but for 0, which trains on both. So is a part that lacks a class.
+/// The same for a data set; val_fraction defaults to kValFraction. Where the data set comes split, its test
+/// part is in neither. If it has a val part, that validates: a fraction other than 0 is then an error, 0
+/// trains on both, and a train or val part without a class is an error, too. If it has none, the fraction is
+/// drawn from what trains.
 Result<Split> split_dataset(const Dataset&, std::optional<double> val_fraction, std::uint64_t seed);
 
 /// The samples of an own part of a data set that comes split, in ascending order; none where it does not.

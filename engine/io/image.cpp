@@ -1,7 +1,6 @@
 #include "engine/io/image.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 
 #include "engine/io/container.h"
@@ -31,11 +30,9 @@
 namespace bauta {
 namespace {
 
-// Takes the file that container.h has found sound.
+// Takes the file that container.h has found sound; it is about kMaxImageBytes long at most, which an int
+// holds.
 Result<Image> decode_by_stb(std::span<const std::byte> file, const std::string& name) {
-  if (file.size() > std::size_t{std::numeric_limits<int>::max()}) {
-    return Status::error("the file is larger than 2 GiB", name, "replace or remove the file");
-  }
   const auto* bytes = reinterpret_cast<const stbi_uc*>(file.data());
   const int size = static_cast<int>(file.size());
   int width = 0;

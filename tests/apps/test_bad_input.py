@@ -247,7 +247,7 @@ class Runs(CliTest):
 
     def test_a_validation_that_is_no_number_names_the_step_and_the_layer(self):
         self.fails("train", "--data", self.faces, "--out", self.work / "run", "--lr", "1e15", "--max-steps", 1,
-                   saying=["validation is not a number after step 1, first in ", "lower --lr"])
+                   saying=["validation is not finite after step 1, first in ", "lower --lr"])
 
     def test_a_folder_that_is_not_empty_is_refused_before_the_data_are_opened(self):
         (self.work / "notes.txt").write_text("mine")

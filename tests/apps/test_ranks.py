@@ -114,7 +114,7 @@ class SameRun(RanksTest):
     def test_a_validation_that_is_no_number_names_the_layer_that_one_process_names(self):
         run = ["--lr", "1e30", "--max-steps", 1]
         named = [self.mpirun(ranks, self.work / str(ranks), *run) for ranks in [1, 4]]
-        lines = [self.one_line(result, "validation is not a number after step 1, first in ") for result in named]
+        lines = [self.one_line(result, "validation is not finite after step 1, first in ") for result in named]
         self.assertEqual(*lines)
 
     def test_a_run_goes_on_with_another_number_of_ranks(self):
@@ -196,7 +196,7 @@ class Refusals(RanksTest):
 
     def test_a_failure_of_all_ranks_is_one_line(self):
         self.refused(self.command(self.work / "run", "--devices", 2, data=self.work / "nothing"), self.work / "nothing")
-        self.refused(self.command(self.work / "run", "--devices", 2, "--lr", "1e30"), "the loss is not a number at step")
+        self.refused(self.command(self.work / "run", "--devices", 2, "--lr", "1e30"), "the loss is not finite at step")
 
     def test_a_folder_that_is_not_empty(self):
         (self.work / "run").mkdir()

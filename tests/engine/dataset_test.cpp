@@ -265,14 +265,14 @@ TEST(RealPhotographs, OpenWithTheirGroupsAndSplit) {
 
 // Of runs that were started before, too: their configurations have it.
 TEST(Dataset, TheFingerprintStaysWhatItWas) {
-  Dataset::Parts parts;
-  parts.size = {1, 1, 3};
-  parts.classes = {"a", "b"};
-  parts.names = {"x", "y"};
-  parts.labels = {0, 1};
+  Dataset::Contents contents;
+  contents.size = {1, 1, 3};
+  contents.classes = {"a", "b"};
+  contents.names = {"x", "y"};
+  contents.labels = {0, 1};
   const std::vector<std::uint8_t> pixels = {1, 2, 3, 4, 5, 6};
-  parts.pixels = pixels;
-  EXPECT_EQ(Dataset(parts).fingerprint(), 2869331846874056852U);
+  contents.pixels = pixels;
+  EXPECT_EQ(Dataset(contents).fingerprint(), 2869331846874056852U);
 }
 
 TEST(Dataset, OfOtherClassesIsRefusedBeforeAnImageIsDecoded) {

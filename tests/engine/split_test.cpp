@@ -53,9 +53,9 @@ void expect_partition(const Split& split, std::size_t size) {
 TEST(Split, TakesTheRoundedShareOfEveryClass) {
   const std::vector<std::int32_t> labels = labels_of({900, 55});
   for (double fraction : {0.1, 0.3, 0.017}) {
-    const Split parts = split(labels, {}, fraction);
-    expect_partition(parts, labels.size());
-    EXPECT_EQ(class_counts(parts.val, labels),
+    const Split contents = split(labels, {}, fraction);
+    expect_partition(contents, labels.size());
+    EXPECT_EQ(class_counts(contents.val, labels),
               (std::vector<int>{static_cast<int>(std::lround(900 * fraction)),
                                 static_cast<int>(std::lround(55 * fraction))}));
   }
@@ -78,9 +78,9 @@ TEST(Split, EverySampleIsAsLikelyToValidate) {
 
 TEST(Split, WithoutValidationTrainsOnEverything) {
   const std::vector<std::int32_t> labels = labels_of({3, 2});
-  const Split parts = split(labels, {0, 0, -1, 1, 1}, 0);
-  EXPECT_TRUE(parts.val.empty());
-  EXPECT_EQ(parts.train, (std::vector<int>{0, 1, 2, 3, 4}));
+  const Split contents = split(labels, {0, 0, -1, 1, 1}, 0);
+  EXPECT_TRUE(contents.val.empty());
+  EXPECT_EQ(contents.train, (std::vector<int>{0, 1, 2, 3, 4}));
 }
 
 TEST(Split, KeepsGroupsWholeAndComesCloseToTheShares) {
@@ -90,15 +90,15 @@ TEST(Split, KeepsGroupsWholeAndComesCloseToTheShares) {
   // Groups of up to 20, some of both classes, and some samples on their own.
   for (std::int32_t& group : groups) group = static_cast<std::int32_t>(rng.below(120)) - 1;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const Split parts = split(labels, groups, 0.2, seed);
-    expect_partition(parts, labels.size());
+    const Split contents = split(labels, groups, 0.2, seed);
+    expect_partition(contents, labels.size());
     std::set<std::int32_t> training;
-    for (int i : parts.train) training.insert(groups[static_cast<std::size_t>(i)]);
-    for (int i : parts.val) {
+    for (int i : contents.train) training.insert(groups[static_cast<std::size_t>(i)]);
+    for (int i : contents.val) {
       const std::int32_t group = groups[static_cast<std::size_t>(i)];
       EXPECT_TRUE(group < 0 || !training.contains(group)) << group;
     }
-    const std::vector<int> val = class_counts(parts.val, labels);
+    const std::vector<int> val = class_counts(contents.val, labels);
     EXPECT_NEAR(val[0], 200, 10);
     EXPECT_NEAR(val[1], 40, 5);
   }
@@ -108,8 +108,8 @@ TEST(Split, OvershootsWithAGroupThatComesCloser) {
   // Three of 10 are wanted per class; groups hold 4 of one class each, the rest 3.
   const std::vector<std::int32_t> labels = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   const std::vector<std::int32_t> groups = {0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4};
-  const Split parts = split(labels, groups, 0.3);
-  EXPECT_EQ(class_counts(parts.val, labels), (std::vector<int>{5, 3}));
+  const Split contents = split(labels, groups, 0.3);
+  EXPECT_EQ(class_counts(contents.val, labels), (std::vector<int>{5, 3}));
 }
 
 TEST(Split, AClassWithNothingLeftIsAnError) {
@@ -118,9 +118,8 @@ TEST(Split, AClassWithNothingLeftIsAnError) {
     return split_dataset(labels, groups, kClasses, fraction, 1).status().message();
   };
   EXPECT_EQ(error(labels_of({100, 4}), {}, 0.1),
-            "no image of class with_mask would be left to validate on (4 images, 10 % to validate): give "
-            "more images "
-            "(or groups) of this class, a larger --val, or --val 0");
+            "no image of class with_mask would be left to validate on (4 images, --val 0.1): give "
+            "more images (or groups) of this class, a larger --val, or --val 0");
   EXPECT_NE(error(labels_of({100, 2}), {}, 0.9).find("left to train on"), std::string::npos);
   // One group holds the whole class.
   EXPECT_NE(error({0, 0, 0, 0, 1, 1}, {0, 1, 2, 3, 4, 4}, 0.25).find("class with_mask"), std::string::npos);
@@ -139,12 +138,12 @@ constexpr Part kTest = Part::test;
 
 /// Samples of the two classes by turns, eight or as many as there are parts.
 Dataset samples_of(std::vector<Part> own_parts) {
-  Dataset::Parts parts;
-  parts.classes = kClasses;
+  Dataset::Contents contents;
+  contents.classes = kClasses;
   const std::size_t count = own_parts.empty() ? 8 : own_parts.size();
-  for (std::size_t i = 0; i < count; ++i) parts.labels.push_back(static_cast<std::int32_t>(i % 2));
-  parts.own_parts = std::move(own_parts);
-  return Dataset(std::move(parts));
+  for (std::size_t i = 0; i < count; ++i) contents.labels.push_back(static_cast<std::int32_t>(i % 2));
+  contents.parts = std::move(own_parts);
+  return Dataset(std::move(contents));
 }
 
 TEST(Split, ADataSetsOwnPartsAreTaken) {
@@ -164,14 +163,14 @@ TEST(Split, OtherDataSetsAreSplitAtRandom) {
   const Dataset data = samples_of({});
   EXPECT_FALSE(has_own_validation(data));
   for (const double fraction : {0.4, 0.0}) {
-    const Result<Split> parts = split_dataset(data, fraction, 3);
+    const Result<Split> contents = split_dataset(data, fraction, 3);
     const auto wanted = split_dataset(data.labels(), data.groups(), kClasses, fraction, 3);
-    ASSERT_TRUE(parts.ok() && wanted.ok());
-    EXPECT_EQ(parts->train, wanted->train);
-    EXPECT_EQ(parts->val, wanted->val);
+    ASSERT_TRUE(contents.ok() && wanted.ok());
+    EXPECT_EQ(contents->train, wanted->train);
+    EXPECT_EQ(contents->val, wanted->val);
   }
   const std::vector<std::int32_t> labels = labels_of({50, 30});
-  Dataset::Parts large;
+  Dataset::Contents large;
   large.classes = kClasses;
   large.labels = labels;
   EXPECT_EQ(split_dataset(Dataset(large), {}, 3)->val, split(labels, {}, 0.1, 3).val);
@@ -179,20 +178,20 @@ TEST(Split, OtherDataSetsAreSplitAtRandom) {
 
 TEST(Split, WhereOnlyWhatIsThereToTestIsSaidTheRestIsSplitAtRandom) {
   const Dataset data = samples_of({kTest, kTest, kTrain, kTrain, kTest, kTrain, kTrain, kTrain});
-  const Result<Split> parts = split_dataset(data, 0.5, 3);
-  ASSERT_TRUE(parts.ok()) << parts.status().message();
+  const Result<Split> contents = split_dataset(data, 0.5, 3);
+  ASSERT_TRUE(contents.ok()) << contents.status().message();
   const std::vector<std::int32_t> rest = {0, 1, 1, 0, 1};
   const Split wanted = split(rest, {}, 0.5, 3);
   const std::vector<int> samples = {2, 3, 5, 6, 7};
   std::vector<int> expected;
   for (int i : wanted.val) expected.push_back(samples[static_cast<std::size_t>(i)]);
-  EXPECT_EQ(parts->val, expected);
-  EXPECT_EQ(parts->train.size() + parts->val.size(), samples.size());
+  EXPECT_EQ(contents->val, expected);
+  EXPECT_EQ(contents->train.size() + contents->val.size(), samples.size());
 }
 
 TEST(Split, OwnPartsThatLackAClassOrAFractionBesideAreErrors) {
-  const auto error = [](std::vector<Part> parts, std::optional<double> fraction = {}) {
-    return split_dataset(samples_of(std::move(parts)), fraction, 3).status().message();
+  const auto error = [](std::vector<Part> contents, std::optional<double> fraction = {}) {
+    return split_dataset(samples_of(std::move(contents)), fraction, 3).status().message();
   };
   EXPECT_EQ(
       error({kTrain, kVal, kVal, kTest}),
@@ -208,12 +207,12 @@ TEST(Split, OwnPartsThatLackAClassOrAFractionBesideAreErrors) {
 
 TEST(Split, WhereOnlyWhatIsThereToTestIsSaidGroupsStayWhole) {
   // Groups of the rest: 0 0 1 1 and 2 2 3 3, each of one class; what is there to test lies in front.
-  Dataset::Parts parts;
-  parts.classes = kClasses;
-  parts.own_parts = {kTest, kTest, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain};
-  parts.labels = {0, 1, 0, 0, 0, 0, 1, 1, 1, 1};
-  parts.groups = {0, 0, 1, 2, 1, 2, 3, 4, 3, 4};
-  const Dataset data(std::move(parts));
+  Dataset::Contents contents;
+  contents.classes = kClasses;
+  contents.parts = {kTest, kTest, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain, kTrain};
+  contents.labels = {0, 1, 0, 0, 0, 0, 1, 1, 1, 1};
+  contents.groups = {0, 0, 1, 2, 1, 2, 3, 4, 3, 4};
+  const Dataset data(std::move(contents));
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
     const Result<Split> split = split_dataset(data, 0.5, seed);
     ASSERT_TRUE(split.ok()) << split.status().message();

@@ -48,7 +48,7 @@ class Rank {
   /// Work that ends when the other rank has come to it, or is gone.
   void meet() {
     const Activity::Work work(activity());
-    static_cast<void>(communicator_->gather({}));
+    static_cast<void>(communicator_->all_gather({}));
   }
   /// Work that ends with the run, and what is said then.
   std::string hang(Activity::Kind kind) {
@@ -155,7 +155,7 @@ TEST(Watch, AFaultOfARanksDeviceNamesTheRankAndItsHostAndHowToGoOn) {
 }
 
 TEST(Watch, WhatFailsOnAllRanksAlikeIsSaidByRank0WithoutAName) {
-  const Status nan = Status::error("the loss is not a number", "step 3", "use a smaller --lr");
+  const Status nan = Status::error("the loss is not finite", "step 3", "use a smaller --lr");
   run([&](Rank& rank) { EXPECT_EQ(rank.fail(nan), nan.message()); },
       [&](Rank& rank) { EXPECT_EQ(rank.fail(nan), ""); });
 }

@@ -6,17 +6,18 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const MemoryFile file;
   file.write(data, size);
-  const bauta::Result<bauta::Dataset::Parts> parts = bauta::open_pack(file.path(), {1, 1, 3});
-  if (!parts.ok()) return 0;
-  if (parts->names.size() != parts->labels.size() || parts->pixels.size() != parts->labels.size() * 3) {
+  const bauta::Result<bauta::Dataset::Contents> contents = bauta::open_pack(file.path(), {1, 1, 3});
+  if (!contents.ok()) return 0;
+  if (contents->names.size() != contents->labels.size() ||
+      contents->pixels.size() != contents->labels.size() * 3) {
     __builtin_trap();
   }
-  if (!parts->own_parts.empty() && parts->own_parts.size() != parts->labels.size()) __builtin_trap();
-  for (bauta::Part part : parts->own_parts) {
+  if (!contents->parts.empty() && contents->parts.size() != contents->labels.size()) __builtin_trap();
+  for (bauta::Part part : contents->parts) {
     if (part > bauta::Part::test) __builtin_trap();
   }
-  for (std::int32_t label : parts->labels) {
-    if (label < 0 || label >= std::ssize(parts->classes)) __builtin_trap();
+  for (std::int32_t label : contents->labels) {
+    if (label < 0 || label >= std::ssize(contents->classes)) __builtin_trap();
   }
   return 0;
 }

@@ -62,7 +62,7 @@ TYPED_TEST(Sums, AreMadeByOneTreeWithTheSameBitsOnEveryRank) {
     }
     for (std::size_t i = 0; i < kSize; ++i) ASSERT_NEAR(values[i], expected[i], 1e-6 * expected[i]) << i;
   }
-  const auto all = ranks->gather(std::string(reinterpret_cast<const char*>(values.data()), 4096));
+  const auto all = ranks->all_gather(std::string(reinterpret_cast<const char*>(values.data()), 4096));
   ASSERT_TRUE(all.ok());
   for (const std::string& other : *all) EXPECT_EQ(other, all->front());
 }
@@ -90,7 +90,7 @@ TEST(Communicator, GivesEveryRankWhatRank0Has) {
 
 TEST(Communicator, GathersTextsOfAnyLength) {
   const auto text = [](int rank) { return std::string(static_cast<std::size_t>(rank * 1000), 'x'); };
-  const auto all = ranks->gather(text(ranks->rank()));
+  const auto all = ranks->all_gather(text(ranks->rank()));
   ASSERT_TRUE(all.ok());
   for (int rank = 0; rank < ranks->size(); ++rank)
     EXPECT_EQ((*all)[static_cast<std::size_t>(rank)], text(rank));

@@ -24,23 +24,23 @@ inline constexpr int kSide = 10;
 
 // 60 small pictures of two classes that brightness tells apart, more or less.
 inline Dataset pictures(float noise = 0.35F) {
-  Dataset::Parts parts;
-  parts.size = {kSide, kSide, 3};
-  parts.classes = {"dark", "light"};
+  Dataset::Contents contents;
+  contents.size = {kSide, kSide, 3};
+  contents.classes = {"dark", "light"};
   auto pixels = std::make_shared<std::vector<std::uint8_t>>();
   for (int i = 0; i < 60; ++i) {
     const std::int32_t label = i % 3 == 0 ? 0 : 1;
     Rng rng(1, RngStream::render, static_cast<std::uint64_t>(i));
     const float base = label == 0 ? 0.4F : 0.6F;
-    for (std::size_t k = 0; k < parts.size.bytes(); ++k) {
+    for (std::size_t k = 0; k < contents.size.bytes(); ++k) {
       pixels->push_back(static_cast<std::uint8_t>(255 * std::min(1.0F, base + rng.uniform(-noise, noise))));
     }
-    parts.labels.push_back(label);
-    parts.names.push_back("picture " + std::to_string(i));
+    contents.labels.push_back(label);
+    contents.names.push_back("picture " + std::to_string(i));
   }
-  parts.pixels = *pixels;
-  parts.storage = pixels;
-  return Dataset(std::move(parts));
+  contents.pixels = *pixels;
+  contents.storage = pixels;
+  return Dataset(std::move(contents));
 }
 
 inline Model network() {

@@ -163,7 +163,7 @@ TEST_F(TrainerTest, ALossThatIsNoNumberNamesStepAndLayerAndKeepsTheCheckpoint) {
   const auto result = run(wild);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().message(),
-            "the loss is not a number at step 2, first in the output of head: lower --lr, with another "
+            "the loss is not finite at step 2, first in the output of head: lower --lr, with another "
             "--out, or look for damaged weights or data; what was saved before is as it was");
   const auto checkpoint = open_checkpoint(wild.out + "/last.safetensors");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().message();
@@ -178,7 +178,7 @@ TEST_F(TrainerTest, AValidationThatIsNoNumberNamesStepAndLayer) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(
       result.status().message(),
-      "the loss of validation is not a number after step 1, first in the output of head: lower --lr, with "
+      "the loss of validation is not finite after step 1, first in the output of head: lower --lr, with "
       "another --out, or look for damaged weights or data; what was saved before is as it was");
   EXPECT_FALSE(std::filesystem::exists(wild.out + "/best.safetensors"));
 }
@@ -191,7 +191,7 @@ class OneRank : public Communicator {
   void start_sum(std::span<double>) override {}
   Status finish() override { return {}; }
   Status broadcast(std::span<std::byte>) override { return {}; }
-  Result<std::vector<std::string>> gather(const std::string& mine) override { return std::vector{mine}; }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override { return std::vector{mine}; }
 };
 
 // Its third sum of doubles, the second step's loss, comes out as NaN.
@@ -212,7 +212,7 @@ TEST_F(TrainerTest, ALossThatIsNoNumberOnceAloneEndsTheRunToo) {
   const auto result = train(runner.context(), network(), data_, options("run"), observer_, glitch);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().message(),
-            "the loss was not a number, and is one when computed again (step 2): test the device's memory, "
+            "the loss was not finite, and is finite when computed again (step 2): test the device's memory, "
             "then go on from the last checkpoint by --resume");
 }
 
@@ -284,7 +284,7 @@ TEST_P(TrainerOnDeviceTest, ALossThatIsNoNumberNamesStepAndLayer) {
     const auto result = run(wild);
     ASSERT_FALSE(result.ok());
     EXPECT_TRUE(result.status().message().starts_with(
-        "the loss is not a number at step 2, first in the output of head: "))
+        "the loss is not finite at step 2, first in the output of head: "))
         << result.status().message();
   }
 }

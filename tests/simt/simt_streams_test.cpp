@@ -42,7 +42,7 @@ TEST_F(SimtStreams, simt_WhoeverIsHeldByAMarkHasWhatCameBeforeItAndNoMore) {
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
   ASSERT_TRUE(add_to_it(beside(), 100).ok());
-  ASSERT_TRUE(mark_.hold(context_).ok());
+  ASSERT_TRUE(mark_.make_wait(context_).ok());
   EXPECT_EQ(it_[0], 11);
   ASSERT_TRUE(mark_.wait().ok());
   EXPECT_EQ(it_[0], 11);
@@ -60,7 +60,7 @@ TEST_F(SimtStreams, simt_AStreamThatIsHeldComesAfterTheOther) {
   const Stream other = std::move(*Stream::create(context_));
   ASSERT_TRUE(add_to_it(beside(), 10).ok());
   ASSERT_TRUE(mark_.record(beside()).ok());
-  ASSERT_TRUE(mark_.hold(other.of(context_)).ok());
+  ASSERT_TRUE(mark_.make_wait(other.of(context_)).ok());
   ASSERT_TRUE(double_it_on(other.of(context_)).ok());
   EXPECT_EQ(it_[0], 1);
   ASSERT_TRUE(wait_for_stream(other.of(context_)).ok());
@@ -93,14 +93,14 @@ TEST_F(SimtStreams, simt_ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotB
 
 TEST_F(SimtStreams, simt_AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
   runtime::hasty_after_others = true;
-  const Stream hasty = std::move(*Stream::create(context_, Precedence::after_others));
+  const Stream hasty = std::move(*Stream::create(context_, StreamPriority::low));
   const Stream other = std::move(*Stream::create(context_));
   runtime::hasty_after_others = false;
   ASSERT_TRUE(add_to_it(other.of(context_), 10).ok());
   ASSERT_TRUE(double_it_on(hasty.of(context_)).ok());
   EXPECT_EQ(it_[0], 2);
   ASSERT_TRUE(mark_.record(other.of(context_)).ok());
-  ASSERT_TRUE(mark_.hold(hasty.of(context_)).ok());
+  ASSERT_TRUE(mark_.make_wait(hasty.of(context_)).ok());
   EXPECT_EQ(it_[0], 12);
 }
 
@@ -108,7 +108,7 @@ TEST_F(SimtStreams, simt_AFaultIsToldToWhoeverWaitsForTheStreamFromThenOn) {
   ASSERT_TRUE(launch(beside(), {"write_behind", 1, 1}, write_behind, global(it_)).ok());
   ASSERT_TRUE(add_to_it(beside(), 10).ok());  // which succeeds
   ASSERT_TRUE(mark_.record(beside()).ok());
-  const Status first = mark_.hold(context_);
+  const Status first = mark_.make_wait(context_);
   EXPECT_NE(first.message().find("kernel write_behind"), std::string::npos) << first.message();
   EXPECT_EQ(wait_for_stream(beside()).message(), first.message());
 }
