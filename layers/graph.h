@@ -60,7 +60,7 @@ class Graph {
   /// input() is the i-th of them from now on. At first it is the first.
   void choose_input(int i);
   /// Puts a batch of images into input(): those at `places` [batch] of `images` [image_count, height, width,
-  /// channels], varied by `augment` [batch] unless it is null, and divided by 255. All in the device's
+  /// channels], augmented by `augment` [batch] unless it is null, and divided by 255. All in the device's
   /// memory. The work is the context's: this graph's, or one with another stream.
   Status set_images(const Context&, int batch, const std::uint8_t* images, int image_count,
                     const std::int32_t* places, const AugmentParams* augment);

@@ -94,11 +94,13 @@ Status no_run(const std::string& path) {
                        "name the folder of a run, or another --out for a new one");
 }
 
-// What to do where ranks differ.
-const char* remedy(const std::string& key) {
+// What to do where a rank has another value than rank 0.
+const char* remedy(const std::string& key, const std::string& value, const std::string& first) {
   if (key == "data") return "give every host the same images, best as one pack (bauta data pack)";
   if (key == "version") return "install the same bauta on every host";
-  if (key == "device") return "set BAUTA_ISA to one that every host has";
+  const auto is_cpu = [](const std::string& device) { return device.starts_with("\"cpu "); };
+  if (key == "device" && is_cpu(value) && is_cpu(first)) return "set BAUTA_ISA to one that every host has";
+  if (key == "device") return "start every rank with the same --device";
   return "start every rank with the same command line";
 }
 
@@ -164,9 +166,10 @@ Status check_same_on_all_ranks(Communicator& communicator, const std::string& co
     for (const auto& [key, value] : first.items()) {
       const auto found = other.find(key);
       if (found != other.end() && *found == value) continue;
+      const std::string theirs = found == other.end() ? "none" : found->dump();
       return Status::error(fmt::format("{} has the {} {}, rank 0 has {}", communicator.name_of(rank), key,
-                                       found == other.end() ? "none" : found->dump(), value.dump()),
-                           {}, remedy(key));
+                                       theirs, value.dump()),
+                           {}, remedy(key, theirs, value.dump()));
     }
   }
   return {};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "engine/core/hash.h"
 #include "engine/core/host.h"
@@ -253,6 +254,7 @@ class Trainer {
 
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
+    if (!std::exchange(has_validated_, true)) communicator_.activity().expect_other_work();
     const auto predictions = predict(
         step_.inference(), feed_, split_.val, step_.class_weights(),
         [&](int done) { observer_.on_validation(done, images); }, communicator_);
@@ -320,6 +322,7 @@ class Trainer {
   std::unique_ptr<Loader> loader_;
   std::deque<int> started_images_;  // of each unfinished step's batch, on all ranks
   double epoch_began_ = 0;
+  bool has_validated_ = false;
   bool stopped_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include "apps/bauta/launch.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,10 +13,12 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <system_error>
 #include <thread>
 
@@ -74,8 +78,15 @@ std::vector<std::string> mpirun_line(int ranks, const std::vector<std::string>& 
   return line;
 }
 
+/// Where a process that is started writes; none: where this one does.
+struct Output {
+  FileDescriptor out;
+  FileDescriptor error;
+};
+
 // Starts a process that inherits the connections of `kept` and nothing else.
-Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDescriptor> kept = {}) {
+Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDescriptor> kept = {},
+                    const Output& output = {}) {
   std::vector<char*> arguments;
   arguments.reserve(line.size() + 1);
   for (const std::string& word : line) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -86,6 +97,10 @@ Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDe
   ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   for (const FileDescriptor& file : kept) {
     if (file.get() >= 0) ::posix_spawn_file_actions_adddup2(&files, file.get(), file.get());
+  }
+  if (output.out.get() >= 0) ::posix_spawn_file_actions_adddup2(&files, output.out.get(), STDOUT_FILENO);
+  if (output.error.get() >= 0) {
+    ::posix_spawn_file_actions_adddup2(&files, output.error.get(), STDERR_FILENO);
   }
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
@@ -101,12 +116,48 @@ Result<pid_t> spawn(const std::vector<std::string>& line, std::span<const FileDe
                                        : "end other processes, or use fewer ranks");
 }
 
-Status start_mpirun(int ranks, const std::vector<std::string>& args) {
+// Passes on what comes through `from`, until nothing more can come or, when that is all, it is told to stop.
+void pass_on(const std::stop_token& stop, const FileDescriptor& from, std::FILE* to) {
+  std::array<char, 4096> block;
+  for (;;) {
+    const bool last = stop.stop_requested();
+    pollfd entry{from.get(), POLLIN, 0};
+    const int ready = ::poll(&entry, 1, 20);
+    if (ready == 0 && last) return;
+    if (ready <= 0) continue;
+    const ssize_t count = ::read(from.get(), block.data(), block.size());
+    if (count <= 0) return;
+    std::fwrite(block.data(), 1, static_cast<std::size_t>(count), to);
+    std::fflush(to);
+  }
+}
+
+// A pipe into `to`, as long as the thread in `threads` lives.
+Result<FileDescriptor> pipe_to(std::FILE* to, std::vector<std::jthread>& threads) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return file_error("make", "a pipe for what the ranks say");
+  threads.emplace_back(
+      [from = FileDescriptor(ends[0]), to](const std::stop_token& stop) { pass_on(stop, from, to); });
+  return FileDescriptor(ends[1]);
+}
+
+bool is_pipe(int file) {
+  struct stat info {};
+  return ::fstat(file, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+// What mpirun passes on of the ranks' words goes through this process, in `threads`: mpirun drops what it
+// cannot write without a word, and ends the ranks where a pipe's reader is gone. Errors otherwise go straight
+// to the person, who has them even when this process is killed.
+Status start_mpirun(int ranks, const std::vector<std::string>& args, std::vector<std::jthread>& threads) {
+  Output output;
+  BAUTA_TRY(put_into(output.out, pipe_to(stdout, threads)));
+  if (is_pipe(STDERR_FILENO)) BAUTA_TRY(put_into(output.error, pipe_to(stderr, threads)));
   if (::geteuid() == 0) {  // in a container everyone is
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   }
-  const auto pid = spawn(mpirun_line(ranks, args));
+  const auto pid = spawn(mpirun_line(ranks, args), {}, output);
   if (pid.ok()) children[0] = *pid;
   return pid.status();
 }
@@ -142,9 +193,9 @@ std::optional<int> exit_code_of(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// The exit code of the first that did not end well; 0: all did. Meanwhile signals are passed on: the first
-// once all ranks are there, as one that comes earlier is lost, or ends a rank while mpirun waits for it.
-// Where no rank comes at all, mpirun is ended.
+// The exit code of the first that did not end well, or of one that has said why; 0: all did. Meanwhile
+// signals are passed on: the first once all ranks are there, as one that comes earlier is lost, or ends a
+// rank while mpirun waits for it. Where no rank comes at all, mpirun is ended.
 int wait_for_children(const Watch& watch, int ranks, Clock::time_point deadline) {
   int passed_on = 0;
   int first = 0;
@@ -160,7 +211,7 @@ int wait_for_children(const Watch& watch, int ranks, Clock::time_point deadline)
       const auto code = child > 0 ? exit_code_of(child) : std::nullopt;
       if (!code) continue;
       child = 0;
-      if (first == 0) first = *code;
+      if (first == 0 || *code == kExitSaid) first = *code;
     }
   }
   return first;
@@ -193,11 +244,13 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   if (!watch.ok()) return watch.status();
   ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
   const StopSignals counted(count_stop);
-  std::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody learns how a child ended
-  BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args) : start_ranks(ranks, args));
+  std::signal(SIGCHLD, SIG_DFL);         // where it is ignored nobody learns how a child ended
+  std::vector<std::jthread> passing_on;  // until all has been said
+  BAUTA_TRY(launcher == Launcher::mpirun ? start_mpirun(ranks, args, passing_on) : start_ranks(ranks, args));
   const auto deadline = Clock::now() + kArrival;
   const int code = wait_for_children(**watch, ranks, deadline);
   if (code != 0) (*watch)->wait_for_the_others();
+  if (code == kExitSaid) return 1;
   if (code != 0 && (*watch)->joined() == 0) {
     if (stops > 0) return kExitInterrupted;
     const std::string what = Clock::now() > deadline

@@ -32,6 +32,12 @@ Status refuse_bf16_on_cpu(const std::string& why) {
                        "use --precision fp32, or --device cuda on a machine with a GPU");
 }
 
+void warn_of_crowded_cores(int threads) {
+  if (threads <= usable_cores()) return;
+  print_warning(fmt::format("{} share {} (--threads {}): leave the option out, and there is one for each",
+                            counted(threads, "thread"), counted(usable_cores(), "core"), threads));
+}
+
 }  // namespace
 
 std::string gpu_words(const GpuInfo& gpu) {
@@ -94,6 +100,7 @@ Result<Machine> Machine::open(const DeviceOptions& options) {
   machine.pool_ = std::make_unique<ThreadPool>(
       options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks_on_host));
   BAUTA_TRY(machine.pool_->status());
+  warn_of_crowded_cores(machine.threads());
   machine.context_.isa = *isa;
   machine.context_.precision = options.precision;
   machine.context_.pool = machine.pool_.get();

@@ -40,7 +40,8 @@ class Machine {
  public:
   /// Fails where the device, the kernels or the ISA that BAUTA_ISA names cannot be had, or have not the
   /// precision. `auto` is the GPU where there is one, else the CPU. Of several GPUs a rank takes the one with
-  /// its number on the host; a single one is taken for the rank's own, as launchers may let each see.
+  /// its number on the host; a single one is taken for the rank's own, as launchers may let each see. Warns
+  /// of more threads than cores.
   static Result<Machine> open(const DeviceOptions&);
 
   /// Valid while the machine lives.

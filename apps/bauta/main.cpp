@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -53,10 +54,20 @@ Status check_ranks(const Command& command, const CLI::App& app) {
       command_path(app), "start it by itself");
 }
 
-// The exit code of what has printed its results, if they got through.
+// The exit code of what has printed its results: 0 only if they got through.
 int printed(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  return fail(Status::error("the results could not be written", "standard output", "free some space"));
+  const int failed = fail(Status::error("the results could not be written", "standard output",
+                                        "see that it stays open, and has room for them"));
+  return code == 0 ? failed : code;
+}
+
+// What the shell has closed (>&-) would be the number of the next file or connection, and what is printed
+// would go there. This way it cannot be written, as before.
+void open_standard_files() {
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(file, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY));
+  }
 }
 
 // From whichever thread: the other ranks of a run notice that this one is gone, once mpirun has passed on
@@ -96,6 +107,12 @@ void end_by_exception() {
   std::_Exit(1);
 }
 
+// mpirun gives a rank a terminal whatever its own output is.
+void leave_colours_out_under_mpirun() {
+  const World world = launched_world();
+  if (!world.launcher.empty() && world.connections.empty()) ::setenv("NO_COLOR", "1", 1);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Trains the face-mask network, from images to a checked result, without a framework.",
                "bauta");
@@ -133,5 +150,8 @@ int main(int argc, char** argv) {
   std::set_new_handler(bauta::end_without_memory);
   std::set_terminate(bauta::end_by_exception);
   std::signal(SIGBUS, bauta::end_without_file);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond ulimit -f is an error of its writing, told like any other
+  bauta::open_standard_files();
+  bauta::leave_colours_out_under_mpirun();
   return bauta::run(argc, argv);
 }

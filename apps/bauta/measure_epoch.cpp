@@ -98,11 +98,11 @@ class EpochBench {
     auto feed = ImageFeed::create(context_, data_, step_->inference().max_batch());
     if (!feed.ok()) return feed.status();
     feed_.emplace(std::move(*feed));
-    result_.ranks = ranks;
+    result_.ranks = sums_.size();
     result_.threads = thread_count(context_);
     BAUTA_TRY(measure_training());
     BAUTA_TRY(measure_validation());
-    if (ranks > 1) BAUTA_TRY(measure_sums());
+    if (sums_.size() > 1) BAUTA_TRY(measure_sums());
     for (const int part : plan_.parts) BAUTA_TRY(measure_compute(part));
     // Where the GPU's stream waits for the sums, the host does not.
     if (sums_.sums_on_gpus())

@@ -40,6 +40,12 @@ void send_output_to(const FileDescriptor& file) {
   ::dup2(file.get(), STDERR_FILENO);
 }
 
+// Ends a rank that could not meet the others, so that no watch ends it.
+[[noreturn]] void end_alone(const Status& reason) {
+  print_error(reason.message());
+  std::_Exit(std::getenv(kStarterVariable) != nullptr ? kExitSaid : reason.is_usage() ? 2 : 1);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
@@ -47,14 +53,14 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   if (const World world = launched_world(); world.size > 1) {
     // One after the other, so that the first ends the run, and speaks alone.
     meeting = after(kMeeting + std::chrono::seconds(world.rank), [] {
-      const Status late = Status::error(
+      end_alone(Status::error(
           "not all ranks are there after " + std::to_string(kMeeting.count()) + " s", "host " + host_name(),
-          "look whether one is stopped, or its host cannot be reached, and start again");
-      print_error(late.message());
-      std::_Exit(1);
+          "look whether one is stopped, its host cannot be reached, or it runs another command, and start "
+          "again"));
     });
   }
   auto communicator = open_communicator();
+  if (!communicator.ok() && launched_world().rank == 0) end_alone(communicator.status());
   if (!communicator.ok()) return communicator.status();
   const char* starter = std::getenv(kStarterVariable);
   const std::string& launcher = launched_world().launcher;
@@ -62,8 +68,6 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   const std::string remedy = "go on with: " + (launched ? launcher + " " : "") + resume;
   std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator), remedy));
   if (ranks->communicator_->size() == 1) return ranks;
-  // mpirun gives rank 0 a terminal whatever its own output is.
-  if (launched_world().connections.empty()) ::setenv("NO_COLOR", "1", 1);
   Watch::Options options;
   if (starter != nullptr) options.starter = starter;
   options.remedy = remedy;
@@ -74,6 +78,12 @@ Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
   if (ranks->communicator_->leads()) return ranks;
   if (const Status held = ranks->hold_output(); !held.ok()) return ranks->fail(held);
   return ranks;
+}
+
+// While the watch goes on: a rank that does not come to it would be waited for.
+Ranks::~Ranks() {
+  gpus_.reset();
+  communicator_->close();
 }
 
 int Ranks::on_this_host() const {

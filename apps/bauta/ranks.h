@@ -12,6 +12,9 @@ namespace bauta {
 /// The environment variable by which the process that starts the ranks asks them into its watch.
 inline constexpr const char* kStarterVariable = "BAUTA_STARTER";
 
+/// To that process, the exit code of a rank that could not meet the others and has said why.
+inline constexpr int kExitSaid = 3;
+
 /// How long ranks wait for one another at the start, before any watches the others.
 inline constexpr std::chrono::seconds kMeeting{60};
 
@@ -23,6 +26,9 @@ class Ranks {
   /// Finds the other ranks, if mpirun or srun started several. `resume`: the command to go on with, after the
   /// launcher's own part of it. Where they are not all there after kMeeting, this process ends with a line.
   static Result<std::unique_ptr<Ranks>> open(const std::string& resume);
+  ~Ranks();
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
 
   Communicator& communicator() { return gpus_ == nullptr ? *communicator_ : *gpus_; }
   /// Ranks on this host, which share its cores.

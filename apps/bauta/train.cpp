@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -270,10 +270,6 @@ Result<bool> must_launch(const TrainArguments& arguments) {
   if (!arguments.devices) return false;
   const int devices = *arguments.devices;
   const std::string option = "--devices " + std::to_string(devices);
-  if (devices < 1 || devices > kMaxRanksOfHost) {
-    return Status::usage("a host's run has 1 to " + std::to_string(kMaxRanksOfHost) + " ranks", option,
-                         "use one of these, or mpirun for more");
-  }
   if (world.size > 1 && devices != world.size) {
     return Status::usage(world.launcher + " has started another number of ranks", option,
                          "leave this option out");
@@ -295,6 +291,8 @@ Result<Launcher> launcher_for(const std::string& device, int ranks) {
 }
 
 Result<int> run_train(TrainArguments arguments, const std::vector<std::string>& args) {
+  // A reader of the output that goes away is told at the end, as a full disk is: the run is worth more.
+  std::signal(SIGPIPE, SIG_IGN);
   const auto launches = must_launch(arguments);
   if (!launches.ok()) return launches.status();
   const std::string resume = resume_line(args, arguments.train.resume);
@@ -339,7 +337,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
       ->capture_default_str();
   add_choice<Augment>(*train, "--augment", o.augment,
                       {{"none", Augment::none}, {"light", Augment::light}, {"strong", Augment::strong}},
-                      "how much images are varied: none, light or strong");
+                      "how much images are augmented: none, light or strong");
   add_choice<Schedule>(*train, "--schedule", o.schedule,
                        {{"constant", Schedule::constant}, {"cosine", Schedule::cosine}},
                        "learning-rate schedule: constant or cosine");
@@ -361,7 +359,7 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
   add_device_options(*train, arguments->device);
   add("--devices", arguments->devices, "N",
       "processes that share each batch, on this host's GPUs or cores, 1 to 8 (default: this one alone)")
-      ->transform(whole_number_from(0, std::numeric_limits<int>::max()));
+      ->transform(whole_number_from(1, kMaxRanksOfHost));
   return {train,
           [train, arguments, args] {
             for (const CLI::Option* option : train->get_options()) {

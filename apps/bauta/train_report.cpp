@@ -23,6 +23,10 @@ void TrainReport::on_start(const RunStart& start) {
   print_note(fmt::format("{} to train on, {} to validate{}, {} an epoch; class weights {}",
                          counted(start.train_images, "image"), with_commas(start.val_images), to_test,
                          counted(start.batches_per_epoch, "step"), weights));
+  if (options_.batch > start.train_images) {
+    print_note(fmt::format("--batch {} is more than there are to train on: each batch has all {}",
+                           options_.batch, counted(start.train_images, "image")));
+  }
   if (start.steps_done > 0) {
     const std::string other = start.computed_by.empty() ? ""
                                                         : ", computed by " + start.computed_by +

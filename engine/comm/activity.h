@@ -36,6 +36,11 @@ class Activity {
   /// Pieces of computing that were finished.
   std::uint64_t done() const { return done_; }
 
+  /// The next piece is of another sort than those before it, and may take longer.
+  void expect_other_work() { first_of_sort_ = done_.load(); }
+  /// Whether no piece of its sort was finished yet, so that nobody knows how long one takes.
+  bool is_first_of_sort() const { return done_ == first_of_sort_; }
+
   /// Whether what was sent to other ranks, or is to come from them, has not arrived: they may be the ones
   /// that hang.
   bool waits_for_others() const { return waits_for_others_; }
@@ -44,6 +49,7 @@ class Activity {
  private:
   std::atomic<Kind> kind_{Kind::unwatched};
   std::atomic<std::uint64_t> done_{0};
+  std::atomic<std::uint64_t> first_of_sort_{0};  // the pieces that were finished before
   std::atomic<bool> waits_for_others_{false};
 };
 

@@ -51,6 +51,9 @@ class Communicator {
   /// Every rank's `mine`, in the order of ranks; any lengths.
   virtual Result<std::vector<std::string>> all_gather(const std::string& mine) = 0;
 
+  /// The last call, which destroying makes, too: may wait until all ranks have come to it.
+  virtual void close() {}
+
  protected:
   Communicator(int rank, std::vector<std::string> hosts) : rank_(rank), hosts_(std::move(hosts)) {}
   /// For those who learn it from what they open.

@@ -33,10 +33,7 @@ class MessageCommunicator final : public Communicator {
   explicit MessageCommunicator(std::unique_ptr<Messages> messages)
       : Communicator(0, {}), messages_(std::move(messages)), thread_([this] { work(); }) {}
 
-  ~MessageCommunicator() override {
-    post({});
-    thread_.join();
-  }
+  ~MessageCommunicator() override { close(); }
 
   Status open() {
     Messages::Place place;
@@ -72,6 +69,12 @@ class MessageCommunicator final : public Communicator {
     std::vector<std::string> all(hosts().size());
     BAUTA_TRY(run([&] { return gather_into(mine, all); }));
     return all;
+  }
+
+  void close() override {
+    if (!thread_.joinable()) return;
+    post({});
+    thread_.join();
   }
 
  private:

@@ -26,7 +26,7 @@ namespace bauta {
 /// the communicator's Activity: a piece of work hangs after 20 seconds, or ten times what the longest so far
 /// took where that is more. The time in which it waits for messages does not count, as it is another rank
 /// that is late. A wait for the GPU may last a quarter longer: whoever gives its GPU nothing to do is named
-/// before those that wait for it. The first piece may take what it takes.
+/// before those that wait for it. The first piece of a sort may take what it takes.
 ///
 /// Members are the ranks 0 to N - 1 and, as member N, the process that started them, if it is one of ours.
 class Watch {

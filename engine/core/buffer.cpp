@@ -12,8 +12,7 @@ namespace {
 
 #if defined(__linux__)
 // Memory of at least two huge pages (2 MiB each): what is read and written from end to end in each step then
-// misses the TLB less, and the prefetcher does not stop at every 4 KiB. A wish: without such pages nothing
-// changes.
+// misses the TLB less, and the prefetcher does not stop at every 4 KiB. Without such pages nothing changes.
 void ask_for_huge_pages(void* memory, std::size_t bytes) {
   constexpr std::size_t kPage = 4096;
   constexpr std::size_t kWorthIt = std::size_t{4} << 20;

@@ -71,8 +71,8 @@ using DeviceMemory = std::unique_ptr<void, void (*)(void*)>;
 /// Of the device; fails where a GPU has no such memory left.
 Result<DeviceMemory> allocate_on_device(const Context&, std::size_t bytes);
 
-/// Of the host, which the device copies to and from while the host goes on; fails where a GPU's host may not
-/// pin so much.
+/// Of the host, which the device copies to and from while the host goes on; fails where no more may be
+/// pinned.
 Result<DeviceMemory> allocate_for_transfers(const Context&, std::size_t bytes);
 
 /// Copies bytes between host and device, when the context's stream has done all that it was given before; and

@@ -8,7 +8,7 @@
 
 namespace bauta {
 
-/// How much training images are varied.
+/// How much training images are augmented.
 enum class Augment {
   none,    ///< not at all
   light,   ///< mirrored half of the time, shifted by up to 1/25 of the side in whole pixels
@@ -17,11 +17,11 @@ enum class Augment {
            ///< way
 };
 
-/// The variation of sample `sample` in epoch `epoch` (both from 0), drawn from Rng(seed, augment, epoch·2^32
-/// + sample): it depends on these, `augment` and `size` alone.
+/// The augmentation of sample `sample` in epoch `epoch` (both from 0), drawn from
+/// Rng(seed, augment, epoch·2^32 + sample): it depends on these, `augment` and `size` alone.
 AugmentParams augment_params(Augment augment, std::uint64_t seed, int epoch, int sample, ImageSize size);
 
-/// Applies a variation as gather_images does: in and out are bytes [H, W, 3] that do not overlap.
+/// Applies an augmentation as gather_images does: in and out are bytes [H, W, 3] that do not overlap.
 void augment_image(const AugmentParams& params, ImageSize size, std::span<const std::uint8_t> in,
                    std::span<std::uint8_t> out);
 

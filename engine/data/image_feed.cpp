@@ -46,7 +46,7 @@ Status ImageFeed::open_stream(int max_batch) {
 }
 
 Result<std::unique_ptr<Loader>> ImageFeed::load(std::vector<int> order, LoaderOptions options) {
-  options.pixels = at_ == At::host ? Pixels::varied : at_ == At::device ? Pixels::none : Pixels::plain;
+  options.pixels = at_ == At::host ? Pixels::augmented : at_ == At::device ? Pixels::none : Pixels::plain;
   if (at_ == At::streamed) {
     const std::size_t bytes = Loader::pixel_bytes(*dataset_, options);
     BAUTA_TRY(copied_.wait());  // an earlier loader's last batch may be on its way

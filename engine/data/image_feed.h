@@ -27,7 +27,7 @@ class ImageFeed {
  public:
   /// Where they are when it does.
   enum class At {
-    host,      ///< in the host's memory, varied by the loader's threads
+    host,      ///< in the host's memory, augmented by the loader's threads
     device,    ///< all of them in the device's memory, put there once
     streamed,  ///< copied batch by batch, while the device computes on the batch before
   };

@@ -102,7 +102,7 @@ void Loader::fill(Slot& slot, int index) const {
   fill_pixels(slot, samples);
   slot.batch = {index,
                 slot.pixels.first(options_.pixels == Pixels::none ? 0 : size * dataset_.image_size().bytes()),
-                options_.pixels == Pixels::varied ? std::span<const AugmentParams>() : slot.augment,
+                options_.pixels == Pixels::augmented ? std::span<const AugmentParams>() : slot.augment,
                 std::span<const std::int32_t>(slot.global_labels).subspan(first, size),
                 samples,
                 slot.global_labels,
@@ -112,11 +112,11 @@ void Loader::fill(Slot& slot, int index) const {
 void Loader::fill_pixels(Slot& slot, std::span<const int> samples) const {
   if (options_.pixels == Pixels::none) return;
   const ImageSize image = dataset_.image_size();
-  const bool vary = options_.pixels == Pixels::varied && options_.augment != Augment::none;
+  const bool augments = options_.pixels == Pixels::augmented && options_.augment != Augment::none;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const std::span<const std::uint8_t> in = dataset_.pixels(samples[i]);
     const std::span<std::uint8_t> out = slot.pixels.subspan(i * image.bytes(), image.bytes());
-    if (vary) {
+    if (augments) {
       augment_image(slot.augment[i], image, in, out);
     } else {
       std::ranges::copy(in, out.begin());

@@ -17,9 +17,9 @@ namespace bauta {
 
 /// What a Loader does with the pixels of a batch.
 enum class Pixels {
-  varied,  ///< copies and varies them
-  plain,   ///< copies them, and says how they are to be varied
-  none,    ///< leaves them to others, and says how they are to be varied
+  augmented,  ///< copies and augments them
+  plain,      ///< copies them, and says how they are to be augmented
+  none,       ///< leaves them to others, and says how they are to be augmented
 };
 
 /// What a Loader makes of an order of samples.
@@ -32,7 +32,7 @@ struct LoaderOptions {
   int workers = 4;         ///< threads that prepare batches; at least 1
   int rank = 0;            ///< this process's part of every global batch: see batch_part
   int ranks = 1;
-  Pixels pixels = Pixels::varied;
+  Pixels pixels = Pixels::augmented;
   std::span<std::uint8_t> memory{};  ///< where pixels are copied to: pixel_bytes(); empty: memory of its own
 };
 
@@ -41,7 +41,7 @@ struct LoaderOptions {
 struct Batch {
   int index = 0;                                ///< of the global batch in the epoch, from 0
   std::span<const std::uint8_t> pixels;         ///< [n, H, W, 3]; none for Pixels::none
-  std::span<const AugmentParams> augment;       ///< [n] how they are to be varied; empty: not any more
+  std::span<const AugmentParams> augment;       ///< [n] how they are to be augmented; empty: not any more
   std::span<const std::int32_t> labels;         ///< [n]
   std::span<const int> samples;                 ///< [n] indices in the data set
   std::span<const std::int32_t> global_labels;  ///< of the whole global batch

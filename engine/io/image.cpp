@@ -1,7 +1,9 @@
 #include "engine/io/image.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
+#include <new>
 
 #include "engine/io/container.h"
 #include "engine/io/exif.h"
@@ -9,6 +11,22 @@
 #include "engine/io/jpeg.h"
 #include "engine/io/preprocess.h"
 
+namespace {
+
+void* reallocate(void* old, std::size_t old_size, std::size_t size) {
+  void* const grown = ::operator new(size);
+  if (old != nullptr) std::memcpy(grown, old, std::min(old_size, size));
+  ::operator delete(old);
+  return grown;
+}
+
+}  // namespace
+
+// Where memory runs out, stb_image would call an image damaged, or say nothing: as everywhere, the program
+// ends.
+#define STBI_MALLOC(size) ::operator new(size)
+#define STBI_REALLOC_SIZED(old, old_size, size) reallocate(old, old_size, size)
+#define STBI_FREE(memory) ::operator delete(memory)
 // Only its reading of memory is used; JPEG is libjpeg-turbo's.
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -30,8 +48,7 @@
 namespace bauta {
 namespace {
 
-// Takes the file that container.h has found sound; it is about kMaxImageBytes long at most, which an int
-// holds.
+// Takes the file that container.h has found sound; its size, about kMaxImageBytes at most, fits an int.
 Result<Image> decode_by_stb(std::span<const std::byte> file, const std::string& name) {
   const auto* bytes = reinterpret_cast<const stbi_uc*>(file.data());
   const int size = static_cast<int>(file.size());

@@ -12,6 +12,8 @@ from pathlib import Path
 
 BAUTA = os.environ["BAUTA"]
 ROOT = Path(__file__).resolve().parents[2]
+NOT_WRITTEN = ("bauta: error: the results could not be written (standard output): "
+               "see that it stays open, and has room for them\n")
 PYTHON = os.environ.get("BAUTA_PYTHON", str(ROOT / ".venv/bin/python"))
 
 
@@ -120,6 +122,16 @@ class CliTest(unittest.TestCase):
         copy = self.work / "faces"
         shutil.copytree(self.faces, copy)
         return copy
+
+    def outputs_that_fail(self):
+        """What stdout may be that takes nothing: a name, and how subprocess is told."""
+        reader, pipe = os.pipe()
+        os.close(reader)
+        full = os.open("/dev/full", os.O_WRONLY)
+        for file in [full, pipe]:
+            self.addCleanup(os.close, file)
+        return {"full": {"stdout": full}, "not read": {"stdout": pipe},
+                "closed": {"stdout": None, "preexec_fn": lambda: os.close(1)}}
 
     def split_faces(self):
         """The faces in folders train, val and test: of each class the last 5 validate, and 3 before are to test."""

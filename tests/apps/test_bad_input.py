@@ -4,11 +4,10 @@ import os
 import re
 import resource
 import shutil
-import signal
 import struct
 import subprocess
 
-from bauta_cli import BAUTA, CliTest, read_safetensors, write_png, write_safetensors
+from bauta_cli import BAUTA, NOT_WRITTEN, CliTest, metrics_of, read_safetensors, write_png, write_safetensors
 
 
 def truncated(path):
@@ -277,6 +276,16 @@ class MemoryThatRunsOut(CliTest):
         self.fails("bench", "train", "--batch", 4096, saying="not enough memory: use a smaller --batch",
                    preexec_fn=limit)
 
+    def test_while_an_image_is_decoded_is_one_line_too(self):
+        data = self.copy_of_faces()
+        with open(self.images(data)[0].with_name("large.pgm"), "wb") as large:  # 100 MB without a block on the disk
+            large.write(b"P5 10000 10000 255\n")
+            large.truncate(large.tell() + 10000 * 10000)
+        limit = 500 << 20
+        self.fails("data", "pack", "--data", data, "--out", self.work / "a.safetensors", "--threads", 1,
+                   saying="not enough memory", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        self.assertFalse((self.work / "a.safetensors").exists())
+
 
 class ThreadsThatRunOut(CliTest):
     """The program on a system that gives no other thread. Root may start any number: then it runs as nobody."""
@@ -306,10 +315,7 @@ class WritesThatFail(CliTest):
     """A file-size limit stands in for the full disk: it needs no privileges."""
 
     def limited(self, size):
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        return {"preexec_fn": limit, "restore_signals": False}
+        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
 
     def test_train_names_the_file_and_keeps_the_last_checkpoint(self):
         out = self.work / "run"
@@ -319,6 +325,15 @@ class WritesThatFail(CliTest):
                    saying=[out, "; go on with: bauta train --data "], **self.limited(1 << 20))
         self.assertEqual(before, [(out / f).read_bytes() for f in ["best.safetensors", "last.safetensors"]])
         self.train(out, "--epochs", 2, "--resume")
+
+    def test_train_ends_well_but_for_what_it_could_not_print(self):
+        for name, output in self.outputs_that_fail().items():
+            with self.subTest(name):
+                out = self.work / name
+                result = self.fails("train", "--data", self.faces, "--out", out, "--batch", 8, "--epochs", 2, **output)
+                self.assertEqual(result.stderr, NOT_WRITTEN)
+                self.assertEqual(len(metrics_of(out)[1]), 2)
+                self.assertTrue((out / "last.safetensors").exists())
 
     def test_pack_names_the_file_and_leaves_none(self):
         pack = self.work / "a.safetensors"

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, run
+from bauta_cli import BAUTA, NOT_WRITTEN, CliTest, metrics_of, read_safetensors, run
 
 # As root, as in a container; several ranks to a core.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -118,7 +118,9 @@ class SameRun(RanksTest):
         self.assertEqual(*lines)
 
     def test_a_run_goes_on_with_another_number_of_ranks(self):
-        self.assertEqual(self.mpirun(1, self.work / "whole", "--epochs", 3).returncode, 0)
+        whole = self.mpirun(1, self.work / "whole", "--epochs", 3)
+        self.assertEqual(whole.returncode, 0)
+        self.assertNotIn("\033", whole.stdout)
         for before, after in [(2, 1), (1, 2)]:
             out = self.work / f"{before}-{after}"
             for ranks, options in [(before, ["--epochs", 1]), (after, ["--epochs", 3, "--resume"])]:
@@ -137,11 +139,22 @@ class SameRun(RanksTest):
         self.assertSameTensors(out / "last.safetensors", killed / "last.safetensors")
 
 
-class Refusals(RanksTest):
-    def test_a_number_of_devices_out_of_range(self):
-        for devices in [0, 9]:
-            self.refused(self.command(self.work / "run", "--devices", devices), f"--devices {devices}", "1 to 8", code=2)
+class OutputThatFails(RanksTest):
+    def test_ranks_end_well_but_for_what_could_not_be_printed(self):
+        for name, output in self.outputs_that_fail().items():
+            with self.subTest(name):
+                result = run(*self.command(self.work / name, "--epochs", 2, "--devices", 2)[1:], **output)
+                self.assertEqual((result.returncode, result.stderr), (1, NOT_WRITTEN))
+                self.assertEqual(len(metrics_of(self.work / name)[1]), 2)
 
+    def test_an_output_for_words_and_errors_that_nobody_reads_stops_no_rank(self):
+        pipe = self.outputs_that_fail()["not read"]["stdout"]
+        result = run(*self.command(self.work / "run", "--epochs", 2, "--devices", 2)[1:], stdout=pipe, stderr=pipe)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(len(metrics_of(self.work / "run")[1]), 2)
+
+
+class Refusals(RanksTest):
     def test_a_batch_smaller_than_the_number_of_ranks(self):
         small = self.command(self.work / "run", "--batch", 1)
         small.remove("12"), small.remove("--batch")
@@ -157,6 +170,13 @@ class Refusals(RanksTest):
         fake.write_text("#!/bin/sh\nexit 7\n")
         fake.chmod(0o755)
         self.refused(self.command(self.work / "run", "--devices", 2), "exit code 7 before any rank",
+                     env={"PATH": str(self.work)})
+
+    def test_ranks_that_cannot_meet_say_so_alone(self):
+        fake = self.work / "mpirun"
+        fake.write_text('#!/bin/sh\nwhile [ "$1" != BAUTA_STARTER ]; do shift; done; shift\nPMI_SIZE=2 PMI_RANK=0 exec "$@"\n')
+        fake.chmod(0o755)
+        self.refused(self.command(self.work / "run", "--devices", 2), "2 processes were started that cannot find each other",
                      env={"PATH": str(self.work)})
 
     def test_devices_other_than_mpiruns(self):

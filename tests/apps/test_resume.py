@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from bauta_cli import BAUTA, CliTest
+from bauta_cli import BAUTA, NOT_WRITTEN, CliTest
 
 
 class ResumeTest(CliTest):
@@ -82,6 +82,16 @@ class Interrupted(ResumeTest):
                 self.assertTrue((out / "last.safetensors").exists())
                 shutil.rmtree(out)
 
+    def test_by_ctrl_c_that_ended_the_reader_of_its_words_too_it_leaves_a_checkpoint(self):
+        process = self.start(self.work / "run")
+        while "images to train on" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)
+        self.assertEqual((process.returncode, process.stderr.read().count(NOT_WRITTEN)), (130, 1))
+        process.stderr.close()
+        self.assertTrue((self.work / "run/last.safetensors").exists())
 
     def test_under_nohup_a_lost_terminal_does_not_stop_it(self):
         for devices in [(), ("--devices", 2)]:

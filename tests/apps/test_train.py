@@ -85,6 +85,17 @@ class WhatARunSays(CliTest):
         out = self.train(self.work / "run", "--device", "cpu", "--threads", 2).stdout
         self.assertRegex(out, r"^device cpu, ISA \w+, precision fp32, 2 threads, 1 rank\n")
 
+    def test_more_threads_than_cores_and_more_of_a_batch_than_images_are_noted(self):
+        cores = len(os.sched_getaffinity(0))
+        result = self.ok("train", "--data", self.faces, "--out", self.work / "run", "--epochs", 1, "--batch", 37,
+                         "--threads", cores + 1)
+        self.assertRegexIn(rf"^bauta: warning: {cores + 1} threads share {cores} cores? \(--threads {cores + 1}\): ", result.stderr)
+        self.assertRegexIn("^--batch 37 is more than there are to train on: each batch has all 36 images$", result.stdout)
+        result = self.ok("train", "--data", self.faces, "--out", self.work / "fits", "--epochs", 1, "--batch", 36,
+                         "--threads", cores)
+        self.assertNotIn("threads share", result.stderr)
+        self.assertNotIn("--batch", result.stdout)
+
     def test_elsewhere_than_on_a_terminal_no_bar_and_no_colour(self):
         result = self.train(self.work / "run")
         self.assertNotIn("\r", result.stderr + result.stdout)

@@ -67,7 +67,7 @@ class WrongCommandLines(unittest.TestCase):
         make = ["data", "make", "--out", "y"]
         for command, option, low, high in [
                 (run, "--epochs", 1, 2**31 - 1), (run, "--seed", 0, 2**64 - 1), (run, "--threads", 1, 1024),
-                (run, "--devices", 0, 2**31 - 1), (make, "--seed", 0, 2**64 - 1), (make, "--with-mask", 0, 2**31 - 1),
+                (run, "--devices", 1, 8), (make, "--seed", 0, 2**64 - 1), (make, "--with-mask", 0, 2**31 - 1),
                 (["bench", "train"], "--batch", 1, 65536), (["bench", "epoch"], "--steps", 0, 2**31 - 1)]:
             for given in [low - 1, high + 1, "1.5", "0x10", "1e3", "many"]:
                 self.assert_usage_error(*command, f"{option}={given}",
@@ -100,8 +100,8 @@ class WrongCommandLines(unittest.TestCase):
                                  ("classify", ["--weights", "x", "y.jpg"]), ("bench train", [])]:
             result = run(*command.split(), *options, env=ranks)
             self.assertEqual((result.returncode, result.stdout), (2, ""))
-            self.assertEqual(result.stderr, "bauta: error: mpirun -np 2 has started this more than once, and only training "
-                                            f"is shared (bauta {command}): start it by itself\n")
+            self.assertEqual(result.stderr, "bauta: error: mpirun -np 2 has started this several times, and each process "
+                                            f"would do all of the work (bauta {command}): start it by itself\n")
         other = run("eval", "--weights", "x", "--data", "y", env=ranks | {"OMPI_COMM_WORLD_RANK": "1"})
         self.assertEqual((other.returncode, other.stderr), (2, ""))
 

@@ -141,6 +141,16 @@ TEST(Watch, SlowWorkAfterSlowWorkIsNoHangAndNorIsTheFirst) {
   run(slow, slow);
 }
 
+TEST(Watch, TheFirstPieceOfOtherWorkMayTakeWhatItTakes) {
+  const auto other_work = [](Rank& rank) {
+    rank.compute();
+    rank.activity().expect_other_work();
+    rank.compute(kMuchLonger);
+    EXPECT_FALSE(rank.ended());
+  };
+  run(other_work, other_work);
+}
+
 const Status kLostGpu = Status::fault("CUDA: unspecified launch failure", "kernel adam", "nvidia-smi tells");
 
 TEST(Watch, AFaultOfARanksDeviceNamesTheRankAndItsHostAndHowToGoOn) {

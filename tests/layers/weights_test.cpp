@@ -112,7 +112,7 @@ TEST_F(WeightsTest, AGraphThatMakesNoSenseIsNamedWithItsFile) {
   const std::string path = folder_ / "w.safetensors";
   EXPECT_EQ(fault(R"({"input":[4,4,3],"layers":[{"kind":"linear","name":"head","out":-2}]})"),
             "layer 0 'head' has sizes that make no sense (" + path + "): check the network's description");
-  EXPECT_THAT(fault("{"), ::testing::HasSubstr(" (" + path + ", graph"));
+  EXPECT_EQ(fault("{"), "the graph is not JSON (" + path + "): use a file that bauta wrote");
 }
 
 TEST_F(WeightsTest, AGraphThatClaimsMoreThanTheFileHoldsIsRefused) {

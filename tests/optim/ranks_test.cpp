@@ -131,6 +131,9 @@ TEST(SameRun, AnotherOptionIsRefusedByRankAndName) {
   EXPECT_NE(mixed.message().find(R"(has the device "cpu avx2", rank 0 has "cpu portable": set BAUTA_ISA)"),
             std::string::npos)
       << mixed.message();
+  const char* kinds = ranks->rank() == 1 ? R"({"device":"simt"})" : R"({"device":"cpu avx2"})";
+  const Status unlike = check_same_on_all_ranks(*ranks, kinds);
+  EXPECT_TRUE(unlike.message().ends_with("start every rank with the same --device")) << unlike.message();
 }
 
 }  // namespace
