@@ -11,7 +11,7 @@
 #include "kernels/cuda/mma_gemm.h"
 
 /// What the CUDA kernels of all convolutions are made of. Each pass is an implicit GEMM: one product of
-/// matrices, c[m][n] = Σ_k a[m][k]·b[k][n] (product.h), whose a is never stored:
+/// matrices, c[m][n] = Σ_k a[m][k]·b[k][n] (gemm.h), whose a is never stored:
 ///
 ///   pass     m                  n   k                     a                       b
 ///   forward  output position    o   tap and c             x at position + tap     w

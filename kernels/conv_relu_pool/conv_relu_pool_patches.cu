@@ -132,8 +132,8 @@ __global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels,
       });
 }
 
-// A thread's windows of four channels that it has asked for, until it takes them: slots like StagingBuffer's,
-// and registers for the winners, bytes, which cp.async does not copy.
+// A thread's prefetched windows of four channels, until fill() puts them into place: slots like
+// StagingBuffer's, and registers for the winners, bytes, which cp.async does not copy.
 template <class Tile, int kCount>
 class StagedWindows {
   using Slots = StagingBuffer<Tile, 4, 2 * kCount>;
@@ -260,14 +260,14 @@ class GradientRegionReader {
 
 // The same, as OnDemandRegionReader does.
 template <int kChannels, class Tile>
-class LateGradientRegionReader {
+class OnDemandGradientRegionReader {
   using Mine = RegionWindowThreadMap<kChannels, Tile>;
   static constexpr int kWindowsAtOnce = 8;
 
  public:
   static constexpr std::size_t kBytes = 0;
 
-  __device__ __forceinline__ LateGradientRegionReader(const PooledValues& gradient, std::size_t)
+  __device__ __forceinline__ OnDemandGradientRegionReader(const PooledValues& gradient, std::size_t)
       : gradient_(gradient) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) { from_ = from; }
@@ -287,7 +287,7 @@ class LateGradientRegionReader {
 
 template <int kChannels, class Tile, int kGroups>
 using DgradReader = std::conditional_t<(kGroups > 1), GradientRegionReader<kChannels, Tile>,
-                                       LateGradientRegionReader<kChannels, Tile>>;
+                                       OnDemandGradientRegionReader<kChannels, Tile>>;
 template <int kChannels, class Tile, int kGroups>
 using DgradMemory = PatchMemory<Major::k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
 

@@ -2,7 +2,7 @@
 
 #include "kernels/cuda/gemm.h"
 
-/// The product in fp32 (see product.h). A thread keeps 8x8 sums in registers and reads 16 float4 of shared
+/// The product in fp32 (see gemm.h). A thread keeps 8x8 sums in registers and reads 16 float4 of shared
 /// memory for 256 fma, without bank conflicts; of the instructions of the inner loops that copy vectors,
 /// 63 to 87 % are fma. Memory is asked for (1/rows + 1/columns) elements per fma, by rows and columns of a
 /// tile; what taps share comes from L2 where vectors are copied

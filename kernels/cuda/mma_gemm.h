@@ -4,7 +4,7 @@
 
 #include "kernels/cuda/gemm.h"
 
-/// The product on tensor cores (see product.h). A warp computes kWarpRows x kWarpColumns of its tile by
+/// The product on tensor cores (see gemm.h). A warp computes kWarpRows x kWarpColumns of its tile by
 /// products of 16x8 with 16 k (mma.sync), whose fragments it takes from the slices with ldmatrix: for 64x32,
 /// and 16 k, 6 ldmatrix feed 16 mma. The next slices, kAhead of them, are read into registers while the
 /// present one is multiplied, and rounded and stored when it is their turn, so that a slice costs one

@@ -120,7 +120,7 @@ __device__ __forceinline__ void pass_relus(const GemmShape& p, const typename Ti
   }
 }
 
-/// A block computes a tile of c (product.h), over the z-th part of k (split-K): partial sums of c lie one
+/// A block computes a tile of c (gemm.h), over the z-th part of k (split-K): partial sums of c lie one
 /// behind the other. Reads a n/columns times and b m/rows times, by the tile's sizes, mostly from L2,
 /// in whole sectors; writes all partial sums once, and reads relu_before once. Where
 /// a_sums is not null, the blocks of the first column also write Σ_k a[m][k] there, not rounded: a thread a
