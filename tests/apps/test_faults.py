@@ -132,8 +132,11 @@ class StrikesTest(RanksTest):
 
 class FaultsTest:
     """Faults, whoever started the ranks."""
+    STRIKES = [(rank, fault) for fault in [kill, stop] for rank in [0, 1]]
+    SIGNALS = [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]
+
     def test_a_rank_that_is_killed_or_stopped_ends_the_run_within_30_s_with_one_line(self):
-        cases = [(rank, fault, launcher) for launcher in self.LAUNCHERS for fault in [kill, stop] for rank in [0, 1]]
+        cases = [(*strike, launcher) for launcher in self.LAUNCHERS for strike in self.STRIKES]
         with ThreadPoolExecutor(len(cases)) as pool:  # they mostly wait
             strikes = [(case, pool.submit(self.strike, *case)) for case in cases]
         for case, strike in strikes:
@@ -163,7 +166,7 @@ class FaultsTest:
         return result
 
     def test_a_signal_stops_all_ranks_with_a_checkpoint(self):
-        for signal_number in [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]:
+        for signal_number in self.SIGNALS:
             with self.subTest(signal_number):
                 out = self.work / f"run-{signal_number}"
                 result = self.stop(out, self.command(out, *self.RUN, "--devices", 2), signal_number)
@@ -231,6 +234,8 @@ class RanksOnSimt(FaultsTest, StrikesTest):
     OPTIONS = ["--device", "simt", "--batch", 2, "--val", 0, "--threads", 1]
     RUN = ["--epochs", 300, "--save-every", 1]
     LAUNCHERS = ["devices"]
+    STRIKES = [(0, kill), (1, stop)]  # not all: the first checkpoint takes a while
+    SIGNALS = [signal.SIGINT]
 
     def test_the_losses_are_those_of_one_process_to_rounding_and_rank_0_alone_speaks(self):
         run = ["--max-steps", 2]
