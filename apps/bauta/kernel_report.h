@@ -20,8 +20,8 @@ struct Roof {
   const char* bound;  ///< by what: "memory", "cache", "fma" or "tensor cores"
 };
 
-/// The floor from memory and what else is moved from L2, or the multiply-adds, whichever
-/// takes longer. `tensor`: on tensor cores.
+/// The floor from memory and what else is moved from L2, or the multiply-adds, whichever takes longer.
+/// `tensor`: on tensor cores.
 Roof roof_of(const Work&, bool tensor, const Ceilings&);
 
 /// What both reports of `bench kernels`, counts and times, are: the step that `launches` make up.

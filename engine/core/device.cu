@@ -49,13 +49,13 @@ Status count_gpus(int& count) {
   return check(error, "cudaGetDeviceCount");
 }
 
-Status make_stream(StreamPriority precedence, void*& stream) {
+Status make_stream(StreamPriority priority, void*& stream) {
   int last = 0;
   int first = 0;
   BAUTA_TRY(check(cudaDeviceGetStreamPriorityRange(&last, &first), "cudaDeviceGetStreamPriorityRange"));
-  const int priority = precedence == StreamPriority::high ? first : last;
+  const int number = priority == StreamPriority::high ? first : last;
   cudaStream_t made = nullptr;
-  BAUTA_TRY(check(cudaStreamCreateWithPriority(&made, cudaStreamNonBlocking, priority),
+  BAUTA_TRY(check(cudaStreamCreateWithPriority(&made, cudaStreamNonBlocking, number),
                   "cudaStreamCreateWithPriority"));
   stream = made;
   return {};

@@ -32,12 +32,12 @@ Status do_in_order(const Context& context, std::function<Status()> work) {
   return {};
 }
 
-Result<Stream> Stream::create(const Context& context, StreamPriority precedence) {
+Result<Stream> Stream::create(const Context& context, StreamPriority priority) {
   Stream result;
   const StreamBackend* const backend = backend_of(context);
   if (backend == nullptr) return result;
   void* stream = nullptr;
-  BAUTA_TRY(backend->make_stream(precedence, stream));
+  BAUTA_TRY(backend->make_stream(priority, stream));
   result.stream_ = {stream, backend->close};
   return result;
 }

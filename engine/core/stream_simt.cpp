@@ -15,8 +15,8 @@ struct Mark {
 Stream* as_stream(void* stream) { return static_cast<Stream*>(stream); }
 Mark& as_mark(void* event) { return *static_cast<Mark*>(event); }
 
-Status make_stream(StreamPriority precedence, void*& stream) {
-  stream = new Stream(precedence == StreamPriority::low && runtime::hasty_after_others);
+Status make_stream(StreamPriority priority, void*& stream) {
+  stream = new Stream(priority == StreamPriority::low && runtime::hasty_low_priority);
   return {};
 }
 void close(void* stream) { delete as_stream(stream); }

@@ -5,8 +5,8 @@
 /// The product in fp32 (see gemm.h). A thread keeps 8x8 sums in registers and reads 16 float4 of shared
 /// memory for 256 fma, without bank conflicts; of the instructions of the inner loops that copy vectors,
 /// 63 to 87 % are fma. Memory is asked for (1/rows + 1/columns) elements per fma, by rows and columns of a
-/// tile; what taps share comes from L2 where vectors are copied
-/// (cp.async.cg bypasses L1), from L1 where single floats are (.ca). What a GPU took: docs/performance.md.
+/// tile; what taps share comes from L2 where vectors are copied (cp.async.cg bypasses L1), and from L1 where
+/// single floats are (.ca). What a GPU took: docs/performance.md.
 namespace bauta::BAUTA_DEVICE {
 
 /// A K-major slice has every fourth line side by side, so that threads side by side read rows side by side,

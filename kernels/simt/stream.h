@@ -35,6 +35,6 @@ class Stream {
 
 /// Whether Streams that this thread makes from now on, of StreamPriority::low, are hasty: for tests of
 /// what must not be done too early.
-inline thread_local bool hasty_after_others = false;
+inline thread_local bool hasty_low_priority = false;
 
 }  // namespace bauta::simt::runtime

@@ -161,9 +161,9 @@ class StepsAheadTest : public ::testing::TestWithParam<Machine> {
   }
   TrainingStep make_step(const Model& model = network()) const {
     Graph graph = Training::make_graph(chain_.of(runner_.context()), model);
-    simt::runtime::hasty_after_others = true;
+    simt::runtime::hasty_low_priority = true;
     TrainingStep step = Training::make_step(std::move(graph), {});
-    simt::runtime::hasty_after_others = false;
+    simt::runtime::hasty_low_priority = false;
     return step;
   }
   /// Finishes a step, which has the loss of the same one when no other is on its way.

@@ -92,10 +92,10 @@ TEST_F(SimtStreams, simt_ACopyThatIsStartedIsDoneWhenItsStreamIsWaitedForAndNotB
 }
 
 TEST_F(SimtStreams, simt_AHastyStreamDoesItsWorkAtOnceButForWhatItIsHeldBy) {
-  runtime::hasty_after_others = true;
+  runtime::hasty_low_priority = true;
   const Stream hasty = std::move(*Stream::create(context_, StreamPriority::low));
   const Stream other = std::move(*Stream::create(context_));
-  runtime::hasty_after_others = false;
+  runtime::hasty_low_priority = false;
   ASSERT_TRUE(add_to_it(other.of(context_), 10).ok());
   ASSERT_TRUE(double_it_on(hasty.of(context_)).ok());
   EXPECT_EQ(it_[0], 2);
