@@ -95,8 +95,8 @@ std::uint8_t* bytes_of(float* array) { return reinterpret_cast<std::uint8_t*>(ar
 
 void add_linear(const Bench& bench) {
   for (const LinearShape& s : kLinearCases) {
-    const Index x = Index{s.batch} * s.in_features;
-    const Index y = Index{s.batch} * s.out_features;
+    const Index x = s.x_size();
+    const Index y = s.y_size();
     const Index w = Index{s.in_features} * s.out_features;
     const Index b = s.out_features;
     const double flop = 2.0 * static_cast<double>(w) * s.batch;

@@ -53,6 +53,15 @@ std::vector<ClassMetrics> class_metrics(int classes, std::span<const int> confus
   return all;
 }
 
+ClassMetrics macro_average(std::span<const ClassMetrics> classes) {
+  ClassMetrics sums{};
+  for (const ClassMetrics& c : classes) {
+    sums = {sums.precision + c.precision, sums.recall + c.recall, sums.f1 + c.f1, sums.support + c.support};
+  }
+  const auto count = static_cast<double>(classes.size());
+  return {sums.precision / count, sums.recall / count, sums.f1 / count, sums.support};
+}
+
 // Walks the samples by rising score, all of one score at a time. Counts in halves of a pair, so that it is
 // exact.
 double roc_auc(int positive_class, std::span<const int> labels, std::span<const float> scores) {
@@ -94,6 +103,7 @@ Result<Evaluation> evaluate(int classes, int positive_class, std::span<const int
   }
   result.accuracy = ratio(hits, static_cast<double>(labels.size()));
   result.per_class = class_metrics(classes, result.confusion);
+  result.macro_average = macro_average(result.per_class);
   result.roc_auc = roc_auc(positive_class, labels, positive_scores);
   return result;
 }

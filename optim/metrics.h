@@ -20,6 +20,8 @@ struct ClassMetrics {
 struct Evaluation {
   double accuracy = 0;                  ///< in [0, 1]
   std::vector<ClassMetrics> per_class;  ///< [K]
+  ClassMetrics macro_average{};         ///< their mean, each class counting alike (scikit-learn's macro avg);
+                                        ///< its support is all samples
   double roc_auc = 0;                   ///< of the positive class against the rest; NaN when either is absent
   std::vector<int> confusion;           ///< [K,K] row-major: samples by [true class][predicted class]
 };

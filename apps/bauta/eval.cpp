@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   bauta eval --weights runs/a/best.safetensors --data unseen
-      Accuracy, a table of the classes, ROC-AUC, the confusion matrix, and the ten worst mistakes by name.
+      Accuracy, a table of the classes and their average, ROC-AUC, the confusion matrix, and the ten worst mistakes by name.
   bauta eval --weights runs/a/best.safetensors --data unseen --json | jq .accuracy
       The same as one object of JSON, with all mistakes.
   bauta eval --weights runs/a/best.safetensors --data unseen --predictions predictions.csv
@@ -110,14 +110,16 @@ Uncertain uncertain_of(const Predictions& p, std::size_t classes, float threshol
   return result;
 }
 
+OrderedJson to_json(const ClassMetrics& m) {
+  return {{"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1}, {"support", m.support}};
+}
+
 OrderedJson to_json(const EvalResult& r) {
   const auto& classes = r.data.classes();
   OrderedJson per_class = OrderedJson::object();
   OrderedJson confusion = OrderedJson::array();
   for (std::size_t c = 0; c < classes.size(); ++c) {
-    const ClassMetrics& m = r.evaluation.per_class[c];
-    per_class[classes[c]] = {
-        {"precision", m.precision}, {"recall", m.recall}, {"f1", m.f1}, {"support", m.support}};
+    per_class[classes[c]] = to_json(r.evaluation.per_class[c]);
     const auto row = r.evaluation.confusion.begin() + static_cast<std::ptrdiff_t>(c * classes.size());
     confusion.push_back(std::vector<int>(row, row + static_cast<std::ptrdiff_t>(classes.size())));
   }
@@ -138,6 +140,7 @@ OrderedJson to_json(const EvalResult& r) {
                    {"accuracy", r.evaluation.accuracy},
                    {"loss", r.loss},
                    {"per_class", per_class},
+                   {"macro_average", to_json(r.evaluation.macro_average)},
                    {"positive_class", classes[static_cast<std::size_t>(positive_class(classes))]},
                    {"roc_auc", r.evaluation.roc_auc},
                    {"confusion", confusion},
@@ -152,11 +155,13 @@ OrderedJson to_json(const EvalResult& r) {
 
 std::string class_table(const EvalResult& r) {
   std::vector<std::vector<std::string>> rows = {{"class", "precision", "recall", "f1", "images"}};
-  for (std::size_t c = 0; c < r.data.classes().size(); ++c) {
-    const ClassMetrics& m = r.evaluation.per_class[c];
-    rows.push_back({r.data.classes()[c], fmt::format("{:.4f}", m.precision), fmt::format("{:.4f}", m.recall),
+  const auto add = [&](const std::string& name, const ClassMetrics& m) {
+    rows.push_back({name, fmt::format("{:.4f}", m.precision), fmt::format("{:.4f}", m.recall),
                     fmt::format("{:.4f}", m.f1), with_commas(m.support)});
-  }
+  };
+  for (std::size_t c = 0; c < r.data.classes().size(); ++c)
+    add(r.data.classes()[c], r.evaluation.per_class[c]);
+  add("macro average", r.evaluation.macro_average);
   return table(rows);
 }
 
@@ -266,13 +271,23 @@ Result<std::string> best_of(const std::string& run) {
                        "wait for it, or go on with it by bauta train --resume");
 }
 
-Result<int> run_eval(EvalArguments arguments) {
+Status check_arguments(const EvalArguments& arguments) {
   if (arguments.weights.empty() && arguments.run.empty()) {
     return Status::usage("no weights are named", "--weights or --run",
                          "name a file of weights, or the folder of a run");
   }
   // Before all images are read for nothing.
-  if (!arguments.predictions.empty()) BAUTA_TRY(check_predictions_table(arguments.predictions));
+  return arguments.predictions.empty() ? Status{} : check_predictions_table(arguments.predictions);
+}
+
+Result<Predictions> predictions_of(Graph& graph, const Dataset& data, std::span<const int> samples) {
+  const std::vector<float> alike(data.classes().size(), 1.0F);
+  Progress bar("evaluating", static_cast<int>(samples.size()));
+  return predict(graph, data, samples, alike, [&](int done) { bar.update(done); });
+}
+
+Result<int> run_eval(EvalArguments arguments) {
+  BAUTA_TRY(check_arguments(arguments));
   std::string config;
   if (!arguments.run.empty()) BAUTA_TRY(put_into(config, read_config(arguments.run)));
   if (arguments.weights.empty()) BAUTA_TRY(put_into(arguments.weights, best_of(arguments.run)));
@@ -291,10 +306,7 @@ Result<int> run_eval(EvalArguments arguments) {
   const auto part = arguments.run.empty() || arguments.part ? arguments.part : Part::val;
   const auto samples = samples_that_count(arguments, part, config, *data);
   if (!samples.ok()) return samples.status();
-  const std::vector<float> alike(model.classes().size(), 1.0F);
-  std::optional<Progress> bar(std::in_place, "evaluating", static_cast<int>(samples->size()));
-  const auto predictions = predict(*graph, *data, *samples, alike, [&](int done) { bar->update(done); });
-  bar.reset();
+  const auto predictions = predictions_of(*graph, *data, *samples);
   if (!predictions.ok()) return predictions.status();
   BAUTA_TRY(check_finite(*predictions, arguments.weights));
   auto evaluation = evaluate(*predictions, model.classes());
@@ -302,16 +314,17 @@ Result<int> run_eval(EvalArguments arguments) {
   if (!arguments.predictions.empty())
     BAUTA_TRY(write_predictions_table(arguments.predictions, *data, *samples, *predictions));
 
+  const std::size_t classes = model.classes().size();
   EvalResult result{arguments,
                     *data,
                     part,
                     static_cast<int>(samples->size()),
                     std::move(*evaluation),
                     predictions->loss.mean(),
-                    mistakes_of(*predictions, *samples, alike.size()),
+                    mistakes_of(*predictions, *samples, classes),
                     {}};
   if (arguments.threshold)
-    result.uncertain = uncertain_of(*predictions, alike.size(), static_cast<float>(*arguments.threshold));
+    result.uncertain = uncertain_of(*predictions, classes, static_cast<float>(*arguments.threshold));
   if (arguments.json) {
     print_json(to_json(result));
   } else {

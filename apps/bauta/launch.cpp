@@ -242,7 +242,7 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   };
   auto watch = Watch::start(ranks, std::move(options));
   if (!watch.ok()) return watch.status();
-  ::setenv(kStarterVariable, (*watch)->ticket().c_str(), 1);
+  ::setenv(kStarterVariable, (*watch)->invitation().c_str(), 1);
   const StopSignals counted(count_stop);
   std::signal(SIGCHLD, SIG_DFL);         // where it is ignored nobody learns how a child ended
   std::vector<std::jthread> passing_on;  // until all has been said

@@ -175,7 +175,7 @@ Watch::~Watch() {
   if (thread_.joinable()) thread_.join();
 }
 
-std::string Watch::ticket() const { return to_text(token_, listener_.endpoint); }
+std::string Watch::invitation() const { return to_text(token_, listener_.endpoint); }
 
 void Watch::fail(const Status& reason) {
   // What looks like a failure here may be what another's death does: that would be the better reason.

@@ -37,7 +37,7 @@ class Watch {
 
   /// What a rank joins with.
   struct Options {
-    std::string starter;  ///< Watch::ticket() of the process that started the ranks; empty: there is none
+    std::string starter;  ///< Watch::invitation() of the process that started the ranks; empty: there is none
     std::string remedy;   ///< how to fix a fault: the command to go on with
     OnFault on_fault;
     std::chrono::milliseconds longest_work{20'000};  ///< after which a piece of work hangs, at least
@@ -55,7 +55,7 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   /// What ranks on this host need to join the watch of the process that starts them.
-  std::string ticket() const;
+  std::string invitation() const;
 
   /// This process cannot go on, for a reason of its own: ends the run on every process. The line names the
   /// rank, unless it is rank 0 with what is likely to fail on all; a fault's says how to go on. Returns when

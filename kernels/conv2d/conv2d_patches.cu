@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kGroups* kGemmThreads, kPatchBlocks<kChannels,
   dgrad_patches<kChannels, Tile, kGroups>(s, patches, w, dx, reader);
 }
 
-// Reads a patch's gradients in fill(): beside those of the region there is no room for them to wait.
+// Reads a patch's gradients in fill(): beside those of the halo tile there is no room for them to wait.
 template <class Tile>
 class OnDemandGradientReader {
  public:
@@ -98,8 +98,8 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
   const Conv2dSizes sizes(s);
   const Patches patches(s.batch, s.in_h, s.in_w, s.out_channels);
   const int margin = dgrad_margin(s.pad);
-  const double pixels = rows_in_regions(s.in_h, kPatchRows, margin, s.out_h) *
-                        rows_in_regions(s.in_w, kPatchColumns, margin, s.out_w);
+  const double pixels = rows_in_halo_tiles(s.in_h, kPatchRows, margin, s.out_h) *
+                        rows_in_halo_tiles(s.in_w, kPatchColumns, margin, s.out_w);
   const double dx_bytes = 4 * static_cast<double>(sizes.x);
   return with_dgrad_patch_tile<PatchReader>(s, [&]<int kChannels, class Tile, int kGroups>() {
     return launch(

@@ -3,22 +3,23 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "kernels/conv2d/conv2d_regions.h"
+#include "kernels/conv2d/conv2d_halo_tiles.h"
 
 /// Convolutions in bf16 whose kernel is 3x3, whose stride is 1, and whose images have 32, 64 or at most 8
-/// channels. A block takes one patch of 8x16 positions after another. It has the region of the image that a
-/// patch reads, 10x18 pixels, in shared memory, in bf16, from where each tap's fragments come with ldmatrix:
-/// what a tile of conv2d_tiles.h gathers from memory for each tap is read once, and of the instructions of
-/// the inner loop about half are mma, where tiles are narrow, or more. Forward and dgrad keep the weights of
-/// the block's columns beside it; wgrad keeps dw in registers, and the gradients of the patch beside it.
+/// channels. A block takes one patch of 8x16 positions after another. It has the halo tile of the image that
+/// a patch reads, 10x18 pixels, in shared memory, in bf16, from where each tap's fragments come with
+/// ldmatrix: what a tile of conv2d_tiles.h gathers from memory for each tap is read once, and of the
+/// instructions of the inner loop about half are mma, where tiles are narrow, or more. Forward and dgrad keep
+/// the weights of the block's columns beside it; wgrad keeps dw in registers, and the gradients of the patch
+/// beside it.
 namespace bauta::BAUTA_DEVICE {
 
 /// The weights of a block's columns, as the product's b: MN-major (forward), a row of the block's
-/// out-channels for each k of Region::kDepth; K-major (dgrad), for each tap a row of kChannels for each of
+/// out-channels for each k of HaloTile::kDepth; K-major (dgrad), for each tap a row of kChannels for each of
 /// the block's in-channels.
 template <Major kB, int kChannels, class Tile>
 struct PatchWeights {
-  static constexpr int kRows = kB == Major::mn ? Region<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
+  static constexpr int kRows = kB == Major::mn ? HaloTile<kChannels>::kDepth : kPatchTaps * Tile::kColumns;
   static constexpr int kLength = kB == Major::mn ? Tile::kColumns : kChannels;
   static constexpr std::size_t kBytes = kRows * (kLength + Tile::kPad) * sizeof(bf16);
 
@@ -27,10 +28,10 @@ struct PatchWeights {
 
 /// A block of forward or dgrad has kGroups groups of 128 threads (threadIdx.y), each with a patch of its own,
 /// which share the weights. With an H100's shared memory a multiprocessor has one block of three groups, if
-/// their regions and staging buffers fit, and regions are prefetched while the patches before are computed.
-/// Elsewhere a block has one group, which reads a region when it needs it, and there are as many blocks as
-/// fit; with at most 8 channels it is always one group, which prefetches. Code compiled for GPUs before sm_90
-/// has one group, even where an H100 runs it, from PTX.
+/// their halo tiles and staging buffers fit, and halo tiles are prefetched while the patches before are
+/// computed. Elsewhere a block has one group, which reads a halo tile when it needs it, and there are as many
+/// blocks as fit; with at most 8 channels it is always one group, which prefetches. Code compiled for GPUs
+/// before sm_90 has one group, even where an H100 runs it, from PTX.
 inline constexpr int kMaxGroups = 3;
 inline constexpr KernelLimits kMaxGroupsLimits = {227 * 1024, 90};
 // Whether the build has such code at all.
@@ -52,21 +53,21 @@ inline constexpr int kPatchBlocks = kGroups > 1                               ? 
                                                                               : 3;
 #endif
 
-/// Who reads the regions of forward and of conv2d's dgrad.
+/// Who reads the halo tiles of forward and of conv2d's dgrad.
 template <int kChannels, class Tile, int kGroups>
-using PatchReader = std::conditional_t<kChannels == 8 || (kGroups > 1), RegionReader<kChannels, Tile>,
-                                       OnDemandRegionReader<kChannels, Tile>>;
+using PatchReader = std::conditional_t<kChannels == 8 || (kGroups > 1), HaloReader<kChannels, Tile>,
+                                       OnDemandHaloReader<kChannels, Tile>>;
 
-/// Where the dynamic shared memory of a block of forward (MN-major weights) or dgrad (K-major) has the region
-/// of a group, and what the group's reader uses, behind the weights; and its size.
+/// Where the dynamic shared memory of a block of forward (MN-major weights) or dgrad (K-major) has the halo
+/// tile of a group, and what the group's reader uses, behind the weights; and its size.
 template <Major kB, int kChannels, class Tile, class Reader, int kGroups>
 struct PatchMemory {
   static constexpr std::size_t kWeights = PatchWeights<kB, kChannels, Tile>::kBytes;
-  static constexpr std::size_t kOfGroup = Region<kChannels>::kBytes + Reader::kBytes;
+  static constexpr std::size_t kOfGroup = HaloTile<kChannels>::kBytes + Reader::kBytes;
   static constexpr std::size_t kBytes = kWeights + kGroups * kOfGroup;
 
-  __device__ __forceinline__ static std::size_t region() { return kWeights + threadIdx.y * kOfGroup; }
-  __device__ __forceinline__ static std::size_t reader() { return region() + Region<kChannels>::kBytes; }
+  __device__ __forceinline__ static std::size_t halo() { return kWeights + threadIdx.y * kOfGroup; }
+  __device__ __forceinline__ static std::size_t reader() { return halo() + HaloTile<kChannels>::kBytes; }
 };
 
 template <int kChannels, class Tile, int kGroups>
@@ -105,30 +106,31 @@ __device__ __forceinline__ void load_patch_weights(
   move_pieces<kShare, kWeightsAtOnce>(fetch, put);
 }
 
-/// sums += Σ over taps and channels of region·weights; position(m) is row m's place in the patch. K-major
-/// weights, dgrad's, meet the taps of the region in reverse.
+/// sums += Σ over taps and channels of halo tile·weights; position(m) is row m's place in the patch. K-major
+/// weights, dgrad's, meet the taps of the halo tile in reverse.
 template <Major kB, int kChannels, class Tile, class Position>
-__device__ __forceinline__ void multiply_region(typename Region<kChannels>::Array& region,
-                                                typename PatchWeights<kB, kChannels, Tile>::Array& weights,
-                                                const Position& position, const typename Tile::Thread& thread,
-                                                typename Tile::Sums& sums) {
-  constexpr int kPitch = Region<kChannels>::kPitch;
+__device__ __forceinline__ void multiply_halo_tile(typename HaloTile<kChannels>::Array& halo,
+                                                   typename PatchWeights<kB, kChannels, Tile>::Array& weights,
+                                                   const Position& position,
+                                                   const typename Tile::Thread& thread,
+                                                   typename Tile::Sums& sums) {
+  constexpr int kPitch = HaloTile<kChannels>::kPitch;
   Ptr<const bf16> from[Tile::kSumRows];  // of the lane
 #pragma unroll
   for (int r = 0; r < Tile::kSumRows; ++r) {
     const auto at = position(thread.warp_row + 16 * r + thread.lane % 16);
-    from[r] = &region[(at.i * kRegionColumns + at.j) * kPitch];
+    from[r] = &halo[(at.i * kHaloColumns + at.j) * kPitch];
   }
   // Row by row of taps: all of them in one stretch would be instructions that few patches have a use for.
-  constexpr int kDepth = Region<kChannels>::kDepth;
+  constexpr int kDepth = HaloTile<kChannels>::kDepth;
   constexpr int kOfRow = kChannels == 8 ? kDepth : kPatchKernel * kChannels;
 #pragma unroll 1
   for (int row = 0; row < kDepth / kOfRow; ++row) {
 #pragma unroll
     for (int k = 0; k < kOfRow; k += 16) {
       unsigned as[Tile::kSumRows][4], bs[Tile::kSumFours / 2][4];
-      const auto step = Region<kChannels>::step(k, thread.lane / 16);
-      const int offset = (row * kRegionColumns + step.pixel) * kPitch + step.channel;
+      const auto step = HaloTile<kChannels>::step(k, thread.lane / 16);
+      const int offset = (row * kHaloColumns + step.pixel) * kPitch + step.channel;
 #pragma unroll
       for (int r = 0; r < Tile::kSumRows; ++r) ldmatrix_x4(as[r], from[r] + offset);
       const int tap = row * kPatchKernel + k / kChannels;
@@ -144,9 +146,9 @@ __device__ __forceinline__ void multiply_region(typename Region<kChannels>::Arra
   }
 }
 
-/// Computes the block's patches, whose regions the group's reader brings: sums begin with `bias`, null in
+/// Computes the block's patches, whose halo tiles the group's reader brings: sums begin with `bias`, null in
 /// dgrad; position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
-/// writes them, as mma has them. The region begins `margin` rows and columns before the patch.
+/// writes them, as mma has them. The halo tile begins `margin` rows and columns before the patch.
 template <Major kB, int kChannels, class Tile, int kGroups, class Reader, class Position, class Store>
 __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patches& patches, int margin,
                                                Ptr<const float> w, Ptr<const float> bias, Reader reader,
@@ -159,7 +161,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
 #endif
   using Memory = PatchMemory<kB, kChannels, Tile, Reader, kGroups>;
   auto&& weights = dynamic_shared<typename PatchWeights<kB, kChannels, Tile>::Array>();
-  auto&& region = dynamic_shared<typename Region<kChannels>::Array>(Memory::region());
+  auto&& halo = dynamic_shared<typename HaloTile<kChannels>::Array>(Memory::halo());
   const auto prefetch = [&](int patch) {
     if (patch >= patches.count) return;
     const auto first = patches.first(patch);
@@ -168,7 +170,7 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
   const int blocks = static_cast<int>(gridDim.x);
   int patch = static_cast<int>(blockIdx.x) + static_cast<int>(threadIdx.y) * blocks;
   prefetch(patch);
-  if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
+  if constexpr (kChannels == 8) clear_halo_tile<kChannels, Tile>(halo);
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   load_patch_weights<kB, kChannels, Tile, kGroups>(s, w, first_n, weights);
   __syncthreads();
@@ -178,14 +180,14 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
        first_patch += kGroups * blocks) {
     const int mine = patch;
     const bool computes = kGroups == 1 || mine < patches.count;
-    if (computes) reader.fill(region);
+    if (computes) reader.fill(halo);
     __syncthreads();
     patch += kGroups * blocks;
     prefetch(patch);
     if (computes) {
       typename Tile::Sums sums;
       begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
-      multiply_region<kB, kChannels, Tile>(region, weights, position, thread, sums);
+      multiply_halo_tile<kB, kChannels, Tile>(halo, weights, position, thread, sums);
       store(patches.first(mine), thread, sums);
     }
     __syncthreads();
@@ -205,10 +207,10 @@ __device__ __forceinline__ void store_patch(const Raster::Position& first,
   });
 }
 
-/// How far before a patch of dx the region of dy begins.
+/// How far before a patch of dx the halo tile of dy begins.
 __host__ __device__ constexpr int dgrad_margin(int pad) { return kPatchKernel - 1 - pad; }
 
-/// The block's patches of dx; the reader brings regions of dy.
+/// The block's patches of dx; the reader brings halo tiles of dy.
 template <int kChannels, class Tile, int kGroups, class Reader>
 __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               Ptr<const float> w, Ptr<float> dx, const Reader& reader) {
@@ -225,14 +227,14 @@ __device__ __forceinline__ void dgrad_patches(const Conv2dShape& s, const Patche
 template <class Tile>
 using GradientPatch = Shared<bf16, kPatchRows * kPatchColumns, Tile::kColumns + Tile::kPad>;
 
-/// Where the dynamic shared memory of a block of wgrad has its gradients and what its reader of regions uses,
-/// behind the region; and its size, without what a reader of gradients uses, which comes behind.
+/// Where the dynamic shared memory of a block of wgrad has its gradients and what its reader of halo tiles
+/// uses, behind the halo tile; and its size, without what a reader of gradients uses, which comes behind.
 template <int kChannels, class Tile>
 struct WgradPatchMemory {
-  static constexpr std::size_t kGradients = Region<kChannels>::kBytes;
+  static constexpr std::size_t kGradients = HaloTile<kChannels>::kBytes;
   static constexpr std::size_t kReader =
       kGradients + kPatchRows * kPatchColumns * (Tile::kColumns + Tile::kPad) * sizeof(bf16);
-  static constexpr std::size_t kBytes = kReader + RegionReader<kChannels, Tile>::kBytes;
+  static constexpr std::size_t kBytes = kReader + HaloReader<kChannels, Tile>::kBytes;
 };
 
 /// A thread's part of a patch of gradients: four neighbouring columns, of which it also adds up dbias.
@@ -257,21 +259,21 @@ struct GradientThreadMap {
 };
 
 /// sums += the part's share of Σ over the patch's positions of x at position + tap · the position's gradient;
-/// a row of the patch is 16 k. The tile's rows are taps, and the region's channels of each.
+/// a row of the patch is 16 k. The tile's rows are taps, and the halo tile's channels of each.
 template <int kChannels, class Tile>
-__device__ __forceinline__ void multiply_patch(typename Region<kChannels>::Array& region,
+__device__ __forceinline__ void multiply_patch(typename HaloTile<kChannels>::Array& halo,
                                                GradientPatch<Tile>& gradients,
                                                const typename Tile::Thread& thread,
                                                typename Tile::Sums& sums) {
   constexpr int kShare = kPatchRows / Tile::kParts;
-  constexpr int kRow = kRegionColumns * Region<kChannels>::kPitch;
+  constexpr int kRow = kHaloColumns * HaloTile<kChannels>::kPitch;
   const int first = thread.part * kShare;
   Ptr<const bf16> from[Tile::kSumRows];  // of the lane
 #pragma unroll
   for (int r = 0; r < Tile::kSumRows; ++r) {
-    const auto step = Region<kChannels>::step(thread.warp_row + 16 * r, thread.lane / 8 % 2);
+    const auto step = HaloTile<kChannels>::step(thread.warp_row + 16 * r, thread.lane / 8 % 2);
     const int pixel = thread.lane / 16 * 8 + thread.lane % 8 + step.pixel;
-    from[r] = &region[first * kRow + pixel * Region<kChannels>::kPitch + step.channel];
+    from[r] = &halo[first * kRow + pixel * HaloTile<kChannels>::kPitch + step.channel];
   }
 #pragma unroll 4
   for (int i = 0; i < kShare; ++i) {
@@ -313,8 +315,8 @@ template <int kChannels, class Tile, class GradientReader>
 __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patches& patches,
                                               const Images& images, Ptr<float> partial, GradientReader dy) {
   using Memory = WgradPatchMemory<kChannels, Tile>;
-  using Reader = RegionReader<kChannels, Tile>;
-  auto&& region = dynamic_shared<typename Region<kChannels>::Array>();
+  using Reader = HaloReader<kChannels, Tile>;
+  auto&& halo = dynamic_shared<typename HaloTile<kChannels>::Array>();
   auto&& gradients = dynamic_shared<GradientPatch<Tile>>(Memory::kGradients);
   const Reader x(images, patches, Memory::kReader);
   const auto prefetch = [&](int patch) {
@@ -325,7 +327,7 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   };
   int patch = static_cast<int>(blockIdx.x);
   prefetch(patch);
-  if constexpr (kChannels == 8) clear_region<kChannels, Tile>(region);
+  if constexpr (kChannels == 8) clear_halo_tile<kChannels, Tile>(halo);
   __syncthreads();
   const int first_n = static_cast<int>(blockIdx.y) * Tile::kColumns;
   const typename Tile::Thread thread;
@@ -333,12 +335,12 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
   GradientThreadMap<Tile> map;
 #pragma unroll 1
   while (patch < patches.count) {
-    x.fill(region);
+    x.fill(halo);
     dy.fill(gradients, map);
     patch += static_cast<int>(gridDim.x);
     prefetch(patch);
     __syncthreads();
-    multiply_patch<kChannels, Tile>(region, gradients, thread, sums);
+    multiply_patch<kChannels, Tile>(halo, gradients, thread, sums);
     __syncthreads();
   }
   gather_fours<Tile>(thread.lane, sums);
@@ -390,9 +392,9 @@ Status with_patch_groups(const Body& body) {
   return body.template operator()<kChannels, Tile, 1>();
 }
 
-/// These two call body the same way, with a tile of their pass. Beside a region of 64 channels shared memory
-/// has room for the weights of 32 columns, beside fewer for those of 64. In forward's tiles a thread has all
-/// of a pool's window; in dgrad's it reads fewer fragments.
+/// These two call body the same way, with a tile of their pass. Beside a halo tile of 64 channels shared
+/// memory has room for the weights of 32 columns, beside fewer for those of 64. In forward's tiles a thread
+/// has all of a pool's window; in dgrad's it reads fewer fragments.
 template <class Body>
 Status with_forward_patch_tile(const Conv2dShape& s, const Body& body) {
   using Wide = MmaTiles::Wide;

@@ -99,9 +99,9 @@ Work wgrad_work(const Conv2dShape& s, int vector, double gradient, double gradie
           x + gradient + 4.0 * wgrad_rows(s) * s.out_channels, multiply_adds_of(s)};
 }
 
-/// Of `in` rows (or columns), those in the regions of patches of `patch` rows that cover `out` rows, added
-/// up; a region has kPatchKernel - 1 more, and begins `margin` before its patch.
-inline double rows_in_regions(int out, int patch, int margin, int in) {
+/// Of `in` rows (or columns), those in the halo tiles of patches of `patch` rows that cover `out` rows, added
+/// up; a halo tile has kPatchKernel - 1 more, and begins `margin` before its patch.
+inline double rows_in_halo_tiles(int out, int patch, int margin, int in) {
   int count = 0;
   for (int first = 0; first < out; first += patch) {
     count +=
@@ -110,7 +110,7 @@ inline double rows_in_regions(int out, int patch, int margin, int in) {
   return count;
 }
 
-/// Of a pass that is computed by patches: `image_moved` are the bytes that their regions have of what it
+/// Of a pass that is computed by patches: `image_moved` are the bytes that their halo tiles have of what it
 /// reads, `image` those that there are; `written` and `written_sectors` are as above.
 template <int kChannels, class Tile, int kGroups>
 Work patches_work(const Conv2dShape& s, const Patches& patches, int columns, double image, double image_moved,
@@ -120,15 +120,15 @@ Work patches_work(const Conv2dShape& s, const Patches& patches, int columns, dou
   return {image_moved * grid.y + w * grid.x + written_sectors, image + w + written, multiply_adds_of(s)};
 }
 
-/// Bytes of x in the regions of the patches that cover y, or in their sectors: rows of few channels are read
-/// in runs of 32 floats, which begin anywhere.
-inline double region_bytes(const Conv2dShape& s) {
-  const double pixels = double{1} * s.batch * rows_in_regions(s.out_h, kPatchRows, s.pad, s.in_h) *
-                        rows_in_regions(s.out_w, kPatchColumns, s.pad, s.in_w);
+/// Bytes of x in the halo tiles of the patches that cover y, or in their sectors: rows of few channels are
+/// read in runs of 32 floats, which begin anywhere.
+inline double halo_tile_bytes(const Conv2dShape& s) {
+  const double pixels = double{1} * s.batch * rows_in_halo_tiles(s.out_h, kPatchRows, s.pad, s.in_h) *
+                        rows_in_halo_tiles(s.out_w, kPatchColumns, s.pad, s.in_w);
   if (s.in_channels > 8) return 4 * pixels * s.in_channels;
-  const int row = kRegionColumns * s.in_channels;
+  const int row = kHaloColumns * s.in_channels;
   const double of_row = row / 32 * sectors(32, false) + (row % 32 > 0 ? sectors(row % 32, false) : 0);
-  return 32 * of_row * pixels / kRegionColumns;
+  return 32 * of_row * pixels / kHaloColumns;
 }
 
 /// Of forward by patches; the biases are read by every warp for every patch.
@@ -139,7 +139,7 @@ Work patches_forward_work(const Conv2dShape& s, const Patches& patches, double w
                         ceil_div(s.out_channels, Tile::kColumns);
   const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
   return patches_work<kChannels, Tile, kGroups>(s, patches, s.out_channels, x + 4.0 * s.out_channels,
-                                                region_bytes(s), written, written_sectors + biases);
+                                                halo_tile_bytes(s), written, written_sectors + biases);
 }
 
 /// Of wgrad by patches; `gradient` and `gradient_moved` are as above.
@@ -148,7 +148,7 @@ Work patches_wgrad_work(const Conv2dShape& s, const Patches& patches, double gra
                         double gradient_moved) {
   const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
   const double dw = 4.0 * wgrad_rows(s) * s.out_channels;
-  const double x_moved = region_bytes(s) * ceil_div(s.out_channels, Tile::kColumns);
+  const double x_moved = halo_tile_bytes(s) * ceil_div(s.out_channels, Tile::kColumns);
   return {x_moved + gradient_moved + dw * wgrad_patch_blocks(s, patches), x + gradient + dw,
           multiply_adds_of(s)};
 }

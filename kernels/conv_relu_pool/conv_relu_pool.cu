@@ -200,7 +200,7 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
         "conv_relu_pool: a batch of " + std::to_string(z.batch) + " has more than 2^31 gradients", {},
         "the CUDA kernels take smaller batches");
   }
-  const auto blocks = static_cast<unsigned>((vectors + kExpandThreads - 1) / kExpandThreads);
+  const auto blocks = static_cast<unsigned>(ceil_div<Index>(vectors, kExpandThreads));
   const Index dz_size = Index{z.batch} * z.out_h * z.out_w * z.out_channels;
   const double bytes = sizes.gradient_bytes() + 4 * static_cast<double>(dz_size);
   return launch(context, {"conv_relu_pool_expand", blocks, kExpandThreads, 0, {bytes, bytes}},

@@ -170,14 +170,14 @@ class StagedWindows {
   unsigned winners_[kCount];
 };
 
-// A thread's windows, and four channels of each, of those that a region meets: of the first eight columns,
+// A thread's windows, and four channels of each, of those that a halo tile meets: of the first eight columns,
 // row by row, and then of the two that are left.
 template <int kChannels, class Tile>
-class RegionWindowThreadMap {
-  // One more than half of a region's rows, as it may begin with a window's second.
-  static constexpr int kRows = kRegionRows / 2 + 1;
+class HaloWindowThreadMap {
+  // One more than half of a halo tile's rows, as it may begin with a window's second.
+  static constexpr int kRows = kHaloRows / 2 + 1;
   static constexpr int kColumns = 8;
-  static constexpr int kLeft = kRegionColumns / 2 + 1 - kColumns;
+  static constexpr int kLeft = kHaloColumns / 2 + 1 - kColumns;
   static constexpr int kLanes = kChannels / 4;
   static constexpr int kAtOnce = Tile::kThreads / kLanes;
   static constexpr int kOfFirst = kRows * kColumns / kAtOnce;
@@ -203,36 +203,36 @@ class RegionWindowThreadMap {
   }
   __device__ __forceinline__ static int channel() { return thread_in_group() % kLanes * 4; }
 
-  // Expands the i-th window to its positions in the region.
-  __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region,
+  // Expands the i-th window to its positions in the halo tile.
+  __device__ __forceinline__ static void put(typename HaloTile<kChannels>::Array& halo,
                                              const Raster::Position& from, int i,
                                              const WindowValues<4>& values) {
-    constexpr int kPitch = Region<kChannels>::kPitch;
+    constexpr int kPitch = HaloTile<kChannels>::kPitch;
     const auto at = window(from, i);
     const RoundedWindow rounded(values);
     const int top = 2 * at.i - from.i;
     const int left = 2 * at.j - from.j;
-    const Ptr<bf16> to = &region[(top * kRegionColumns + left) * kPitch + channel()];
+    const Ptr<bf16> to = &halo[(top * kHaloColumns + left) * kPitch + channel()];
 #pragma unroll
     for (int corner = 0; corner < 4; ++corner) {
       const int row = corner / 2;
       const int column = corner % 2;
-      if (top + row < 0 || top + row >= kRegionRows || left + column < 0 || left + column >= kRegionColumns)
+      if (top + row < 0 || top + row >= kHaloRows || left + column < 0 || left + column >= kHaloColumns)
         continue;
-      store(to + (row * kRegionColumns + column) * kPitch, rounded.at(corner));
+      store(to + (row * kHaloColumns + column) * kPitch, rounded.at(corner));
     }
   }
 };
 
-// Brings regions of gradients, each window's expanded to its four positions, as RegionReader does.
+// Brings halo tiles of gradients, each window's expanded to its four positions, as HaloReader does.
 template <int kChannels, class Tile>
-class GradientRegionReader {
-  using Mine = RegionWindowThreadMap<kChannels, Tile>;
+class GradientHaloReader {
+  using Mine = HaloWindowThreadMap<kChannels, Tile>;
 
  public:
   static constexpr std::size_t kBytes = StagedWindows<Tile, Mine::kCount>::kBytes;
 
-  __device__ __forceinline__ GradientRegionReader(const PooledValues& gradient, std::size_t offset)
+  __device__ __forceinline__ GradientHaloReader(const PooledValues& gradient, std::size_t offset)
       : gradient_(gradient), windows_(offset) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) {
@@ -244,12 +244,12 @@ class GradientRegionReader {
     }
     cp_async_commit();
   }
-  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void fill(typename HaloTile<kChannels>::Array& halo) const {
     cp_async_wait<0>();
     // All at once: winners are in registers, which have no index.
     move_pieces<Mine::kCount, Mine::kCount>(
         [&](int i) { return windows_.staged(i); },
-        [&](int i, const WindowValues<4>& values) { Mine::put(region, from_, i, values); });
+        [&](int i, const WindowValues<4>& values) { Mine::put(halo, from_, i, values); });
   }
 
  private:
@@ -258,25 +258,25 @@ class GradientRegionReader {
   Raster::Position from_;
 };
 
-// The same, as OnDemandRegionReader does.
+// The same, as OnDemandHaloReader does.
 template <int kChannels, class Tile>
-class OnDemandGradientRegionReader {
-  using Mine = RegionWindowThreadMap<kChannels, Tile>;
+class OnDemandGradientHaloReader {
+  using Mine = HaloWindowThreadMap<kChannels, Tile>;
   static constexpr int kWindowsAtOnce = 8;
 
  public:
   static constexpr std::size_t kBytes = 0;
 
-  __device__ __forceinline__ OnDemandGradientRegionReader(const PooledValues& gradient, std::size_t)
+  __device__ __forceinline__ OnDemandGradientHaloReader(const PooledValues& gradient, std::size_t)
       : gradient_(gradient) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) { from_ = from; }
-  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void fill(typename HaloTile<kChannels>::Array& halo) const {
     const auto fetch = [&](int i) {
       const auto at = Mine::window(from_, i);
       return at.n >= 0 ? gradient_.read_at<4>(at.n, at.i, at.j, Mine::channel()) : WindowValues<4>();
     };
-    const auto put = [&](int i, const WindowValues<4>& values) { Mine::put(region, from_, i, values); };
+    const auto put = [&](int i, const WindowValues<4>& values) { Mine::put(halo, from_, i, values); };
     move_pieces<Mine::kCount, kWindowsAtOnce>(fetch, put);
   }
 
@@ -286,12 +286,12 @@ class OnDemandGradientRegionReader {
 };
 
 template <int kChannels, class Tile, int kGroups>
-using DgradReader = std::conditional_t<(kGroups > 1), GradientRegionReader<kChannels, Tile>,
-                                       OnDemandGradientRegionReader<kChannels, Tile>>;
+using DgradReader = std::conditional_t<(kGroups > 1), GradientHaloReader<kChannels, Tile>,
+                                       OnDemandGradientHaloReader<kChannels, Tile>>;
 template <int kChannels, class Tile, int kGroups>
 using DgradMemory = PatchMemory<Major::k, kChannels, Tile, DgradReader<kChannels, Tile, kGroups>, kGroups>;
 
-/// dgrad, in one go: a region's gradients are expanded on their way to shared memory. The study's second
+/// dgrad, in one go: a halo tile's gradients are expanded on their way to shared memory. The study's second
 /// layer, batch 32: 1.4 G products; 34 MB of sectors moved, of which dy, y and argmax, read twice, are 16, w
 /// 10, and dx 9. Bound by shared memory and the tensor cores, about alike.
 template <int kChannels, class Tile, int kGroups>
@@ -362,8 +362,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   wgrad_patches<kChannels, Tile>(s, patches, Images{x, s.in_h, s.in_w, s.in_channels}, partial, gradients);
 }
 
-// Bytes of dy, y and argmax in the regions of all patches.
-double gradient_bytes_of_regions(const ConvReluPoolShape& shape) {
+// Bytes of dy, y and argmax in the halo tiles of all patches.
+double gradient_bytes_of_halo_tiles(const ConvReluPoolShape& shape) {
   const auto windows = [](int in, int patch, int margin, int pooled) {
     int count = 0;
     for (int first = 0; first < in; first += patch) {
@@ -421,7 +421,7 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
         {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
          dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
          patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.gradient_bytes(),
-                                                gradient_bytes_of_regions(shape), dx_bytes, dx_bytes)},
+                                                gradient_bytes_of_halo_tiles(shape), dx_bytes, dx_bytes)},
         dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(y, sizes.y),
         global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
   });

@@ -59,6 +59,9 @@
 namespace bauta::BAUTA_DEVICE {
 
 /// a / b, rounded up; both positive.
-__host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+template <class Integer>
+__host__ __device__ constexpr Integer ceil_div(Integer a, Integer b) {
+  return (a + b - 1) / b;
+}
 
 }  // namespace bauta::BAUTA_DEVICE

@@ -76,6 +76,9 @@ inline std::string words(const Launch& launch) {
          size(launch.block) + " threads";
 }
 
+/// What to do about an error that a call before may have caused.
+inline constexpr const char* kFindIt = "an earlier call may have failed; compute-sanitizer finds it";
+
 /// Fails with what CUDA says of a call, and the launch that it is made for.
 inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
   if (error == cudaSuccess) return {};
@@ -97,7 +100,7 @@ inline Status kernel_limits(KernelLimits& limits) {
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, probe<>);
   if (error != cudaSuccess) {
     return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), "what a GPU offers to kernels",
-                         "an earlier call may have failed; compute-sanitizer finds it");
+                         kFindIt);
   }
   limits = {static_cast<std::size_t>(most), attributes.ptxVersion};
   return {};
@@ -133,25 +136,24 @@ Status record(const Launch& launch, cudaStream_t stream, int times, const Once& 
 /// Has once() launch again and again, and keeps the time. Waits for the stream.
 template <class Once>
 Status time_launch(const Context& context, const Launch& launch, const Once& once) {
-  const char* fix = "an earlier call may have failed; compute-sanitizer finds it";
   const auto stream = static_cast<cudaStream_t>(context.stream);
   cudaEvent_t begin = nullptr;
   cudaEvent_t end = nullptr;
-  BAUTA_TRY(check(cudaEventCreate(&begin), launch, fix));
+  BAUTA_TRY(check(cudaEventCreate(&begin), launch, kFindIt));
   const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_begin(begin, cudaEventDestroy);
-  BAUTA_TRY(check(cudaEventCreate(&end), launch, fix));
+  BAUTA_TRY(check(cudaEventCreate(&end), launch, kFindIt));
   const std::unique_ptr<CUevent_st, decltype(&cudaEventDestroy)> own_end(end, cudaEventDestroy);
   const int repeats = context.launch_times->repeats;
   BAUTA_TRY(once());  // which loads it
   std::unique_ptr<CUgraphExec_st, decltype(&cudaGraphExecDestroy)> recorded(nullptr, cudaGraphExecDestroy);
   BAUTA_TRY(record(launch, stream, repeats, once, recorded));
-  BAUTA_TRY(check(cudaGraphUpload(recorded.get(), stream), launch, fix));
-  BAUTA_TRY(check(cudaEventRecord(begin, stream), launch, fix));
-  BAUTA_TRY(check(cudaGraphLaunch(recorded.get(), stream), launch, fix));
-  BAUTA_TRY(check(cudaEventRecord(end, stream), launch, fix));
-  BAUTA_TRY(check(cudaEventSynchronize(end), launch, fix));
+  BAUTA_TRY(check(cudaGraphUpload(recorded.get(), stream), launch, kFindIt));
+  BAUTA_TRY(check(cudaEventRecord(begin, stream), launch, kFindIt));
+  BAUTA_TRY(check(cudaGraphLaunch(recorded.get(), stream), launch, kFindIt));
+  BAUTA_TRY(check(cudaEventRecord(end, stream), launch, kFindIt));
+  BAUTA_TRY(check(cudaEventSynchronize(end), launch, kFindIt));
   float milliseconds = 0;
-  BAUTA_TRY(check(cudaEventElapsedTime(&milliseconds, begin, end), launch, fix));
+  BAUTA_TRY(check(cudaEventElapsedTime(&milliseconds, begin, end), launch, kFindIt));
   context.launch_times->launches.push_back({launch.kernel,
                                             {launch.grid.x, launch.grid.y, launch.grid.z},
                                             {launch.block.x, launch.block.y, launch.block.z},
@@ -182,7 +184,7 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
     return check(error, launch,
                  error == cudaErrorInvalidConfiguration
                      ? "these are more than a GPU takes: use smaller layers or batches"
-                     : "an earlier call may have failed; compute-sanitizer finds it");
+                     : kFindIt);
   };
   return context.launch_times == nullptr ? once() : time_launch(context, launch, once);
 }

@@ -46,7 +46,7 @@ Status launch_elementwise(const Context& context, const char* name, double bytes
                           void (*kernel)(Index, Parameters...), Index size, Arguments... arguments) {
   constexpr Index kPerBlock = 4 * kElementwiseThreads;
   if (size == 0) return {};
-  const auto blocks = static_cast<unsigned>((size + kPerBlock - 1) / kPerBlock);
+  const auto blocks = static_cast<unsigned>(ceil_div<Index>(size, kPerBlock));
   const double moved = bytes * static_cast<double>(size);
   return launch(context, {name, blocks, kElementwiseThreads, 0, {moved, moved}}, kernel, size, arguments...);
 }

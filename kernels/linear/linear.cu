@@ -305,7 +305,7 @@ Status launch_bias_gradient(const Context& context, const LinearShape& s, const 
   const Work work = {32.0 * (s.batch + 1) * ceil_div(s.out_features, 8),
                      4.0 * (s.batch + 1) * s.out_features};
   return launch(context, {"linear_bias_gradient", blocks, kSumThreads, 0, work}, bias_gradient, s,
-                global(dy, Index{s.batch} * s.out_features), global(dbias, s.out_features));
+                global(dy, s.y_size()), global(dbias, s.out_features));
 }
 
 const LinearBackend linear_backend = {forward, dgrad, wgrad, workspace};

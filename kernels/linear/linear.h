@@ -13,6 +13,10 @@ struct LinearShape {
   int out_features;          ///< O, columns of y
   bool relu_before = false;  ///< x is what a ReLU put out: dx is the gradient of what went into it
   bool relu_after = false;   ///< y is what a ReLU puts out: dy is the gradient of what goes into it
+
+  Index x_size() const { return Index{batch} * in_features; }
+  Index w_size() const { return Index{out_features} * in_features; }
+  Index y_size() const { return Index{batch} * out_features; }
 };
 
 /// With at most this many outputs our kernels for a GPU multiply in fp32 even where the precision is bf16:

@@ -214,18 +214,17 @@ Status with_few_outputs(const LinearShape& s, const Run& run) {
 inline Status launch_few_forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                                  const float* bias, float* y) {
   const int warps = std::min(ceil_div(s.batch, 256), kMaxFewForwardWarps);
-  const double x_size = double{1} * s.batch * s.in_features;
-  const double w_size = double{1} * s.out_features * s.in_features;
-  const double y_size = double{1} * s.batch * s.out_features;
+  const auto x_size = static_cast<double>(s.x_size());
+  const auto w_size = static_cast<double>(s.w_size());
+  const auto y_size = static_cast<double>(s.y_size());
   const Work work = {4 * (x_size + s.batch * w_size) + 2 * 32.0 * s.batch,  // a sector of bias and of y
                      4 * (x_size + w_size + s.out_features + y_size), x_size * s.out_features};
   const auto run = [&]<int kOutputs, int kVector>() {
     return launch(context,
                   {"linear_few_forward", static_cast<unsigned>(ceil_div(s.batch, warps)),
                    static_cast<unsigned>(warps * 32), 0, work},
-                  few_forward<kOutputs, kVector>, s, global(x, Index{s.batch} * s.in_features),
-                  global(w, Index{s.out_features} * s.in_features), global(bias, s.out_features),
-                  global(y, Index{s.batch} * s.out_features));
+                  few_forward<kOutputs, kVector>, s, global(x, s.x_size()), global(w, s.w_size()),
+                  global(bias, s.out_features), global(y, s.y_size()));
   };
   return with_few_outputs(s, run);
 }
@@ -235,17 +234,16 @@ inline Status launch_few_dgrad(const Context& context, const LinearShape& s, con
   const auto run = [&]<int kOutputs, int kVector>() {
     const dim3 grid(static_cast<unsigned>(s.batch),
                     static_cast<unsigned>(ceil_div(s.in_features, kFewDgradThreads * kVector)));
-    const double x_size = double{1} * s.batch * s.in_features;
-    const double w_size = double{1} * s.out_features * s.in_features;
-    const double dy_size = double{1} * s.batch * s.out_features;
+    const auto x_size = static_cast<double>(s.x_size());
+    const auto w_size = static_cast<double>(s.w_size());
+    const auto dy_size = static_cast<double>(s.y_size());
     const double moved = x_size * (s.relu_before ? 2 : 1);
     const double warps = double{1} * s.batch * ceil_div(s.in_features, 32 * kVector);
     const Work work = {4 * (moved + s.batch * w_size) + 32 * warps * s.out_features,
                        4 * (moved + w_size + dy_size), x_size * s.out_features};
     return launch(context, {"linear_few_dgrad", grid, kFewDgradThreads, 0, work},
-                  few_dgrad<kOutputs, kVector>, s, global(dy, Index{s.batch} * s.out_features),
-                  global(w, Index{s.out_features} * s.in_features), global(x, Index{s.batch} * s.in_features),
-                  global(dx, Index{s.batch} * s.in_features));
+                  few_dgrad<kOutputs, kVector>, s, global(dy, s.y_size()), global(w, s.w_size()),
+                  global(x, s.x_size()), global(dx, s.x_size()));
   };
   return with_few_outputs(s, run);
 }
@@ -256,7 +254,7 @@ inline Status launch_few_wgrad(const Context& context, const LinearShape& s, con
     using Lane = FewWgradLane<kOutputs, kVector>;
     const int blocks = ceil_div(s.in_features, Lane::kColumns);
     const int warps = std::min(ceil_div(s.batch, Lane::kRows * Lane::kAtOnce), kMaxFewWgradWarps);
-    const double x_size = double{1} * s.batch * s.in_features;
+    const auto x_size = static_cast<double>(s.x_size());
     const int dy_size = s.batch * s.out_features;
     const double dw_size = double{1} * s.out_features * (s.in_features + 1);
     const Work work = {4 * (x_size + dw_size) + 32.0 * blocks * ceil_div(dy_size, 8),
@@ -264,9 +262,8 @@ inline Status launch_few_wgrad(const Context& context, const LinearShape& s, con
     return launch(
         context,
         {"linear_few_wgrad", static_cast<unsigned>(blocks), static_cast<unsigned>(warps * 32), 0, work},
-        few_wgrad<kOutputs, kVector>, s, global(x, Index{s.batch} * s.in_features),
-        global(dy, Index{s.batch} * s.out_features), global(dw, Index{s.out_features} * s.in_features),
-        global(dbias, s.out_features));
+        few_wgrad<kOutputs, kVector>, s, global(x, s.x_size()), global(dy, s.y_size()),
+        global(dw, s.w_size()), global(dbias, s.out_features));
   };
   return with_few_outputs(s, run);
 }

@@ -41,10 +41,6 @@ Result<Operands> given(const Context& context, const float* a, Index a_size, con
   return Operands{rounded_a, rounded_b};
 }
 
-Index x_size(const LinearShape& s) { return Index{s.batch} * s.in_features; }
-Index w_size(const LinearShape& s) { return Index{s.out_features} * s.in_features; }
-Index y_size(const LinearShape& s) { return Index{s.batch} * s.out_features; }
-
 // Of a pass with these operands and this output. What the vendor's kernels move is not known.
 Work product_work(const Context& context, const LinearShape& s, Index a_size, Index b_size, Index c_size) {
   const double operand_bytes = context.precision == Precision::bf16 ? sizeof(bf16) : sizeof(float);
@@ -56,31 +52,31 @@ Work product_work(const Context& context, const LinearShape& s, Index a_size, In
 
 Status forward(const Context& context, const LinearShape& s, const float* x, const float* w,
                const float* bias, float* y) {
-  const auto operands = given(context, x, x_size(s), w, w_size(s));
+  const auto operands = given(context, x, s.x_size(), w, s.w_size());
   BAUTA_TRY(operands.status());
-  const Work work = product_work(context, s, x_size(s), w_size(s), y_size(s));
+  const Work work = product_work(context, s, s.x_size(), s.w_size(), s.y_size());
   BAUTA_TRY(launch_vendor(context, "linear_vendor_forward", work, [&] {
     return context.vendor->linear_forward(context, s, operands->a, operands->b, bias, y);
   }));
-  return s.relu_after ? relu_forward(context, y_size(s), y, y) : Status{};
+  return s.relu_after ? relu_forward(context, s.y_size(), y, y) : Status{};
 }
 
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, const float* x,
              float* dx) {
-  const auto operands = given(context, dy, y_size(s), w, w_size(s));
+  const auto operands = given(context, dy, s.y_size(), w, s.w_size());
   BAUTA_TRY(operands.status());
-  const Work work = product_work(context, s, y_size(s), w_size(s), x_size(s));
+  const Work work = product_work(context, s, s.y_size(), s.w_size(), s.x_size());
   BAUTA_TRY(launch_vendor(context, "linear_vendor_dgrad", work, [&] {
     return context.vendor->linear_dgrad(context, s, operands->a, operands->b, dx);
   }));
-  return s.relu_before ? relu_dgrad(context, x_size(s), dx, x, dx) : Status{};
+  return s.relu_before ? relu_dgrad(context, s.x_size(), dx, x, dx) : Status{};
 }
 
 Status wgrad(const Context& context, const LinearShape& s, const Shards&, const float* x, const float* dy,
              float* dw, float* dbias) {
-  const auto operands = given(context, x, x_size(s), dy, y_size(s));
+  const auto operands = given(context, x, s.x_size(), dy, s.y_size());
   BAUTA_TRY(operands.status());
-  const Work work = product_work(context, s, x_size(s), y_size(s), w_size(s));
+  const Work work = product_work(context, s, s.x_size(), s.y_size(), s.w_size());
   BAUTA_TRY(launch_vendor(context, "linear_vendor_wgrad", work, [&] {
     return context.vendor->linear_wgrad(context, s, operands->a, operands->b, dw);
   }));
@@ -90,9 +86,9 @@ Status wgrad(const Context& context, const LinearShape& s, const Shards&, const 
 // Of the pass's two operands.
 std::size_t workspace(const Context& context, const LinearShape& s, Pass pass) {
   if (context.precision == Precision::fp32) return 0;
-  const Index x = room(x_size(s));
-  const Index w = room(w_size(s));
-  const Index y = room(y_size(s));
+  const Index x = room(s.x_size());
+  const Index w = room(s.w_size());
+  const Index y = room(s.y_size());
   const Index operands = pass == Pass::forward ? x + w : pass == Pass::dgrad ? y + w : x + y;
   return static_cast<std::size_t>(operands) * sizeof(bf16);
 }

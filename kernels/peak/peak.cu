@@ -79,7 +79,7 @@ Status launch_all(const Context& context, float* memory, Index floats, bool tens
   const double moved = 8.0 * static_cast<double>(half);
   BAUTA_TRY(launch(context,
                    {"peak_memory",
-                    static_cast<unsigned>((half / 4 + kThreads - 1) / kThreads),
+                    static_cast<unsigned>(ceil_div<Index>(half / 4, kThreads)),
                     kThreads,
                     0,
                     {moved, moved}},

@@ -50,7 +50,7 @@ struct Thread {
   int warp, lane;
 
   State state = State::ready;
-  Where where = {};   ///< at which it waits
+  Where where;        ///< at which it waits
   unsigned mask = 0;  ///< in a meeting: of the lanes that it waits for, to do `together` with their arguments
   Together together = nullptr;
   void* argument = nullptr;
@@ -158,7 +158,7 @@ struct Place {
   std::size_t bytes = 0;         ///< of the array
   std::ptrdiff_t offset = 0;     ///< in bytes
   SharedArray* array = nullptr;  ///< null in global memory
-  Where where = {};              ///< that of the index, in the kernel's source
+  Where where;                   ///< that of the index, in the kernel's source
 };
 
 /// Checks and counts one access. Returns its memory, or after a fault some that may be used instead.

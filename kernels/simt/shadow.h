@@ -15,7 +15,7 @@ struct Moment {
   std::uint32_t epoch = 0;  ///< 0: never
   std::uint32_t stamp = 0;
   int thread = -1;
-  Where where = {};
+  Where where;
 };
 
 /// What is known of one element of a shared array.

@@ -147,6 +147,8 @@ class Eval(TrainedTest):
         self.assertEqual(len(found["mistakes"]), 40 - right)
         self.assertEqual(list(found["per_class"]), ["without_mask", "with_mask"])
         self.assertAlmostEqual(found["per_class"]["with_mask"]["recall"], confusion[1][1] / self.WITH_MASK)
+        self.assertAlmostEqual(found["macro_average"]["f1"], sum(c["f1"] for c in found["per_class"].values()) / 2)
+        self.assertEqual(found["macro_average"]["support"], 40)
         self.assertTrue(0 <= found["roc_auc"] <= 1)
         self.assertRegex(result.stderr, r"^device cpu .*, precision fp32, ")
 
@@ -212,6 +214,7 @@ class Eval(TrainedTest):
         self.assertRegexIn(r"^accuracy \d\.\d{4} on 40 images", out)
         self.assertRegexIn(r"^ROC-AUC of with_mask \d\.\d{4}$", out)
         self.assertRegexIn(r"^class +precision +recall +f1 +images$", out)
+        self.assertRegexIn(r"^macro average( +[01]\.\d{4}){3} +40$", out)
         self.assertRegexIn(r"^true \\ predicted +without_mask +with_mask$", out)
 
     def test_a_threshold_counts_the_uncertain_and_changes_nothing_else(self):

@@ -175,11 +175,11 @@ TEST(Watch, StrangersWhoSayNothingKeepNobodyWaiting) {
   Watch::Options options;
   options.on_fault = [](const std::string& line) { ADD_FAILURE() << line; };
   const auto starter = std::move(*Watch::start(1, options));
-  options.starter = starter->ticket();
-  std::istringstream ticket(options.starter);  // "token port address ..."
+  options.starter = starter->invitation();
+  std::istringstream invitation(options.starter);  // "token port address ..."
   std::uint64_t token = 0;
   std::uint16_t port = 0;
-  ticket >> token >> port;
+  invitation >> token >> port;
   std::vector<FileDescriptor> strangers;
   for (int i = 0; i < 8; ++i) strangers.push_back(connect_to("127.0.0.1", port, 1000ms));
   ASSERT_TRUE(send_all(strangers.front(), std::as_bytes(std::span("who")), 1000ms));

@@ -52,6 +52,14 @@ TEST(Metrics, CountThreeClassesByHand) {
   EXPECT_DOUBLE_EQ(e.roc_auc, 4.0 / 5);
 }
 
+TEST(Metrics, TheMacroAverageCountsClassesAlike) {
+  const Evaluation e = evaluated(3, 2, {0, 0, 1, 1, 1, 2}, {0, 1, 1, 1, 2, 2}, Floats(6, 0.5F));
+  EXPECT_DOUBLE_EQ(e.macro_average.precision, (1 + 2.0 / 3 + 1.0 / 2) / 3);
+  EXPECT_DOUBLE_EQ(e.macro_average.recall, (1.0 / 2 + 2.0 / 3 + 1) / 3);
+  EXPECT_DOUBLE_EQ(e.macro_average.f1, (2.0 / 3 + 2.0 / 3 + 2.0 / 3) / 3);
+  EXPECT_EQ(e.macro_average.support, 6);
+}
+
 TEST(Metrics, RatiosOfNothingAreZero) {
   const Evaluation e = evaluated(3, 1, {0, 1, 0}, {0, 0, 0}, {0, 0, 0});
   EXPECT_EQ(e.per_class[1].precision, 0);  // never predicted

@@ -2,36 +2,36 @@
 
 #include "kernels/conv2d/conv2d_tiles.h"
 
-/// Patches of 8x16 positions of a convolution whose kernel is 3x3 and whose stride is 1, and the regions of
-/// an image that they read, 10x18 pixels, in shared memory.
+/// Patches of 8x16 positions of a convolution whose kernel is 3x3 and whose stride is 1, and the halo tiles
+/// of an image that they read, 10x18 pixels, in shared memory.
 ///
-/// A reader brings them there: prefetch(from) is told where the next region begins, fill(region) puts it into
-/// place, in bf16. Between the two a block computes the patch before.
+/// A reader brings them there: prefetch(from) is told where the next halo tile begins, fill(halo) puts it
+/// into place, in bf16. Between the two a block computes the patch before.
 ///
-///   RegionReader          reads from prefetch() on, by cp.async. What has arrived waits in shared memory,
-///                         not yet rounded, where each thread has slots of its own: no registers, no barrier
-///   OnDemandRegionReader  reads in fill(), where shared memory has no room for that
+///   HaloReader          reads from prefetch() on, by cp.async. What has arrived waits in shared memory,
+///                       not yet rounded, where each thread has slots of its own: no registers, no barrier
+///   OnDemandHaloReader  reads in fill(), where shared memory has no room for that
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kPatchKernel = 3;
 inline constexpr int kPatchTaps = kPatchKernel * kPatchKernel;
 inline constexpr int kPatchRows = 8;
 inline constexpr int kPatchColumns = 16;
-inline constexpr int kRegionRows = kPatchRows + kPatchKernel - 1;
-inline constexpr int kRegionColumns = kPatchColumns + kPatchKernel - 1;
-inline constexpr int kRegionPixels = kRegionRows * kRegionColumns;
+inline constexpr int kHaloRows = kPatchRows + kPatchKernel - 1;
+inline constexpr int kHaloColumns = kPatchColumns + kPatchKernel - 1;
+inline constexpr int kHaloPixels = kHaloRows * kHaloColumns;
 
-/// A region of an image in shared memory: of each pixel kChannels, 32, 64, or 8, of which the image may have
-/// fewer, and zeros. From pixel to pixel it is an odd number of 16 bytes, so that the eight rows of an
+/// A halo tile of an image in shared memory: of each pixel kChannels, 32, 64, or 8, of which the image may
+/// have fewer, and zeros. From pixel to pixel it is an odd number of 16 bytes, so that the eight rows of an
 /// ldmatrix lie in different banks.
 template <int kChannels>
-struct Region {
+struct HaloTile {
   static constexpr int kPitch = kChannels / 8 % 2 == 1 ? kChannels : kChannels + 8;
-  static constexpr std::size_t kBytes = kRegionPixels * kPitch * sizeof(bf16);
+  static constexpr std::size_t kBytes = kHaloPixels * kPitch * sizeof(bf16);
   /// Of the product: taps and channels, in whole mma.
   static constexpr int kDepth = ceil_div(kPatchTaps * kChannels, 16) * 16;
 
-  using Array = Shared<bf16, kRegionPixels * kPitch>;
+  using Array = Shared<bf16, kHaloPixels * kPitch>;
 
   /// Eight neighbours in k: channels from `channel` on, `pixel` after that of a position's first tap.
   struct Step {
@@ -42,7 +42,7 @@ struct Region {
   __device__ __forceinline__ static Step step(int k, int half) {
     const int tap = kChannels == 8 ? min(k / 8 + half, kPatchTaps - 1) : k / kChannels;
     const int channel = kChannels == 8 ? 0 : k % kChannels + 8 * half;
-    return {tap / kPatchKernel * kRegionColumns + tap % kPatchKernel, channel};
+    return {tap / kPatchKernel * kHaloColumns + tap % kPatchKernel, channel};
   }
 };
 
@@ -73,7 +73,7 @@ __device__ __forceinline__ Raster::Position position_in_patch(int m) {
 inline constexpr int kVectorsAtOnce = 12;
 
 /// Vectors of those that have arrived which a thread takes before it puts the first of them into place: slots
-/// and regions are one array for nvcc, in which no read moves ahead of a write. Before sm_90 more would
+/// and halo tiles are one array for nvcc, in which no read moves ahead of a write. Before sm_90 more would
 /// spill.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 inline constexpr int kStagedAtOnce = 3;
@@ -92,40 +92,39 @@ __device__ __forceinline__ Values<kVector> staged(Slots&& slots, int i) {
   return result;
 }
 
-/// A thread's vectors of a region of 32 or 64 channels, as many as the image has.
+/// A thread's vectors of a halo tile of 32 or 64 channels, as many as the image has.
 template <int kChannels, class Tile>
-struct RegionThreadMap {
-  using Rows = ThreadMap<Tile, 4, kRegionPixels, kChannels>;
+struct HaloThreadMap {
+  using Rows = ThreadMap<Tile, 4, kHaloPixels, kChannels>;
   static constexpr int kCount = Rows::kCount;
 
   __device__ __forceinline__ static Address<4> at(const Images& images, const Raster::Position& from, int i) {
     const int pixel = Rows::row(i);
-    const Place place =
-        images.place(from.n, from.i + pixel / kRegionColumns, from.j + pixel % kRegionColumns);
+    const Place place = images.place(from.n, from.i + pixel / kHaloColumns, from.j + pixel % kHaloColumns);
     return {images.values, mul_wide(place.pixel, images.channels) + Rows::column(),
-            inside(place, images.height, images.width) && pixel < kRegionPixels};
+            inside(place, images.height, images.width) && pixel < kHaloPixels};
   }
-  __device__ __forceinline__ static void put(typename Region<kChannels>::Array& region, int i,
+  __device__ __forceinline__ static void put(typename HaloTile<kChannels>::Array& halo, int i,
                                              const Values<4>& values) {
-    if (Rows::row(i) < kRegionPixels)
-      store_vector(&region[Rows::row(i) * Region<kChannels>::kPitch + Rows::column()], values.values);
+    if (Rows::row(i) < kHaloPixels)
+      store_vector(&halo[Rows::row(i) * HaloTile<kChannels>::kPitch + Rows::column()], values.values);
   }
 };
 
 template <int kChannels, class Tile>
-class OnDemandRegionReader {
+class OnDemandHaloReader {
  public:
   static constexpr std::size_t kBytes = 0;
 
-  __device__ __forceinline__ OnDemandRegionReader(const Images& images, const Patches&, std::size_t)
+  __device__ __forceinline__ OnDemandHaloReader(const Images& images, const Patches&, std::size_t)
       : images_(images) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) { from_ = from; }
-  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
-    using Mine = RegionThreadMap<kChannels, Tile>;
+  __device__ __forceinline__ void fill(typename HaloTile<kChannels>::Array& halo) const {
+    using Mine = HaloThreadMap<kChannels, Tile>;
     move_pieces<Mine::kCount, kVectorsAtOnce>(
         [&](int i) { return Mine::at(images_, from_, i).fetch(); },
-        [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
+        [&](int i, const Values<4>& values) { Mine::put(halo, i, values); });
   }
 
  private:
@@ -134,8 +133,8 @@ class OnDemandRegionReader {
 };
 
 template <int kChannels, class Tile>
-class RegionReader {
-  using Mine = RegionThreadMap<kChannels, Tile>;
+class HaloReader {
+  using Mine = HaloThreadMap<kChannels, Tile>;
 
  public:
   static constexpr int kSlots = Mine::kCount;
@@ -144,7 +143,7 @@ class RegionReader {
   using Slots = StagingBuffer<Tile, kVector, kSlots>;
 
   /// Uses kBytes of dynamic shared memory from `offset` on.
-  __device__ __forceinline__ RegionReader(const Images& images, const Patches&, std::size_t offset)
+  __device__ __forceinline__ HaloReader(const Images& images, const Patches&, std::size_t offset)
       : images_(images), offset_(offset) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) const {
@@ -153,12 +152,12 @@ class RegionReader {
     for (int i = 0; i < Mine::kCount; ++i) Mine::at(images_, from, i).copy(slots[i], thread_in_group(), 0);
     cp_async_commit();
   }
-  __device__ __forceinline__ void fill(typename Region<kChannels>::Array& region) const {
+  __device__ __forceinline__ void fill(typename HaloTile<kChannels>::Array& halo) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
     move_pieces<Mine::kCount, kStagedAtOnce>(
         [&](int i) { return staged<4>(slots, i); },
-        [&](int i, const Values<4>& values) { Mine::put(region, i, values); });
+        [&](int i, const Values<4>& values) { Mine::put(halo, i, values); });
   }
 
  private:
@@ -166,12 +165,12 @@ class RegionReader {
   std::size_t offset_;
 };
 
-/// Of at most 8 channels: a warp reads a row of the region at once, float by float.
+/// Of at most 8 channels: a warp reads a row of the halo tile at once, float by float.
 template <class Tile>
-class RegionReader<8, Tile> {
+class HaloReader<8, Tile> {
   static constexpr int kWarps = Tile::kThreads / 32;
-  static constexpr int kRows = ceil_div(kRegionRows, kWarps);       // of a warp
-  static constexpr int kFloats = ceil_div(kRegionColumns * 8, 32);  // of a row, by a thread, at most
+  static constexpr int kRows = ceil_div(kHaloRows, kWarps);       // of a warp
+  static constexpr int kFloats = ceil_div(kHaloColumns * 8, 32);  // of a row, by a thread, at most
 
  public:
   static constexpr int kSlots = kFloats * kRows;
@@ -179,7 +178,7 @@ class RegionReader<8, Tile> {
   static constexpr std::size_t kBytes = kSlots * Tile::kThreads * kVector * sizeof(float);
   using Slots = StagingBuffer<Tile, kVector, kSlots>;
 
-  __device__ __forceinline__ RegionReader(const Images& images, const Patches& patches, std::size_t offset)
+  __device__ __forceinline__ HaloReader(const Images& images, const Patches& patches, std::size_t offset)
       : images_(images), by_channels_(patches.by_channels), offset_(offset) {}
 
   __device__ __forceinline__ void prefetch(const Raster::Position& from) const {
@@ -200,7 +199,7 @@ class RegionReader<8, Tile> {
     });
     cp_async_commit();
   }
-  __device__ __forceinline__ void fill(typename Region<8>::Array& region) const {
+  __device__ __forceinline__ void fill(typename HaloTile<8>::Array& halo) const {
     auto&& slots = dynamic_shared<Slots>(offset_);
     cp_async_wait<0>();
     for_each_float([&](int k, int of_row) {
@@ -209,8 +208,8 @@ class RegionReader<8, Tile> {
           [&](int r) { return has_row(r) ? staged<1>(slots, k * kRows + r) : Values<1>(); },
           [&](int r, const Values<1>& value) {
             if (!has_row(r)) return;
-            const int pixel = row(r) * kRegionColumns + place.quotient;
-            store_vector(&region[pixel * Region<8>::kPitch + place.remainder], value.values);
+            const int pixel = row(r) * kHaloColumns + place.quotient;
+            store_vector(&halo[pixel * HaloTile<8>::kPitch + place.remainder], value.values);
           });
     });
   }
@@ -218,12 +217,12 @@ class RegionReader<8, Tile> {
  private:
   __device__ __forceinline__ static int row(int r) { return thread_in_group() / 32 + r * kWarps; }
   __device__ __forceinline__ static bool has_row(int r) {
-    return (r + 1) * kWarps <= kRegionRows || row(r) < kRegionRows;
+    return (r + 1) * kWarps <= kHaloRows || row(r) < kHaloRows;
   }
 
   template <class Body>
   __device__ __forceinline__ void for_each_float(const Body& body) const {
-    const int floats = kRegionColumns * images_.channels;
+    const int floats = kHaloColumns * images_.channels;
 #pragma unroll 1
     for (int k = 0, of_row = thread_in_group() % 32; of_row < floats; ++k, of_row += 32) body(k, of_row);
   }
@@ -235,11 +234,11 @@ class RegionReader<8, Tile> {
 
 /// Zeros, for the channels that a reader leaves as they are.
 template <int kChannels, class Tile>
-__device__ __forceinline__ void clear_region(typename Region<kChannels>::Array& region) {
-  for (int pixel = thread_in_group(); pixel < kRegionPixels; pixel += Tile::kThreads) {
+__device__ __forceinline__ void clear_halo_tile(typename HaloTile<kChannels>::Array& halo) {
+  for (int pixel = thread_in_group(); pixel < kHaloPixels; pixel += Tile::kThreads) {
 #pragma unroll
     for (int channel = 0; channel < kChannels; channel += 4)
-      store_vector(&region[pixel * Region<kChannels>::kPitch + channel], Values<4>{}.values);
+      store_vector(&halo[pixel * HaloTile<kChannels>::kPitch + channel], Values<4>{}.values);
   }
 }
 
