@@ -155,12 +155,15 @@ Status begin_capture(void* stream) {
                "cudaStreamBeginCapture");
 }
 
+// A replay keeps the streams' priorities only where asked to: else all of it would have the launching
+// stream's.
 Status end_capture(void* stream, void*& graph) {
   cudaGraph_t captured = nullptr;
   BAUTA_TRY(
       check(cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &captured), "cudaStreamEndCapture"));
   cudaGraphExec_t made = nullptr;
-  const Status status = check(cudaGraphInstantiate(&made, captured, 0), "cudaGraphInstantiate");
+  const Status status = check(cudaGraphInstantiate(&made, captured, cudaGraphInstantiateFlagUseNodePriority),
+                              "cudaGraphInstantiate");
   static_cast<void>(cudaGraphDestroy(captured));
   graph = made;
   return status;

@@ -146,6 +146,17 @@ __device__ __forceinline__ void multiply_halo_tile(typename HaloTile<kChannels>:
   }
 }
 
+/// Waits for the threads of a group, and for those of no other: one fills its halo tile and writes its sums
+/// while the others multiply.
+template <int kGroups>
+__device__ __forceinline__ void sync_patch_group() {
+  if constexpr (kGroups == 1) {
+    __syncthreads();
+  } else {
+    sync_group();
+  }
+}
+
 /// Computes the block's patches, whose halo tiles the group's reader brings: sums begin with `bias`, null in
 /// dgrad; position(m) is row m's place in a patch, and store(first position of the patch, thread, sums)
 /// writes them, as mma has them. The halo tile begins `margin` rows and columns before the patch.
@@ -176,21 +187,17 @@ __device__ __forceinline__ void for_each_patch(const Conv2dShape& s, const Patch
   __syncthreads();
   const typename Tile::Thread thread;
 #pragma unroll 1
-  for (int first_patch = static_cast<int>(blockIdx.x); first_patch < patches.count;
-       first_patch += kGroups * blocks) {
+  while (patch < patches.count) {
     const int mine = patch;
-    const bool computes = kGroups == 1 || mine < patches.count;
-    if (computes) reader.fill(halo);
-    __syncthreads();
+    reader.fill(halo);
+    sync_patch_group<kGroups>();
     patch += kGroups * blocks;
     prefetch(patch);
-    if (computes) {
-      typename Tile::Sums sums;
-      begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
-      multiply_halo_tile<kB, kChannels, Tile>(halo, weights, position, thread, sums);
-      store(patches.first(mine), thread, sums);
-    }
-    __syncthreads();
+    typename Tile::Sums sums;
+    begin_with_biases<Tile>(thread, first_n, s.out_channels, bias, sums);
+    multiply_halo_tile<kB, kChannels, Tile>(halo, weights, position, thread, sums);
+    store(patches.first(mine), thread, sums);
+    sync_patch_group<kGroups>();
   }
 }
 

@@ -9,8 +9,8 @@
 #include "kernels/cuda/device.h"
 
 /// The instructions that C++ has no words for: the one place with inline PTX, and beside it what it means in
-/// plain C++, which is what runs on the CPU. Source: PTX ISA 9.0, sections 9.7.9.25 (cp.async) and 9.7.14
-/// (mma, ldmatrix).
+/// plain C++, which is what runs on the CPU. Source: PTX ISA 9.0, sections 9.7.9.25 (cp.async), 9.7.13
+/// (bar.sync) and 9.7.14 (mma, ldmatrix).
 ///
 /// A fragment is the part of a small matrix that one lane holds. Lane l has row = l / 4 and pair = l % 4.
 /// A register holds two bf16, that of the lower column (or k) in its lower half.
@@ -92,6 +92,23 @@ BAUTA_PTX float max_or_nan(float a, float b) {
   return result;
 #else
   return a > b || a != a ? a : b;
+#endif
+}
+
+// --- A barrier of a part of the block
+
+/// Waits for the threads of this thread's group, those with its threadIdx.y: whole warps, and at most 15
+/// groups, as a block has 16 barriers of which __syncthreads uses one. What they wrote before is there
+/// afterwards. Blocks have one plane (threadIdx.z is 0).
+BAUTA_PTX void sync_group(
+#if !defined(__CUDACC__)
+    const runtime::Where& where = runtime::Where::current()
+#endif
+) {
+#if defined(__CUDACC__)
+  asm volatile("bar.sync %0, %1;" ::"r"(threadIdx.y + 1), "r"(blockDim.x) : "memory");
+#else
+  runtime::current->block->group_barrier(*runtime::current, where);
 #endif
 }
 

@@ -25,6 +25,14 @@ bool same(const Where& a, const Where& b) {
   return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 
+// Whether they have all ended, or wait at one line.
+bool are_all(std::span<const Thread> threads, Thread::State state) {
+  return std::all_of(threads.begin(), threads.end(), [&](const Thread& thread) {
+    return thread.state == state &&
+           (state == Thread::State::done || same(thread.where, threads.front().where));
+  });
+}
+
 }  // namespace
 
 std::string line(const Where& where) {
@@ -49,7 +57,7 @@ void Block::run(const Shape& shape, dim3 index, const std::function<void()>& ker
   while (static_cast<int>(fibers_.size()) < count_) {
     fibers_.push_back(std::make_unique<Fiber>(thread_main, this));
   }
-  while (run_ready_threads() || pass_barrier()) {
+  while (run_ready_threads() || pass_barriers()) {
   }
   report_uninitialised_reads();
   if (stopped_) fibers_.clear();  // some stand in the middle of the kernel
@@ -97,27 +105,53 @@ void Block::wait(Thread& thread, Thread::State state, const Where& where) {
 
 void Block::barrier(Thread& thread, const Where& where) { wait(thread, Thread::State::at_barrier, where); }
 
-// No thread can go on. All have ended, or all are at one barrier and it lets them pass, or they are stuck.
-bool Block::pass_barrier() {
+void Block::group_barrier(Thread& thread, const Where& where) {
+  if (shape_->block.x % 32 != 0) {
+    fault(FaultKind::barrier, thread, where,
+          "sync_group in a group of " + std::to_string(shape_->block.x) + " threads",
+          "a group must be whole warps: launch with a multiple of 32 in x");
+  }
+  wait(thread, Thread::State::at_group_barrier, where);
+}
+
+std::span<Thread> Block::group(int number) {
+  const auto size = static_cast<std::size_t>(shape_->block.x);
+  return std::span(threads_).subspan(static_cast<std::size_t>(number) * size, size);
+}
+
+// No thread can go on. All have ended, or all of a group or of the block are at one barrier and it lets them
+// pass, or they are stuck.
+bool Block::pass_barriers() {
   if (stopped_) return false;
-  const Thread& first = threads_.front();
-  const bool together = std::all_of(threads_.begin(), threads_.end(), [&](const Thread& thread) {
-    return thread.state == first.state &&
-           (first.state == Thread::State::done || same(thread.where, first.where));
-  });
-  if (together && first.state == Thread::State::done) return false;
-  if (!together || first.state != Thread::State::at_barrier) {
+  if (pass_group_barriers()) return true;
+  if (are_all(threads_, Thread::State::done)) return false;
+  if (!are_all(threads_, Thread::State::at_barrier)) {
     report_stuck();
     return false;
   }
   report_uninitialised_reads();
   ++epoch_;
-  for (Thread& thread : threads_) thread.state = Thread::State::ready;
-  if (counts_ != nullptr) {
-    ++counts_->barriers;
-    for (int warp = 0; warp * 32 < count_; ++warp) counts_->flush(warp);
-  }
+  pass(threads_);
   return true;
+}
+
+bool Block::pass_group_barriers() {
+  bool any = false;
+  for (int number = 0; number <= group_of(count_ - 1); ++number) {
+    const std::span<Thread> threads = group(number);
+    if (!are_all(threads, Thread::State::at_group_barrier)) continue;
+    any = true;
+    for (Thread& thread : threads) ++thread.group_epoch;
+    pass(threads);
+  }
+  return any;
+}
+
+void Block::pass(std::span<Thread> threads) {
+  for (Thread& thread : threads) thread.state = Thread::State::ready;
+  if (counts_ == nullptr) return;
+  ++counts_->barriers;
+  for (int warp = threads.front().warp; warp <= threads.back().warp; ++warp) counts_->flush(warp);
 }
 
 void Block::meet(Thread& thread, unsigned mask, Together together, void* argument, const Where& where) {
@@ -221,27 +255,34 @@ std::string Block::whereabouts(const Thread& thread) const {
          (thread.state == Thread::State::done ? " has returned" : " waits at " + line(thread.where));
 }
 
-// A warp's operation that is incomplete tells more than a barrier that the rest of the block has reached.
+// What fewer threads wait for tells more: a warp's operation than a group's barrier, and that than the
+// block's.
 void Block::report_stuck() {
   stopped_ = true;
   for (const Thread& thread : threads_) {
     if (thread.state == Thread::State::in_meeting) return report_stuck_meeting(thread);
   }
   for (const Thread& thread : threads_) {
-    if (thread.state == Thread::State::at_barrier) return report_stuck_barrier(thread);
+    if (thread.state == Thread::State::at_group_barrier)
+      return report_stuck_barrier(thread, group(group_of(thread.number)), "sync_group", "group");
+  }
+  for (const Thread& thread : threads_) {
+    if (thread.state == Thread::State::at_barrier)
+      return report_stuck_barrier(thread, threads_, "__syncthreads", "block");
   }
 }
 
-void Block::report_stuck_barrier(const Thread& waiting) {
+void Block::report_stuck_barrier(const Thread& waiting, std::span<const Thread> threads,
+                                 const std::string& barrier, const std::string& whose) {
   const auto here = [&](const Thread& thread) {
-    return thread.state == Thread::State::at_barrier && same(thread.where, waiting.where);
+    return thread.state == waiting.state && same(thread.where, waiting.where);
   };
-  const auto reached = std::count_if(threads_.begin(), threads_.end(), here);
-  const auto absent = std::find_if_not(threads_.begin(), threads_.end(), here);
+  const auto reached = std::count_if(threads.begin(), threads.end(), here);
+  const auto absent = std::find_if_not(threads.begin(), threads.end(), here);
   fault(FaultKind::barrier, waiting, waiting.where,
-        "__syncthreads is reached by " + std::to_string(reached) + " of " + std::to_string(count_) +
+        barrier + " is reached by " + std::to_string(reached) + " of " + std::to_string(threads.size()) +
             " threads, " + whereabouts(*absent),
-        "every thread of the block must come to the same __syncthreads");
+        "every thread of the " + whose + " must come to the same " + barrier);
 }
 
 void Block::report_stuck_meeting(const Thread& waiting) {

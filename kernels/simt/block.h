@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,7 @@ struct AsyncCopy {
 
 /// One CUDA thread of the running block.
 struct Thread {
-  enum class State { ready, at_barrier, in_meeting, done };
+  enum class State { ready, at_barrier, at_group_barrier, in_meeting, done };
 
   Block* block;
   dim3 index;  ///< threadIdx
@@ -55,6 +56,7 @@ struct Thread {
   Together together = nullptr;
   void* argument = nullptr;
 
+  std::uint32_t group_epoch = 0;            ///< barriers of its group that it has passed
   std::uint32_t stamp = 1;                  ///< this thread's accesses since its last warp barrier carry it
   std::array<std::uint32_t, 32> seen = {};  ///< accesses of the warp's lanes up to this stamp came before now
 
@@ -83,11 +85,15 @@ class Block {
   const Shape& shape() const { return *shape_; }
   dim3 index() const { return index_; }
   std::uint32_t epoch() const { return epoch_; }
+  /// The group of sync_group that a thread is of: threadIdx.x alone tells its threads apart.
+  int group_of(int thread) const { return thread / static_cast<int>(shape_->block.x); }
   std::uint64_t serial() const { return serial_; }  ///< tells the blocks that one OS thread runs apart
   Counts* counts() { return counts_; }
 
   /// Waits for all threads of the block.
   void barrier(Thread& thread, const Where& where);
+  /// Waits for all threads of the thread's group, which are whole warps.
+  void group_barrier(Thread& thread, const Where& where);
   /// Waits for the lanes of `mask`, of which the thread must be one; the last to come does it for all of
   /// them.
   void meet(Thread& thread, unsigned mask, Together together, void* argument, const Where& where);
@@ -119,10 +125,14 @@ class Block {
   void start(Thread& thread, int number);
   bool run_ready_threads();
   void wait(Thread& thread, Thread::State state, const Where& where);
-  bool pass_barrier();
+  bool pass_barriers();
+  bool pass_group_barriers();
+  std::span<Thread> group(int number);
+  void pass(std::span<Thread> threads);
   int missing_lane(const Thread& waiting);
   void report_stuck();
-  void report_stuck_barrier(const Thread& waiting);
+  void report_stuck_barrier(const Thread& waiting, std::span<const Thread> threads,
+                            const std::string& barrier, const std::string& whose);
   void report_stuck_meeting(const Thread& waiting);
   void report_uninitialised_reads();
   std::string whereabouts(const Thread& thread) const;

@@ -62,7 +62,7 @@ struct LaunchCounts {
   bool beside;                      ///< in a stream of its own, beside the order in which all else is done
   Work work;                        ///< what the launch says of itself
   std::vector<SiteCount> sites;     ///< ordered by file, line, column, space and access
-  std::uint64_t barriers = 0;       ///< __syncthreads, once per block
+  std::uint64_t barriers = 0;       ///< __syncthreads, once per block, and sync_group, once per group
   std::uint64_t warp_barriers = 0;  ///< __syncwarp, once per warp
   std::uint64_t mma = 0;            ///< tensor-core instructions, once per warp
 

@@ -1,6 +1,7 @@
 #include "kernels/simt/shadow.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/simt/block.h"
 
@@ -8,13 +9,18 @@ namespace bauta::simt::runtime {
 namespace {
 
 Moment now(const Thread& thread, const Where& where) {
-  return {thread.block->epoch(), thread.stamp, thread.number, where};
+  return {thread.block->epoch(), thread.group_epoch, thread.stamp, thread.number, where};
 }
 
-// What thread t has waited for. A barrier of the block orders everything; one of a warp what its lanes did
-// before.
+bool is_of_group(int thread, const Thread& t) {
+  return t.block->group_of(thread) == t.block->group_of(t.number);
+}
+
+// What thread t has waited for. A barrier of the block orders everything; one of a group or a warp what its
+// threads did before.
 bool before(const Moment& moment, const Thread& t) {
   if (moment.thread == t.number || moment.epoch < t.block->epoch()) return true;
+  if (moment.group_epoch < t.group_epoch && is_of_group(moment.thread, t)) return true;
   return moment.thread / 32 == t.warp && t.seen[static_cast<std::size_t>(moment.thread % 32)] >= moment.stamp;
 }
 
@@ -25,6 +31,8 @@ bool write_before(const Cell& cell, const Thread& t) {
 
 bool reads_before(const Cell& cell, const Thread& t) {
   if (cell.read.epoch < t.block->epoch()) return true;
+  const bool of_group = !cell.several_groups && is_of_group(cell.read.thread, t);
+  if (of_group && cell.read.group_epoch < t.group_epoch) return true;
   if (cell.several_warps || cell.read.thread / 32 != t.warp) return false;
   for (int lane = 0; lane < 32; ++lane) {
     const bool other_reader = (cell.lanes >> lane & 1) != 0 && lane != t.lane;
@@ -47,14 +55,16 @@ void note_read(Cell& cell, const Thread& t, const Where& where) {
   if (reads_before(cell, t)) {
     cell.lanes = lane;
     cell.several_warps = false;
+    cell.several_groups = false;
     cell.read = moment;
     return;
   }
   cell.several_warps = cell.several_warps || cell.read.thread / 32 != t.warp;
+  cell.several_groups = cell.several_groups || !is_of_group(cell.read.thread, t);
   cell.lanes |= lane;
-  const std::uint32_t stamp = std::max(cell.read.stamp, moment.stamp);
-  cell.read = moment;
-  cell.read.stamp = stamp;
+  const Moment before = std::exchange(cell.read, moment);
+  cell.read.group_epoch = std::max(before.group_epoch, moment.group_epoch);
+  cell.read.stamp = std::max(before.stamp, moment.stamp);
 }
 
 void check_read(Cell& cell, Thread& t, const Where& where) {

@@ -10,9 +10,11 @@ namespace bauta::simt::runtime {
 
 struct Thread;
 
-/// An access, and when it was: `epoch` counts the block's barriers, `stamp` the thread's warp barriers.
+/// An access, and when it was: `epoch` counts the block's barriers, `group_epoch` those of the thread's
+/// group, `stamp` the thread's warp barriers.
 struct Moment {
   std::uint32_t epoch = 0;  ///< 0: never
+  std::uint32_t group_epoch = 0;
   std::uint32_t stamp = 0;
   int thread = -1;
   Where where;
@@ -21,9 +23,10 @@ struct Moment {
 /// What is known of one element of a shared array.
 struct Cell {
   Moment write;             // the last one
-  Moment read;              // since that; of several readers the last, with the greatest stamp
+  Moment read;              // since that; of several readers the last, with the greatest numbers
   std::uint32_t lanes = 0;  // the readers, if all are of one warp
   bool several_warps = false;
+  bool several_groups = false;
   bool atomic = false;           // the last write was an atomic
   bool several_atomics = false;  // and others happened at the same time
   bool copying = false;          // a cp.async is on its way here

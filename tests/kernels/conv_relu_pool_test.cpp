@@ -226,13 +226,14 @@ Problem with_what_is_not_finite() {
   return p;
 }
 
-TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
-  const Problem p = with_what_is_not_finite();
-  const Forward expected = forward(reference_context(), p);
-  const Forward actual = forward(runner_for(GetParam(), p.s).context(), p);
+// What is finite in the reference's y is within the tolerance; what is not is equal, with its winner.
+void expect_to_pass_through(const Machine& machine, const Problem& p, const Problem& reference,
+                            double tolerance) {
+  const Forward expected = forward(reference_context(), reference);
+  const Forward actual = forward(runner_for(machine, p.s).context(), p);
   for (std::size_t i = 0; i < expected.y.size(); ++i) {
     if (std::isfinite(expected.y[i])) {
-      ASSERT_NEAR(actual.y[i], expected.y[i], 1e-5) << "at " << i;
+      ASSERT_NEAR(actual.y[i], expected.y[i], tolerance) << "at " << i;
     } else {
       ASSERT_TRUE(std::isnan(actual.y[i]) == std::isnan(expected.y[i]) &&
                   (std::isnan(actual.y[i]) || actual.y[i] == expected.y[i]))
@@ -240,6 +241,11 @@ TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
       ASSERT_EQ(winner(p.s, actual.argmax, i), winner(p.s, expected.argmax, i)) << "at " << i;
     }
   }
+}
+
+TEST_P(ConvReluPoolTest, NanAndInfinityPassThrough) {
+  const Problem p = with_what_is_not_finite();
+  expect_to_pass_through(GetParam(), p, p, 1e-5);
 }
 
 // Where a last byte is not full, whatever the values.
@@ -313,6 +319,21 @@ TEST_P(ConvReluPoolOwnBf16Test, ABlockComputesOnePatchAfterAnotherOfFewChannels)
 // More than forward has groups of threads, and three times as many as wgrad has blocks.
 TEST_P(ConvReluPoolOwnBf16Test, ABlockComputesOnePatchAfterAnotherOf32Channels) {
   expect_reference_on_rounded_factors(GetParam(), {67, 24, 24, 32, 4, 3, 1, 1, 12, 12});
+}
+
+// A NaN in each corner of a window, by patches; of few channels an infinity is multiplied by zeros.
+TEST_P(ConvReluPoolOwnBf16Test, NanAndInfinityPassThroughPatches) {
+  for (const int channels : {4, 32}) {
+    Problem p({1, 24, 24, channels, 8, 3, 1, 1, 12, 12});
+    p.x_at(0, 3, 3, 2) = kNan;
+    p.x_at(0, 8, 15, 0) = kNan;
+    p.x_at(0, 23, 22, 1) = kNan;
+    if (channels == 32) {
+      p.x_at(0, 14, 5, 31) = kInf;
+      p.x_at(0, 19, 0, 7) = -kInf;
+    }
+    expect_to_pass_through(GetParam(), p, with_rounded_factors(p), 1e-4);
+  }
 }
 
 class ConvReluPoolCpuTest : public ::testing::TestWithParam<Machine> {};

@@ -91,6 +91,35 @@ __global__ void warp_barriers_at_two_lines(Global<float> out) {
   out[thread()] = 1;
 }
 
+__global__ void group_barrier_after_return(Global<float> out) {
+  if (threadIdx.y == 1 && thread() < 5) return;
+  sync_group();  // group barrier after return
+  out[thread()] = 1;
+}
+
+// A barrier of group 1 says nothing of what group 0 has written.
+__global__ void another_groups_barrier(Global<float> out) {
+  __shared__ Shared<float, 1> s;
+  if (threadIdx.y == 0 && thread() == 0) s[0] = 1;
+  sync_group();
+  if (threadIdx.y == 1) out[thread()] = s[0];  // another group's barrier
+}
+
+// Nor of what it has read.
+__global__ void write_after_another_groups_reads(Global<float> out) {
+  __shared__ Shared<float, 1> s;
+  if (threadIdx.y == 0 && thread() == 0) s[0] = 1;
+  __syncthreads();
+  out[thread()] = s[0];
+  sync_group();
+  if (threadIdx.y == 1 && thread() == 0) s[0] = 2;  // write after another group's reads
+}
+
+__global__ void group_of_half_a_warp(Global<float> out) {
+  sync_group();  // group of half a warp
+  out[thread()] = 1;
+}
+
 __global__ void copy_behind_the_array(Global<const float> in, Global<float> out) {
   alignas(16) __shared__ Shared<float, 30> s;
   if (thread() == 0) cp_async<16>(&s[28], &in[0]);  // copy behind the array
@@ -195,7 +224,7 @@ struct Planted {
   FaultKind kind;
   void (*kernel)(Global<float>) = nullptr;
   void (*copying_kernel)(Global<const float>, Global<float>) = nullptr;
-  unsigned threads = 64;
+  dim3 threads = 64;
   std::size_t dynamic_shared = 0;
 
   friend std::ostream& operator<<(std::ostream& out, const Planted& planted) { return out << planted.name; }
@@ -235,6 +264,12 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"another warp's barrier", FaultKind::race, another_warps_barrier},
         Planted{"barrier of half a warp", FaultKind::barrier, barrier_of_half_a_warp, nullptr, 48},
         Planted{"warp barriers at two lines", FaultKind::barrier, warp_barriers_at_two_lines, nullptr, 32},
+        Planted{"group barrier after return", FaultKind::barrier, group_barrier_after_return, nullptr,
+                dim3(64, 2)},
+        Planted{"another group's barrier", FaultKind::race, another_groups_barrier, nullptr, dim3(64, 2)},
+        Planted{"write after another group's reads", FaultKind::race, write_after_another_groups_reads,
+                nullptr, dim3(64, 2)},
+        Planted{"group of half a warp", FaultKind::barrier, group_of_half_a_warp, nullptr, dim3(16, 4)},
         Planted{"copy behind the array", FaultKind::out_of_bounds, nullptr, copy_behind_the_array},
         Planted{"atomic and plain", FaultKind::race, atomic_and_plain},
         Planted{"shared overflow", FaultKind::out_of_bounds, shared_overflow},

@@ -240,6 +240,32 @@ TEST(SimtPtx, simt_MmaOfBf16IsAProductOfMatrices) {
   EXPECT_EQ(result.counts().warp_barriers, 1U);
 }
 
+// In each round a group's threads write their words and read one another's: group g has g + 1 rounds.
+__global__ void rounds_of_groups(Global<float> out) {
+  __shared__ Shared<float, 3, 64> s;
+  const int group = static_cast<int>(threadIdx.y);
+  const int thread = static_cast<int>(threadIdx.x);
+  float sum = 0;
+  for (int round = 0; round <= group; ++round) {
+    s[group][thread] = static_cast<float>(thread + round);
+    sync_group();
+    sum += s[group][63 - thread];
+    sync_group();
+  }
+  out[group * 64 + thread] = sum;
+}
+
+TEST(SimtPtx, simt_GroupsOfABlockWaitForThemselvesAlone) {
+  std::vector<float> out(3 * 64);
+  const testing::Run result =
+      testing::run({"groups", 1, dim3(64, 3)}, rounds_of_groups, testing::global(out));
+  ASSERT_TRUE(result.status.ok()) << result.status.message();
+  EXPECT_EQ(out[0], 63.0F);
+  EXPECT_EQ(out[64 + 63], 0.0F + 1.0F);
+  EXPECT_EQ(out[128 + 10], 53.0F + 54.0F + 55.0F);
+  EXPECT_EQ(result.counts().barriers, 2U * (1 + 2 + 3));
+}
+
 TEST(SimtPtx, simt_RoundsToBf16) {
   EXPECT_EQ(to_float(to_bf16(1.0F)), 1.0F);
   EXPECT_EQ(to_float(to_bf16(1.0F + 1.0F / 256)), 1.0F);               // a tie, to even
