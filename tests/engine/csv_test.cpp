@@ -71,7 +71,8 @@ TEST(Csv, SurvivesAnyText) {
 
 TEST(CsvRecord, IsReadAsWhatWasWritten) {
   const std::vector<std::vector<std::string>> all = {
-      {"a", "b"}, {""}, {"", ""}, {"a,b", "c\nd", "\"", "say \"x\"", "e\r\nf", "\r", " g "}, {"\xC3\xA9"}};
+      {"a", "b"},  {""}, {"", ""}, {"x", "a\r"}, {"a,b", "c\nd", "\"", "say \"x\"", "e\r\nf", "\r", " g "},
+      {"\xC3\xA9"}};
   std::string text;
   for (const auto& fields : all) text += csv_record(fields);
   const auto rows = parse_csv(text, "x.csv");
@@ -79,6 +80,7 @@ TEST(CsvRecord, IsReadAsWhatWasWritten) {
   ASSERT_EQ(rows->size(), all.size());
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ((*rows)[i].fields, all[i]);
   EXPECT_EQ(csv_record({"a", "b c", "d,e"}), "a,b c,\"d,e\"\n");
+  EXPECT_EQ(csv_record({"a\rb"}), "\"a\rb\"\n");
 }
 
 }  // namespace

@@ -104,6 +104,22 @@ TEST(DecodeImage, RefusesWhatIsCutShort) {
   }
 }
 
+// Between a TGA's header and its pixels lies an identification, as long as the first byte says.
+TEST(DecodeImage, CountsATgasIdentification) {
+  std::string whole = contents("colour.tga");
+  const auto without = decode(whole);
+  ASSERT_TRUE(without.ok()) << without.status().message();
+  ASSERT_EQ(whole[0], '\0');
+  whole = with(whole, 0, "\x05").insert(18, "words");
+  const auto pixels = decode(whole);
+  ASSERT_TRUE(pixels.ok()) << pixels.status().message();
+  EXPECT_EQ(pixels->pixels, without->pixels);
+  const std::size_t size = 18 + 5 + without->pixels.size();
+  ASSERT_LE(size, whole.size());
+  EXPECT_TRUE(decode(whole.substr(0, size)).ok());
+  EXPECT_THAT(fault(whole.substr(0, size - 3)), HasSubstr("ends before its last row"));
+}
+
 TEST(DecodeImage, RefusesDamagedPngs) {
   const std::string whole = contents("colour.png");
   EXPECT_THAT(fault(with(whole, 60, "x")), HasSubstr("wrong CRC"));

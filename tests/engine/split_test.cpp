@@ -104,6 +104,13 @@ TEST(Split, KeepsGroupsWholeAndComesCloseToTheShares) {
   }
 }
 
+// One of each class is wanted: two are as far from that as none.
+TEST(Split, LeavesAGroupThatComesNoCloser) {
+  const std::vector<std::int32_t> labels = {0, 0, 0, 0, 1, 1, 1, 1};
+  const std::vector<std::int32_t> groups = {0, 0, 1, 1, 2, 2, 3, 3};
+  EXPECT_FALSE(split_dataset(labels, groups, kClasses, 0.25, 1).ok());
+}
+
 TEST(Split, OvershootsWithAGroupThatComesCloser) {
   // Three of 10 are wanted per class; groups hold 4 of one class each, the rest 3.
   const std::vector<std::int32_t> labels = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};

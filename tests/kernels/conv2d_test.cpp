@@ -218,6 +218,10 @@ TEST(Conv2dTest, RefusesShapesShardsAndWorkspacesThatMakeNoSense) {
   EXPECT_FALSE(conv2d_wgrad(reference_context(), {4, 1, 1, 1, 1, 1, 1, 0, 1, 1}, Shards{5}, &value, &value,
                             &value, &value)
                    .ok());
+  // No subtree of two begins at the second shard.
+  EXPECT_FALSE(conv2d_wgrad(reference_context(), {2, 1, 1, 1, 1, 1, 1, 0, 1, 1}, Shards{8, 1, 2}, &value,
+                            &value, &value, &value)
+                   .ok());
   Context bf16;
   bf16.precision = Precision::bf16;
   EXPECT_EQ(conv2d_dgrad(bf16, {1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, &value, &value, &value).message(),

@@ -56,6 +56,8 @@ TEST(Model, RefusesLayersThatDoNotFit) {
   const auto message = [](const Model& model) { return model.output_sizes().status().message(); };
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 8, 7).linear("l", 2)),
             "layer 0 'c' has a window larger than its input: check the network's description");
+  EXPECT_EQ(message(Model("m", {2, 8, 3}, {"a", "b"}).conv2d("c", 8, 4).linear("l", 2)),
+            "layer 0 'c' has a window larger than its input: check the network's description");
   EXPECT_EQ(message(Model("m", {20, 20, 3}, {"a", "b"}).maxpool(17).linear("l", 2)),
             "layer 0 has a window of more than 16: check the network's description");
   EXPECT_EQ(message(Model("m", {20, 20, 3}, {"a", "b"}).maxpool(16).linear("l", 2)), "");
@@ -122,6 +124,20 @@ TEST(Parameters, PermuteBetweenFileAndMemory) {
   std::vector<float> back(24);
   to_file_order(w, memory, back);
   EXPECT_EQ(back, file);
+}
+
+// Kernels read them in whole vectors.
+TEST(Parameters, BeginAtMultiplesOf64Bytes) {
+  Model model("m", {5, 5, 3}, {"a", "b", "c"});
+  model.conv2d("c", 5, 3).linear("l", 7).linear("m", 3);
+  const auto parameters = parameters_of(model);
+  ASSERT_TRUE(parameters.ok()) << parameters.status().message();
+  Index end = 0;
+  for (const Parameter& p : *parameters) {
+    EXPECT_EQ(p.offset % 16, 0) << p.name;
+    EXPECT_GE(p.offset, end) << p.name;
+    end = p.offset + p.size;
+  }
 }
 
 TEST(Parameters, StartWithinXavierAndPyTorchsBiasBounds) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "optim/predict.h"
+
 namespace bauta {
 namespace {
 
@@ -58,6 +60,21 @@ TEST(Metrics, TheMacroAverageCountsClassesAlike) {
   EXPECT_DOUBLE_EQ(e.macro_average.recall, (1.0 / 2 + 2.0 / 3 + 1) / 3);
   EXPECT_DOUBLE_EQ(e.macro_average.f1, (2.0 / 3 + 2.0 / 3 + 2.0 / 3) / 3);
   EXPECT_EQ(e.macro_average.support, 6);
+}
+
+TEST(Metrics, ThePositiveClassIsWithMaskOrElseTheLast) {
+  EXPECT_EQ(positive_class({"with_mask", "x"}), 0);
+  EXPECT_EQ(positive_class({"a", "with_mask", "c"}), 1);
+  EXPECT_EQ(positive_class({"a", "b", "c"}), 2);
+}
+
+TEST(Metrics, TheScoreIsThePositiveClasssProbability) {
+  Predictions predictions;
+  predictions.labels = {0, 1, 0, 1};
+  predictions.predicted = {0, 1, 0, 0};
+  predictions.probabilities = {0.9F, 0.1F, 0.2F, 0.8F, 0.7F, 0.3F, 0.6F, 0.4F};
+  EXPECT_EQ(evaluate(predictions, {"without_mask", "with_mask"})->roc_auc, 1);
+  EXPECT_EQ(evaluate(predictions, {"with_mask", "without_mask"})->roc_auc, 1);
 }
 
 TEST(Metrics, RatiosOfNothingAreZero) {

@@ -29,6 +29,16 @@ TEST_F(ResumeTest, ARunThatIsStoppedAndResumedEndsWithTheSameBits) {
   }
 }
 
+TEST_F(ResumeTest, ARunThatALimitOnStepsHasEndedStaysEnded) {
+  TrainOptions o = options("run");
+  o.max_steps = 11;
+  must_run(o);
+  const std::string metrics = metrics_of(o.out);
+  o.resume = true;
+  EXPECT_EQ(must_run(o).steps, 11);
+  EXPECT_EQ(metrics_of(o.out), metrics);
+}
+
 TEST_F(ResumeTest, MomentumGoesOnWhereItWas) {
   TrainOptions whole = options("whole");
   whole.optimizer.kind = OptimizerKind::sgd;
@@ -194,6 +204,7 @@ TEST(OptionsOfRun, AreThoseThatTheRunWasStartedWith) {
   adam.shuffle = false;
   adam.init = "first.safetensors";
   adam.max_steps = 12;
+  adam.optimizer.epsilon = 1e-3F;
   TrainOptions sgd;
   sgd.val = 0.0;
   sgd.class_weights.kind = ClassWeights::Kind::none;

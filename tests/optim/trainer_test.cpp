@@ -10,8 +10,11 @@
 #include <set>
 #include <thread>
 
+#include "engine/data/split.h"
 #include "engine/io/file.h"
+#include "layers/weights.h"
 #include "optim/checkpoint.h"
+#include "optim/predict.h"
 #include "tests/optim/trainer_fixture.h"
 
 namespace bauta::testing {
@@ -57,6 +60,48 @@ TEST_F(TrainerTest, TellsWhatAnEpochCameTo) {
   for (const char* tag :
        {"train_loss", "images_per_second", "val_loss", "val_acc", "precision", "recall", "f1"})
     EXPECT_NE(events->find(tag), std::string::npos) << tag;
+}
+
+// What validation came to, computed anew from the best weights: class by class, weighted.
+TEST_F(TrainerTest, TellsWhatValidationCameToAndKeepsItWithTheBestWeights) {
+  data_ = pictures(0.9F);  // some are taken for the other class
+  TrainOptions o = options("run");
+  o.val = 0.4;
+  o.class_weights = {ClassWeights::Kind::given, {1, 9}};
+  const TrainResult result = must_run(o);
+  const EpochMetrics& told = observer_.epochs.at(static_cast<std::size_t>(result.best_epoch) - 1).metrics;
+  const Runner runner({"", available_isas().back(), 2, backend_});
+  auto graph = Graph::create(runner.context(), network(), 5, GraphMode::inference);
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  const auto file = Safetensors::open(result.best_path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  ASSERT_TRUE(succeeded(load_parameters(*file, "", graph->parameters(), graph->parameter_values())));
+  const std::vector<int> samples = split_dataset(data_, o.val, o.seed)->val;
+  const auto found = predict(*graph, data_, samples, std::vector<float>{1, 1}, {});
+  ASSERT_TRUE(found.ok()) << found.status().message();
+
+  double loss = 0, weights = 0;
+  int of_light = 0, taken_for_light = 0, hits = 0, right = 0;
+  for (std::size_t n = 0; n < samples.size(); ++n) {
+    const bool light = found->labels[n] == 1;
+    const bool said_light = found->predicted[n] == 1;
+    const double weight = light ? 9 : 1;
+    weights += weight;
+    loss -= weight * std::log(double{found->probabilities[2 * n + (light ? 1 : 0)]});
+    of_light += light ? 1 : 0;
+    taken_for_light += said_light ? 1 : 0;
+    hits += light && said_light ? 1 : 0;
+    right += light == said_light ? 1 : 0;
+  }
+  ASSERT_NE(of_light, taken_for_light);  // or else precision is recall
+  EXPECT_DOUBLE_EQ(told.precision, static_cast<double>(hits) / taken_for_light);
+  EXPECT_DOUBLE_EQ(told.recall, static_cast<double>(hits) / of_light);
+  EXPECT_DOUBLE_EQ(told.f1, 2.0 * hits / (of_light + taken_for_light));
+  EXPECT_DOUBLE_EQ(told.val_acc, static_cast<double>(right) / static_cast<double>(samples.size()));
+  EXPECT_NEAR(told.val_loss, loss / weights, 1e-5 * told.val_loss);
+  EXPECT_EQ(*file->metadata("epoch"), std::to_string(told.epoch));
+  EXPECT_EQ(*file->metadata("step"), std::to_string(told.step));
+  EXPECT_EQ(*file->metadata("val_acc"), std::to_string(told.val_acc));
 }
 
 TEST_F(TrainerTest, TheBestOfEqualEpochsIsTheFirst) {
