@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +14,23 @@
 #include "engine/data/faces/make_dataset.h"
 #include "engine/data/faces/render.h"
 #include "tests/engine/temporary_folder.h"
+
+namespace {
+
+std::string awaited;         // a folder that is not to have its name before its files are on the disk
+bool there_at_sync = false;  // whether it had
+int syncs = 0;               // calls of syncfs
+int sync_error = 0;          // with which they fail; 0: they do not
+
+}  // namespace
+
+// In the place of the C library's.
+extern "C" int syncfs(int file) noexcept {
+  ++syncs;
+  there_at_sync = std::filesystem::exists(awaited);
+  errno = sync_error;
+  return sync_error != 0 ? -1 : static_cast<int>(::syscall(SYS_syncfs, file));
+}
 
 namespace bauta {
 namespace {
@@ -118,6 +138,20 @@ TEST(MakeDataset, BeginsALargerSetWithTheSmallerOne) {
   ASSERT_TRUE(make_dataset({folder / "large", 4, 3, 1, 1, {}}).ok());
   const auto large = contents(folder / "large");
   for (const auto& [path, bytes] : contents(folder / "small")) EXPECT_EQ(large.at(path), bytes) << path;
+}
+
+TEST(MakeDataset, GivesTheFolderItsNameWhenItsFilesAreOnTheDisk) {
+  const TemporaryFolder folder;
+  awaited = folder / "set";
+  syncs = 0;
+  ASSERT_TRUE(make_dataset({awaited, 1, 1, 0, 1, {}}).ok());
+  EXPECT_EQ(syncs, 1);
+  EXPECT_FALSE(there_at_sync);
+  sync_error = EIO;
+  const Status made = make_dataset({folder / "failed", 1, 1, 0, 1, {}});
+  sync_error = 0;
+  EXPECT_THAT(made.message(), HasSubstr("failed"));
+  EXPECT_FALSE(fs::exists(folder / "failed"));
 }
 
 TEST(MakeDataset, FillsAnEmptyFolder) {

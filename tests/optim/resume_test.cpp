@@ -1,16 +1,33 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "engine/io/file.h"
 #include "optim/checkpoint.h"
 #include "optim/run_config.h"
 #include "tests/optim/trainer_fixture.h"
+
+namespace {
+
+std::set<std::string> synced;  // names of files that fsync was called for
+
+}  // namespace
+
+// In the place of the C library's.
+extern "C" int fsync(int file) {
+  std::error_code ignored;
+  const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored);
+  synced.insert(path.filename());
+  return static_cast<int>(::syscall(SYS_fsync, file));
+}
 
 namespace bauta::testing {
 namespace {
@@ -57,6 +74,13 @@ TEST_F(ResumeTest, MetricsBehindTheCheckpointAreCutBack) {
   std::ofstream(o.out + "/metrics.jsonl", std::ios::app) << "{\"step\": 13, \"epoch\": 2, \"lo";
   std::ofstream(o.out + "/events.out.tfevents.0.bauta", std::ios::app) << "half an event";
   expect_whole_when_resumed(o);
+}
+
+TEST_F(ResumeTest, WhatACheckpointKnowsIsOnTheDisk) {
+  synced.clear();
+  must_run(options("run"));
+  EXPECT_TRUE(synced.contains("metrics.jsonl"));
+  EXPECT_TRUE(synced.contains("events.out.tfevents.0.bauta"));
 }
 
 TEST_F(ResumeTest, ResumingRefusesFilesThatAreShorterThanTheCheckpointKnowsAndChangesNone) {
