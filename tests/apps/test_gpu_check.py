@@ -1,6 +1,8 @@
 """scripts/gpu/check: what it calls a failure, and that one does not cost it the rest."""
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -47,11 +49,35 @@ class WhatIsAFailure(unittest.TestCase):
         self.assertIn("| losses in fp32 against the CPU's | 1.0e-06 apart in the first steps, 1.0e-03 in 50 |",
                       table(parity={"steps": 50, "largest_relative_difference": {"fp32": close}, "failures": []}))
 
+    def test_losses_are_as_far_apart_as_the_farthest_step_among_the_first_and_among_all(self):
+        losses = [1.0] * 12
+        losses[3], losses[10] = 1.25, 0.5
+        self.assertEqual(CHECK.how_far_apart([2 * loss for loss in losses], [2.0] * 12), {"first": 0.25, "all": 0.5})
+
     def test_tests_that_fail_are_counted_and_named(self):
         brief = ("a_test.cpp:5: Failure\nValue of: false\n[  FAILED  ] Gpus/AdamTest.Steps/cuda, where GetParam() = cuda (3 ms)\n"
                  "[  FAILED  ] Linear.WorksOnCuda (0 ms)\n[==========] 9 tests from 2 test suites ran. (5 ms total)\n[  PASSED  ] 7 tests.\n")
         self.assertEqual(CHECK.gtest_results(brief), (7, ["Gpus/AdamTest.Steps/cuda", "Linear.WorksOnCuda"]))
         self.assertEqual(CHECK.gtest_results("terminate called\n"), (0, []))
+
+    def test_a_suite_that_crashes_is_a_failure_beside_the_tests_that_failed_before(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "a_test"
+            program.write_text("#!/bin/sh\n"
+                               'case "$1" in *Linear*) echo "[  FAILED  ] Linear.WorksOnCuda (0 ms)" ;; esac\n'
+                               "echo Segmentation fault >&2\nexit 139\n")
+            program.chmod(0o755)
+            found = CHECK.run_suites(CHECK.Machine(pathlib.Path(folder), "cuda", minutes=1), [(program, "Adam."), (program, "Linear.")])
+        self.assertEqual(found, {"passed": 0, "failed": 3, "failures": [
+            "a_test: Adam. exit 139: Segmentation fault", "a_test: Linear. Linear.WorksOnCuda; exit 139: Segmentation fault"]})
+
+    def test_the_exit_code_says_whether_something_failed(self):
+        for failures, code in (([], 0), (["tests: line of tests"], 1)):
+            results = CHECK.Results(pathlib.Path("never-made"), {**ABOUT, "failures": failures})
+            with mock.patch.object(CHECK, "check", return_value=results), mock.patch("sys.argv", ["check", "--build", "build"]), \
+                 contextlib.redirect_stdout(io.StringIO()), self.assertRaises(SystemExit) as end:
+                CHECK.main()
+            self.assertEqual(end.exception.code, code)
 
     def test_every_stage_but_pytorchs_can_fail(self):
         found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "training", "speed", "counters", "sanitizer")}
@@ -71,6 +97,20 @@ class Measuring(unittest.TestCase):
         self.assertEqual(len(found["failures"]), 4)
         self.assertIn("bauta bench kernels --device cpu --batch 1 --json ended with 2: bauta: error: ", found["failures"][0])
         self.assertIn("| 1 | ", table(speed=found))
+
+    def test_epochs_and_kernels_are_measured_for_the_studys_batch_and_for_our_fastest(self):
+        speeds = {32: 1e5, 128: 3e5, 512: 2e5}
+
+        def bauta(_, *arguments):
+            return json.dumps({"images_per_second": speeds[arguments[arguments.index("--batch") + 1]], "rows": [{}]})
+
+        machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=1)
+        machine.ways = {name: CHECK.WAYS[name] for name in ("fp32", "vendor")}
+        with mock.patch.object(machine, "bauta", bauta):
+            found = CHECK.measure(machine, batches=(32, 128, 512))
+        for measured in ("epochs", "kernels"):
+            self.assertEqual([(row["way"], row["batch"]) for row in found[measured]], [("fp32", 32), ("fp32", 128), ("vendor", 32)])
+        self.assertEqual(found["failures"], [])
 
     def test_a_program_that_takes_too_long_leaves_what_it_said_so_far(self):
         machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=0)
@@ -115,6 +155,13 @@ class Counters(unittest.TestCase):
         joined = CHECK.join(estimates(), launches)
         self.assertEqual(CHECK.without_counters(joined), [f"linear_{name} (1x64x1 blocks of 128x1x1)" for name in ("forward", "dgrad", "wgrad")])
         self.assertEqual(len(CHECK.without_counters(CHECK.join(estimates(), []))), 7)
+
+    def test_where_ncu_saw_a_launch_too_many_none_of_those_that_look_alike_has_counters(self):
+        launches = CHECK.read_launches(NCU)
+        adam = next(i for i, launch in enumerate(launches) if launch["grid"] == "2143x1x1")
+        launches[adam] = next(launch for launch in launches if launch["grid"] == "1x64x1")
+        self.assertEqual(self.ncus(CHECK.join(estimates(), launches)),
+                         ["copy_images", "forward_patches_kernel", None, None, "wgrad_patches_kernel", None, None])
 
     def test_a_table_that_is_none_is_refused(self):
         lines = NCU.splitlines()
