@@ -278,6 +278,20 @@ class BenchEpoch(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertRegex(result.stderr, r"bauta: error: there is no folder for temporary files: [^\n]+ \(TMPDIR\): set it to [^\n]+\n$")
 
+    def test_ranks_share_the_cores_unless_their_threads_are_given(self):
+        # What is to be measured is said before there is a folder to measure in.
+        environment = {**os.environ, "TMPDIR": "/nowhere"}
+        cores = sorted(os.sched_getaffinity(0))
+        for used in {1, min(3, len(cores)), len(cores)}:
+            for ranks in [2, 3]:
+                for options, threads in [((), max(1, used // ranks)), (("--threads", 3), 3)]:
+                    with self.subTest(cores=used, ranks=ranks, options=options):
+                        result = run("bench", "epoch", "--devices", f"cpu:{ranks}", *options, env=environment,
+                                     preexec_fn=lambda: os.sched_setaffinity(0, cores[:used]))
+                        self.assertEqual(result.returncode, 1, result.stderr)
+                        self.assertEqual(result.stderr.splitlines()[0],
+                                         f"measuring {ranks} ranks of {threads} thread{'s' * (threads > 1)} on cpu")
+
     def test_all_of_an_epoch_has_no_number_of_steps(self):
         result = run("bench", "epoch", "--full", "--steps", 5)
         self.assertEqual(result.returncode, 2)

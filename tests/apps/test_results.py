@@ -1,11 +1,48 @@
 """bauta eval, classify, info and bench: what they find and how they say it."""
 import csv
+import itertools
 import json
+import math
+import re
 import shutil
 import subprocess
 import unittest
 
 from bauta_cli import BAUTA, CliTest, metrics_of, read_safetensors, run, write_png, write_safetensors
+
+CLASSES = ["without_mask", "with_mask"]
+
+
+def figures_of(rows):
+    """What eval --json has to find, reckoned from the rows of its table of predictions."""
+    def count(label, predicted):
+        return sum(row["label"] == label and row["predicted"] == predicted for row in rows)
+
+    confusion = [[count(label, predicted) for predicted in CLASSES] for label in CLASSES]
+    right = sum(confusion[c][c] for c in range(2))
+    scores = {label: [float(row["p_with_mask"]) for row in rows if row["label"] == label] for label in CLASSES}
+    pairs = list(itertools.product(scores["with_mask"], scores["without_mask"]))
+    per_class = per_class_of(confusion)
+    return {"confusion": confusion, "accuracy": right / len(rows),
+            "macro_average": {key: sum(m[key] for m in per_class.values()) / 2 for key in ["precision", "recall", "f1"]},
+            "roc_auc": sum((masked > bare) + (masked == bare) / 2 for masked, bare in pairs) / len(pairs),
+            "loss": sum(-math.log(float(row["p_" + row["label"]])) for row in rows) / len(rows)}
+
+
+def per_class_of(confusion):
+    metrics = {}
+    for c, name in enumerate(CLASSES):
+        precision = confusion[c][c] / sum(row[c] for row in confusion)
+        recall = confusion[c][c] / sum(confusion[c])
+        metrics[name] = {"precision": precision, "recall": recall, "f1": 2 * precision * recall / (precision + recall),
+                         "support": sum(confusion[c])}
+    return metrics
+
+
+def table_in(text, corner):
+    """The cells of the table in the text whose first cell is `corner`, row by row."""
+    lines = itertools.dropwhile(lambda line: not line.startswith(corner + " "), text.splitlines())
+    return [re.split(" {2,}", line.strip()) for line in itertools.takewhile(bool, lines)]
 
 
 class TrainedTest(CliTest):
@@ -16,6 +53,30 @@ class TrainedTest(CliTest):
         subprocess.run([BAUTA, "train", "--data", cls.faces, "--out", out, "--epochs", "6", "--batch", "4", "--lr",
                         "3e-4"], check=True, capture_output=True)
         cls.weights = out / "best.safetensors"
+
+    def found_in(self, data, *args):
+        """What eval --json finds in the data."""
+        return json.loads(self.eval_json(data, *args).stdout)
+
+    def eval_json(self, data, *args):
+        return self.ok("eval", "--weights", self.weights, "--data", data, "--json", *args)
+
+    def found_and_rows(self, data):
+        """What eval --json finds in the data, and the rows of its table of predictions."""
+        table = self.work / "predictions.csv"
+        result = self.eval_json(data, "--predictions", table)
+        self.assertIn(f"predictions: {table}", result.stderr)
+        with open(table, newline="") as file:
+            return json.loads(result.stdout), list(csv.DictReader(file))
+
+    def swapped_faces(self):
+        """The faces with each class in the other's folder: most are mistakes."""
+        swapped = self.copy_of_faces()
+        masked, bare = swapped / "AFDB_masked_face_dataset", swapped / "AFDB_face_dataset"
+        masked.rename(swapped / "x")
+        bare.rename(masked)
+        (swapped / "x").rename(bare)
+        return swapped
 
     def bare_weights(self):
         bare = self.work / "bare.safetensors"
@@ -152,6 +213,35 @@ class Eval(TrainedTest):
         self.assertTrue(0 <= found["roc_auc"] <= 1)
         self.assertRegex(result.stderr, r"^device cpu .*, precision fp32, ")
 
+    def test_json_has_the_figures_that_its_predictions_come_to(self):
+        twice = self.copy_of_faces()  # two images count in both classes: equal scores, and classes of 22 and 20
+        for i, image in enumerate(self.images(twice / "AFDB_masked_face_dataset")[:2]):
+            shutil.copy(image, twice / f"AFDB_face_dataset/0000/{900000 + i}.jpg")
+        for data, images in [(self.faces, 40), (twice, 42)]:
+            with self.subTest(images=images):
+                found, rows = self.found_and_rows(data)
+                expected = figures_of(rows)
+                self.assertEqual(len(rows), images)
+                self.assertEqual(found["positive_class"], "with_mask")
+                self.assertEqual(found["confusion"], expected["confusion"])
+                self.assertEqual(len({row["p_with_mask"] for row in rows}), 40)
+                for key in ["accuracy", "roc_auc", "loss"]:
+                    self.assertAlmostEqual(found[key], expected[key], places=6, msg=key)
+                for key, value in expected["macro_average"].items():
+                    self.assertAlmostEqual(found["macro_average"][key], value, msg=key)
+                # Else these could be taken for each other.
+                self.assertNotEqual(found["confusion"][0][1], found["confusion"][1][0])
+                self.assertGreater(abs(found["roc_auc"] - 0.5), 0.1)
+
+    def test_json_has_of_each_class_what_its_confusion_comes_to(self):
+        for data in [self.faces, self.swapped_faces()]:
+            found = self.found_in(data)
+            for name, expected in per_class_of(found["confusion"]).items():
+                self.assertNotEqual(expected["precision"], expected["recall"])
+                self.assertEqual(set(found["per_class"][name]), set(expected))
+                for key, value in expected.items():
+                    self.assertAlmostEqual(found["per_class"][name][key], value, msg=(name, key))
+
     def test_json_counts_images_that_were_left_out(self):
         copy = self.copy_of_faces()
         self.images(copy)[0].write_text("no image")
@@ -160,12 +250,7 @@ class Eval(TrainedTest):
             self.assertEqual((found["images"], found["left_out"], found["part"]), (images, 40 - images, None))
 
     def test_predictions_are_a_table_of_all_images_that_agrees_with_the_figures(self):
-        table = self.work / "predictions.csv"
-        out = self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json", "--predictions", table)
-        self.assertIn(f"predictions: {table}", out.stderr)
-        found = json.loads(out.stdout)
-        with open(table, newline="") as file:
-            rows = list(csv.DictReader(file))
+        found, rows = self.found_and_rows(self.faces)
         self.assertEqual(list(rows[0]), ["path", "label", "predicted", "confidence", "p_without_mask", "p_with_mask"])
         self.assertEqual([str(self.faces / r["path"]) for r in rows], [str(p) for p in self.images()])
         mistakes = {m["path"]: m for m in found["mistakes"]}
@@ -192,12 +277,8 @@ class Eval(TrainedTest):
                    saying=["this is a folder, and not a file of weights", "best.safetensors"])
 
     def test_mistakes_come_by_name_the_surest_first(self):
-        swapped = self.copy_of_faces()
-        masked, bare = swapped / "AFDB_masked_face_dataset", swapped / "AFDB_face_dataset"
-        masked.rename(swapped / "x")
-        bare.rename(masked)
-        (swapped / "x").rename(bare)
-        mistakes = json.loads(self.ok("eval", "--weights", self.weights, "--data", swapped, "--json").stdout)["mistakes"]
+        swapped = self.swapped_faces()
+        mistakes = self.found_in(swapped)["mistakes"]
         self.assertGreater(len(mistakes), 20)
         self.assertEqual([m["confidence"] for m in mistakes],
                          sorted((m["confidence"] for m in mistakes), reverse=True))
@@ -216,6 +297,45 @@ class Eval(TrainedTest):
         self.assertRegexIn(r"^class +precision +recall +f1 +images$", out)
         self.assertRegexIn(r"^macro average( +[01]\.\d{4}){3} +40$", out)
         self.assertRegexIn(r"^true \\ predicted +without_mask +with_mask$", out)
+
+    def test_the_tables_for_people_have_the_figures_of_json(self):
+        for data in [self.faces, self.swapped_faces()]:
+            with self.subTest(data=data):
+                found = self.found_in(data)
+                out = self.ok("eval", "--weights", self.weights, "--data", data).stdout
+                mistakes, confusion = found["mistakes"], found["confusion"]
+                shown = min(10, len(mistakes))
+                self.assertIn(f"\naccuracy {found['accuracy']:.4f} on 40 images, {len(mistakes)} mistakes; "
+                              f"cross-entropy {found['loss']:.4g}\nROC-AUC of with_mask {found['roc_auc']:.4f}\n", out)
+                metrics = {**found["per_class"], "macro average": found["macro_average"]}
+                self.assertEqual(table_in(out, "class"), [["class", "precision", "recall", "f1", "images"]] + [
+                    [name, *(f"{m[key]:.4f}" for key in ["precision", "recall", "f1"]), str(m["support"])]
+                    for name, m in metrics.items()])
+                self.assertNotEqual(confusion[0][1], confusion[1][0])
+                self.assertEqual(table_in(out, r"true \ predicted"), [
+                    [r"true \ predicted", *CLASSES], *([name, *map(str, row)] for name, row in zip(CLASSES, confusion))])
+                self.assertIn(f"\nworst mistakes, {shown} of {len(mistakes)}\npath ", out)
+                self.assertEqual(table_in(out, "path"), [["path", "is", "taken for", "confidence"]] + [
+                    [m["path"], m["label"], m["predicted"], f"{m['confidence']:.4f}"] for m in mistakes[:shown]])
+        self.assertGreater(len(mistakes), 10)
+
+    def test_an_image_as_sure_as_the_threshold_counts_as_certain(self):
+        plain, rows = self.found_and_rows(self.faces)
+        by_confidence = sorted((row["confidence"] for row in rows), key=float)
+        self.assertEqual(len(set(by_confidence)), 40)
+        for below in [0, 10, 20, 39]:
+            with self.subTest(below=below):
+                threshold = by_confidence[below]  # its shortest decimals, which are read as the number that it is
+                others = [row for row in rows if float(row["confidence"]) >= float(threshold)]
+                accuracy = sum(row["label"] == row["predicted"] for row in others) / len(others)
+                found = self.found_in(self.faces, "--threshold", threshold)["uncertain"]
+                self.assertEqual((found["threshold"], found["images"]), (float(threshold), below))
+                self.assertAlmostEqual(found["accuracy_of_the_others"], accuracy)
+                if below == 20:
+                    self.assertTrue(plain["accuracy"] < accuracy < 1)
+                    out = self.ok("eval", "--weights", self.weights, "--data", self.faces, "--threshold", threshold).stdout
+                    self.assertIn(f"\n20 images are uncertain (confidence below {float(threshold):g}); "
+                                  f"accuracy on the others {accuracy:.4f}\n", out)
 
     def test_a_threshold_counts_the_uncertain_and_changes_nothing_else(self):
         plain = json.loads(self.ok("eval", "--weights", self.weights, "--data", self.faces, "--json").stdout)
@@ -339,6 +459,28 @@ class Classify(TrainedTest):
             self.assertAlmostEqual(sum(image["probabilities"].values()), 1, places=5)
             self.assertAlmostEqual(max(image["probabilities"].values()), image["confidence"])
 
+    def test_it_says_of_each_image_what_evals_table_of_predictions_says(self):
+        rows = self.found_and_rows(self.faces)[1]
+        command = ["classify", "--weights", self.weights, *self.images()]
+        found = json.loads(self.ok(*command, "--json").stdout)
+        lines = self.ok(*command).stdout.splitlines()
+        for row, image, line in zip(rows, found, lines, strict=True):
+            self.assertEqual((image["path"], image["label"]), (str(self.faces / row["path"]), row["predicted"]))
+            self.assertEqual(image["probabilities"][image["label"]], image["confidence"])
+            self.assertEqual(list(image["probabilities"]), CLASSES)
+            for name in CLASSES:
+                self.assertAlmostEqual(image["probabilities"][name], float(row["p_" + name]), places=6)
+            self.assertEqual(line.split(), [image["path"], image["label"], f"{image['confidence']:.4f}"])
+
+    def test_an_image_as_sure_as_the_threshold_keeps_its_label(self):
+        command = ["classify", "--weights", self.weights, "--json", *self.images()]
+        plain = json.loads(self.ok(*command).stdout)
+        threshold = sorted(image["confidence"] for image in plain)[20]
+        found = json.loads(self.ok(*command, "--threshold", repr(threshold)).stdout)
+        self.assertEqual([image["label"] for image in found],
+                         ["uncertain" if image["confidence"] < threshold else image["label"] for image in plain])
+        self.assertEqual(sum(image["label"] == "uncertain" for image in found), 20)
+
     def test_below_the_threshold_the_label_is_uncertain(self):
         png = self.work / "grey.png"
         write_png(png, 30, 20, bytes([128]) * 1800)
@@ -451,8 +593,18 @@ class BenchTrain(unittest.TestCase):
         self.assertAlmostEqual(found["gflops"] / found["peak_gflops"], found["fraction_of_peak"], places=6)
         self.assertLessEqual(found["ms_per_step_min"], found["ms_per_step"])
         self.assertLessEqual(found["ms_per_step"], found["ms_per_step_max"])
+        self.assertLessEqual(found["images_per_second_min"], found["images_per_second"])
+        self.assertLessEqual(found["images_per_second"], found["images_per_second_max"])
+        self.assertLess(found["images_per_second_min"], found["images_per_second_max"])
+        for least, most in [("min", "max"), ("max", "min")]:
+            self.assertAlmostEqual(found["images_per_second_" + least] * found["ms_per_step_" + most] / 8000, 1, places=6)
 
     def test_people_are_told_what_is_counted(self):
         out = run("bench", "train", "--batch", 8).stdout
         self.assertRegex(out, r"^device cpu ")
+        number = r"(\d+\.\d+)"
+        for unit, descending in [("images/s", False), ("ms/step", True)]:
+            found = re.search(rf"(?m)^{number} {unit} \({number} to {number}\)$", out)
+            median, slowest, fastest = map(float, found.groups())
+            self.assertEqual([slowest, median, fastest], sorted([slowest, median, fastest], reverse=descending))
         self.assertIn("GFLOP/s of dense arithmetic (359 MFLOP per image", out)

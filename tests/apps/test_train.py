@@ -81,6 +81,42 @@ class WhatARunSays(CliTest):
         self.assertRegex(epochs[1], r"val_acc (improved \S+ -> \S+, saved|did not improve on)")
         self.assertEqual(lines[-1], f"next: bauta eval --run {self.work}/run --data {self.faces}")
 
+    def test_each_epoch_is_set_against_the_best_before_it_and_the_best_is_named_at_the_end(self):
+        out = self.ok("train", "--data", self.faces, "--out", self.work / "run", "--epochs", 6, "--batch", 4, "--val", 0.3,
+                      "--lr", "3e-4").stdout
+        lines = [l for l in out.splitlines() if l.startswith("epoch ")]
+        steps, epochs = metrics_of(self.work / "run")
+        saved = f", saved {self.work}/run/best.safetensors"
+        best, before, olds = None, 0, []
+        for line, epoch in zip(lines, epochs, strict=True):
+            accuracy = epoch["val_acc"]
+            self.assertRegex(line, rf"^epoch {epoch['epoch']}/6  train_loss {epoch['train_loss']:.4g}  "
+                                   rf"val_loss {epoch['val_loss']:.4g}  val_acc {accuracy:.4f}  [\d.]+ s  \d+ images/s  val_acc ")
+            verdict = line.rpartition("  val_acc ")[2]
+            if best is None:
+                self.assertEqual(verdict, f"{accuracy:.4f} is the first" + saved)
+            elif accuracy > best["val_acc"]:
+                self.assertEqual(verdict, f"improved {best['val_acc']:.4f} -> {accuracy:.4f}" + saved)
+                olds.append((best["val_acc"], before))
+            else:
+                self.assertEqual(verdict, f"did not improve on {best['val_acc']:.4f}")
+            best, before = epoch if best is None or accuracy > best["val_acc"] else best, accuracy
+        self.assertIn(f"\nbest val_acc {best['val_acc']:.4f}, of epoch {best['epoch']}, after {len(steps)} steps\n", out)
+        # Else the best could be taken for the epoch before, the first or the last.
+        self.assertTrue(any(old != before for old, before in olds), olds)
+        self.assertNotIn(best["epoch"], [1, 6])
+
+    def test_bash_reads_the_words_of_the_next_commands_as_the_paths_that_they_are(self):
+        data = self.copy_of_faces().rename(self.work / "it's \\1 $HOME")
+        for name in ["run\x012", "it's \\1 \x017", "it's \\1 run"]:
+            with self.subTest(name=name):
+                out = self.work / name
+                lines = self.train(out, "--max-steps", 1, data=data).stdout.splitlines()
+                for line, words in [(lines[-1], ["next:", "bauta", "eval", "--run", out, "--data", data]),
+                                    (lines[-2], ["curves:", "tensorboard", "--logdir", out])]:
+                    read = subprocess.run(["bash", "-c", "printf '%s\\0' " + line], check=True, capture_output=True).stdout
+                    self.assertEqual(os.fsdecode(read).split("\0"), [*map(str, words), ""])
+
     def test_a_device_that_was_named_is_not_explained(self):
         out = self.train(self.work / "run", "--device", "cpu", "--threads", 2).stdout
         self.assertRegex(out, r"^device cpu, ISA \w+, precision fp32, 2 threads, 1 rank\n")
