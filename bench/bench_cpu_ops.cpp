@@ -97,7 +97,7 @@ void add_linear(const Bench& bench) {
   for (const LinearShape& s : kLinearCases) {
     const Index x = s.x_size();
     const Index y = s.y_size();
-    const Index w = Index{s.in_features} * s.out_features;
+    const Index w = s.w_size();
     const Index b = s.out_features;
     const double flop = 2.0 * static_cast<double>(w) * s.batch;
     const std::string name = label({s.batch, s.in_features, s.out_features});
