@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -319,9 +320,10 @@ void expect_same_bits(const Guarded<T>& actual, const Guarded<T>& expected) {
   actual.check();
   expected.check();
   ASSERT_EQ(actual.size(), expected.size());
+  const auto bytes = [](const T& value) { return std::as_bytes(std::span(&value, 1)); };
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    const bool same = std::memcmp(&actual[i], &expected[i], sizeof(T)) == 0;
-    ASSERT_TRUE(same) << "at " << i << ": " << +actual[i] << ", expected " << +expected[i];
+    ASSERT_TRUE(std::ranges::equal(bytes(actual[i]), bytes(expected[i])))
+        << "at " << i << ": " << +actual[i] << ", expected " << +expected[i];
   }
 }
 
