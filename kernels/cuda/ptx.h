@@ -95,7 +95,7 @@ BAUTA_PTX float max_or_nan(float a, float b) {
 #endif
 }
 
-// --- A barrier of a part of the block
+// --- bar.sync: a barrier of a part of the block ---
 
 /// Waits for the threads of this thread's group, those with its threadIdx.y: whole warps, and at most 15
 /// groups, as a block has 16 barriers of which __syncthreads uses one. What they wrote before is there

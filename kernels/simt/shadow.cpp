@@ -62,9 +62,9 @@ void note_read(Cell& cell, const Thread& t, const Where& where) {
   cell.several_warps = cell.several_warps || cell.read.thread / 32 != t.warp;
   cell.several_groups = cell.several_groups || !is_of_group(cell.read.thread, t);
   cell.lanes |= lane;
-  const Moment before = std::exchange(cell.read, moment);
-  cell.read.group_epoch = std::max(before.group_epoch, moment.group_epoch);
-  cell.read.stamp = std::max(before.stamp, moment.stamp);
+  const Moment last = std::exchange(cell.read, moment);
+  cell.read.group_epoch = std::max(last.group_epoch, moment.group_epoch);
+  cell.read.stamp = std::max(last.stamp, moment.stamp);
 }
 
 void check_read(Cell& cell, Thread& t, const Where& where) {
