@@ -254,7 +254,9 @@ class Trainer {
 
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
-    if (!std::exchange(has_validated_, true)) communicator_.activity().expect_other_work();
+    if (!std::exchange(has_validated_, true))
+      communicator_.activity().expect_longer_work(1 +
+                                                  step_.inference().max_batch() / step_.graph().max_batch());
     const auto predictions = predict(
         step_.inference(), feed_, split_.val, step_.class_weights(),
         [&](int done) { observer_.on_validation(done, images); }, communicator_);

@@ -36,10 +36,13 @@ class Activity {
   /// Pieces of computing that were finished.
   std::uint64_t done() const { return done_; }
 
-  /// The next piece is of another sort than those before it, and may take longer.
-  void expect_other_work() { first_of_sort_ = done_.load(); }
-  /// Whether no piece of its sort was finished yet, so that nobody knows how long one takes.
-  bool is_first_of_sort() const { return done_ == first_of_sort_; }
+  /// The next piece may take `times` as long as those before it.
+  void expect_longer_work(int times) {
+    longer_ = times;
+    longer_piece_ = done_.load();
+  }
+  /// As how many pieces before it the one at work may take; 1 unless it was expected to be longer.
+  int times_longer() const { return done_ == longer_piece_ ? longer_.load() : 1; }
 
   /// Whether what was sent to other ranks, or is to come from them, has not arrived: they may be the ones
   /// that hang.
@@ -49,7 +52,8 @@ class Activity {
  private:
   std::atomic<Kind> kind_{Kind::unwatched};
   std::atomic<std::uint64_t> done_{0};
-  std::atomic<std::uint64_t> first_of_sort_{0};  // the pieces that were finished before
+  std::atomic<int> longer_{1};
+  std::atomic<std::uint64_t> longer_piece_{0};  // the pieces that were finished before it
   std::atomic<bool> waits_for_others_{false};
 };
 

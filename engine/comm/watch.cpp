@@ -306,9 +306,10 @@ void Watch::look_at_own_work(Clock::time_point now) {
     work_began_ = now;
     return;
   }
-  Clock::duration limit = std::max<Clock::duration>(options_.longest_work, 10 * longest_work_);
+  Clock::duration limit = done == 0 ? options_.first_work : options_.longest_work;
+  limit = std::max(limit, 10 * activity_->times_longer() * longest_work_);
   if (kind == Activity::Kind::waits_for_gpu) limit += limit / 4;
-  if (activity_->is_first_of_sort() || took < limit) return;
+  if (took < limit) return;
   const Member& self = members_[static_cast<std::size_t>(self_)];
   const std::string whose = kind == Activity::Kind::waits_for_gpu ? "its GPU, or another's, " : "it ";
   blame(self, self.name + " hangs: " + whose + "has finished no batch for " +

@@ -24,9 +24,10 @@ namespace bauta {
 ///
 /// A process may also live while the thread hangs that computes in it. Each rank's watch looks at its own, by
 /// the communicator's Activity: a piece of work hangs after 20 seconds, or ten times what the longest so far
-/// took where that is more. The time in which it waits for messages does not count, as it is another rank
-/// that is late. A wait for the GPU may last a quarter longer: whoever gives its GPU nothing to do is named
-/// before those that wait for it. The first piece of a sort may take what it takes.
+/// took where that is more (Activity::expect_longer_work multiplies that). The time in which it waits for
+/// messages does not count, as it is another rank that is late. A wait for the GPU may last a quarter longer:
+/// whoever gives its GPU nothing to do is named before those that wait for it. The first piece of all, in
+/// which a driver may compile kernels, has ten minutes.
 ///
 /// Members are the ranks 0 to N - 1 and, as member N, the process that started them, if it is one of ours.
 class Watch {
@@ -41,6 +42,7 @@ class Watch {
     std::string remedy;   ///< how to fix a fault: the command to go on with
     OnFault on_fault;
     std::chrono::milliseconds longest_work{20'000};  ///< after which a piece of work hangs, at least
+    std::chrono::milliseconds first_work{600'000};   ///< the same of the first
   };
 
   /// Joins the watch of all ranks; collective. Fails, on every rank, where two of them cannot reach each

@@ -22,11 +22,11 @@ def environment_of(pid):
         return {}
 
 
-def rank_of(folder, rank, seconds=60, file="last.safetensors"):
-    """The process that is this rank of the run that writes `folder`, once it has written the file: a checkpoint."""
+def rank_of(folder, rank, seconds=60):
+    """The process that is this rank of the run that writes `folder`, once it has a checkpoint."""
     until = time.monotonic() + seconds
-    while not (folder / file).exists():
-        assert time.monotonic() < until, f"no {file}"
+    while not (folder / "last.safetensors").exists():
+        assert time.monotonic() < until, "no checkpoint"
         time.sleep(0.05)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -113,8 +113,7 @@ class StrikesTest(RanksTest):
         devices = self.command(out, *self.RUN, "--devices", 2)
         process = self.start(devices if launcher == "devices"
                              else [*MPIRUN, "-np", "2", *self.command(out, *self.RUN)])
-        # The first batch of validation may take what it takes: a hang is to come later, when there are best weights.
-        pid = rank_of(out, rank, file="best.safetensors" if fault is hang else "last.safetensors")
+        pid = rank_of(out, rank)
         began = time.monotonic()
         fault(pid)
         result = self.finish(process)

@@ -19,6 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::MatchesRegex;
+using ::testing::StartsWith;
 
 constexpr auto kLongestWork = 1000ms;
 constexpr auto kLonger = 1500ms;
@@ -28,11 +29,12 @@ constexpr auto kMuchLonger = 2500ms;
 /// A rank and its watch.
 class Rank {
  public:
-  Rank(int rank, std::vector<FileDescriptor> connections)
+  Rank(int rank, std::vector<FileDescriptor> connections, std::chrono::milliseconds first_work)
       : communicator_(std::move(*open_peers(rank, std::move(connections)))) {
     Watch::Options options;
     options.remedy = "start again";
     options.longest_work = kLongestWork;
+    options.first_work = first_work;
     options.on_fault = [this](const std::string& line) { line_.set_value(line); };
     watch_ = std::move(*Watch::join(*communicator_, std::move(options)));
   }
@@ -71,14 +73,15 @@ class Rank {
   std::unique_ptr<Watch> watch_;
 };
 
-void run(const std::function<void(Rank&)>& rank0, const std::function<void(Rank&)>& rank1) {
+void run(const std::function<void(Rank&)>& rank0, const std::function<void(Rank&)>& rank1,
+         std::chrono::milliseconds first_work = 1min) {
   auto connections = std::move(*connect_peers(2));
   std::thread other([&] {
-    Rank rank(1, std::move(connections[1]));
+    Rank rank(1, std::move(connections[1]), first_work);
     rank1(rank);
   });
   {
-    Rank rank(0, std::move(connections[0]));
+    Rank rank(0, std::move(connections[0]), first_work);
     rank0(rank);
   }
   other.join();
@@ -141,14 +144,39 @@ TEST(Watch, SlowWorkAfterSlowWorkIsNoHangAndNorIsTheFirst) {
   run(slow, slow);
 }
 
-TEST(Watch, TheFirstPieceOfOtherWorkMayTakeWhatItTakes) {
-  const auto other_work = [](Rank& rank) {
-    rank.compute();
-    rank.activity().expect_other_work();
-    rank.compute(kMuchLonger);
+TEST(Watch, WorkThatIsExpectedToBeLongerMayBeSoOnceAndHangsThenToo) {
+  const auto longer_work = [](Rank& rank) {
+    rank.compute(kLongestWork / 4);
+    rank.activity().expect_longer_work(2);
+    rank.compute(kLongestWork * 4);
     EXPECT_FALSE(rank.ended());
   };
-  run(other_work, other_work);
+  run(longer_work, longer_work);
+  run(
+      [](Rank& rank) {
+        rank.meet();
+        rank.activity().expect_longer_work(2);
+        EXPECT_THAT(rank.hang(Activity::Kind::computes),
+                    StartsWith("rank 0 hangs: it has finished no batch"));
+      },
+      [](Rank& rank) {
+        rank.meet();
+        rank.meet();
+        EXPECT_EQ(rank.last_line(), "");
+      });
+}
+
+TEST(Watch, TheFirstPieceOfWorkHasALimitOfItsOwn) {
+  run(
+      [](Rank& rank) {
+        EXPECT_THAT(rank.hang(Activity::Kind::computes),
+                    StartsWith("rank 0 hangs: it has finished no batch for 2 s"));
+      },
+      [](Rank& rank) {
+        rank.meet();
+        EXPECT_EQ(rank.last_line(), "");
+      },
+      2 * kLongestWork);
 }
 
 const Status kLostGpu = Status::fault("CUDA: unspecified launch failure", "kernel adam", "nvidia-smi tells");
