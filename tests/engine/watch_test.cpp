@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <future>
 #include <sstream>
@@ -208,8 +209,8 @@ TEST(Watch, StrangersWhoSayNothingKeepNobodyWaiting) {
   std::uint64_t token = 0;
   std::uint16_t port = 0;
   invitation >> token >> port;
-  std::vector<FileDescriptor> strangers;
-  for (int i = 0; i < 8; ++i) strangers.push_back(connect_to("127.0.0.1", port, 1000ms));
+  std::array<FileDescriptor, 8> strangers;
+  for (FileDescriptor& stranger : strangers) stranger = connect_to("127.0.0.1", port, 1000ms);
   ASSERT_TRUE(send_all(strangers.front(), std::as_bytes(std::span("who")), 1000ms));
 
   const auto communicator = std::move(*open_peers(0, std::vector<FileDescriptor>(1)));
