@@ -254,6 +254,7 @@ class Trainer {
 
   Status validate(EpochMetrics& metrics) {
     const int images = static_cast<int>(split_.val.size());
+    // Its batches are larger than a step's, and how long one takes is not known before the first.
     if (!std::exchange(has_validated_, true))
       communicator_.activity().expect_longer_work(1 +
                                                   step_.inference().max_batch() / step_.graph().max_batch());

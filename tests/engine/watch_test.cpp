@@ -88,6 +88,13 @@ void run(const std::function<void(Rank&)>& rank0, const std::function<void(Rank&
   other.join();
 }
 
+// For a rank that hangs in the first or second piece of work, until the run ends.
+void wait_for_one_that_hangs(Rank& rank) {
+  rank.meet();
+  rank.meet();
+  EXPECT_EQ(rank.last_line(), "");
+}
+
 // Rank 0 hangs in its second piece of work, rank 1 waits for it.
 void expect_to_hang(Activity::Kind kind, const std::string& what) {
   run(
@@ -98,11 +105,7 @@ void expect_to_hang(Activity::Kind kind, const std::string& what) {
                                                   "\\(host " +
                                                   host_name() + "\\): start again"));
       },
-      [](Rank& rank) {
-        rank.meet();
-        rank.meet();
-        EXPECT_EQ(rank.last_line(), "");
-      });
+      wait_for_one_that_hangs);
 }
 
 TEST(Watch, ARankThatHangsInItsWorkIsNamedAndNotTheOneThatWaitsForIt) {
@@ -160,11 +163,7 @@ TEST(Watch, WorkThatIsExpectedToBeLongerMayBeSoOnceAndHangsThenToo) {
         EXPECT_THAT(rank.hang(Activity::Kind::computes),
                     StartsWith("rank 0 hangs: it has finished no batch"));
       },
-      [](Rank& rank) {
-        rank.meet();
-        rank.meet();
-        EXPECT_EQ(rank.last_line(), "");
-      });
+      wait_for_one_that_hangs);
 }
 
 TEST(Watch, TheFirstPieceOfWorkHasALimitOfItsOwn) {
@@ -173,11 +172,7 @@ TEST(Watch, TheFirstPieceOfWorkHasALimitOfItsOwn) {
         EXPECT_THAT(rank.hang(Activity::Kind::computes),
                     StartsWith("rank 0 hangs: it has finished no batch for 2 s"));
       },
-      [](Rank& rank) {
-        rank.meet();
-        EXPECT_EQ(rank.last_line(), "");
-      },
-      2 * kLongestWork);
+      wait_for_one_that_hangs, 2 * kLongestWork);
 }
 
 const Status kLostGpu = Status::fault("CUDA: unspecified launch failure", "kernel adam", "nvidia-smi tells");
