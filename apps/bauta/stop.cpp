@@ -44,9 +44,8 @@ StopSignals::StopSignals(void (*handler)(int)) {
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
-    sigaction(kStopSignals[i], &action, &before_[i]);
-    const bool stays = kStopSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN;
-    if (stays) sigaction(SIGHUP, &before_[i], nullptr);
+    sigaction(kStopSignals[i], nullptr, &before_[i]);
+    if (before_[i].sa_handler != SIG_IGN) sigaction(kStopSignals[i], &action, nullptr);
   }
 }
 

@@ -7,7 +7,8 @@
 namespace bauta {
 
 /// As long as it lives, `handler` is called at the signals that stop a run: SIGINT, SIGTERM, SIGUSR1 (which
-/// launchers pass on) and SIGHUP, unless that is ignored, as under nohup.
+/// launchers pass on) and SIGHUP. Those that are ignored remain so: SIGHUP under nohup, SIGINT of a script's
+/// background job, which a Ctrl-C meant for the script then leaves alone.
 class StopSignals {
  public:
   explicit StopSignals(void (*handler)(int));

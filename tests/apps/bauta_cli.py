@@ -3,12 +3,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
 import unittest
 import zlib
 from pathlib import Path
+
+# Whatever ignores them where the tests are started, bauta shall not: nohup, or a script's background.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BAUTA = os.environ["BAUTA"]
 ROOT = Path(__file__).resolve().parents[2]

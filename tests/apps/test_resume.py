@@ -1,4 +1,5 @@
 """Stopping, killing and resuming runs of bauta train."""
+import itertools
 import json
 import os
 import random
@@ -93,14 +94,15 @@ class Interrupted(ResumeTest):
         process.stderr.close()
         self.assertTrue((self.work / "run/last.safetensors").exists())
 
-    def test_under_nohup_a_lost_terminal_does_not_stop_it(self):
-        for devices in [(), ("--devices", 2)]:
-            with self.subTest(devices=devices):
+    def test_a_signal_that_it_was_started_to_ignore_does_not_stop_it(self):
+        nohup, in_the_background_of_a_script = signal.SIGHUP, signal.SIGINT
+        for ignored, devices in itertools.product([nohup, in_the_background_of_a_script], [(), ("--devices", 2)]):
+            with self.subTest(ignored=ignored, devices=devices):
                 process = self.start(self.work / "run", *devices,
-                                     preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+                                     preexec_fn=lambda ignored=ignored: signal.signal(ignored, signal.SIG_IGN))
                 while "images to train on" not in process.stdout.readline():
                     self.assertIsNone(process.poll())
-                process.send_signal(signal.SIGHUP)
+                process.send_signal(ignored)
                 process.communicate(timeout=120)
                 self.assertEqual(process.returncode, 0)
                 shutil.rmtree(self.work / "run")
