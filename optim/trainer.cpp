@@ -35,7 +35,7 @@ Status check_ranks(const Context& context, const TrainOptions& options, const Co
   if (communicator.size() == 1) return {};
   BAUTA_TRY(check_batch(options.batch, communicator.size()));
   if (communicator.sums_on_gpus() == (context.backend == Backend::cuda)) return {};
-  return Status::error("the ranks do not add up where this device has its gradients", "--device",
+  return Status::error("this communicator does not sum in the memory of this device", "--device",
                        "give GPUs the communicator of open_nccl, and no other device");
 }
 
@@ -144,7 +144,8 @@ class Trainer {
       const bool ends_run = started == options_.max_steps;
       const bool last = (*batch)->index + 1 == loader_->batches() || ends_run;
       const bool due = options_.save_every > 0 && started % options_.save_every == 0;
-      if (!last) BAUTA_TRY(look_for_stop());
+      if (last || due || started % step_.steps_summed_together() == 0) BAUTA_TRY(look_for_stop());
+      stopped_ = stopped_ && !last;  // the epoch's end asks again
       if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
       state_.ended_early = ends_run;
       if (!last && (due || stopped_)) BAUTA_TRY(save_checkpoint());
@@ -153,8 +154,8 @@ class Trainer {
     return {};
   }
 
-  // Whether any rank was asked to stop: after each step but an epoch's last, when all ranks have given it to
-  // their devices, so that none waits for its own while another is still loading; and between two epochs.
+  // Whether any rank was asked to stop. By then all ranks have given what was started to their devices, so
+  // that none waits for its own while another is still loading or writing a checkpoint.
   Status look_for_stop() {
     const Activity::Work work(communicator_.activity());
     double asked = options_.stop != nullptr && options_.stop->load() ? 1 : 0;

@@ -168,14 +168,28 @@ Status TrainingStep::wait_for(const Slot& slot) {
 
 Result<WeightedLoss> TrainingStep::finish() {
   const Activity::Work work(communicator_->activity());
-  const Slot& slot = this->slot(finished_);
-  BAUTA_TRY(wait_for(slot));
+  if (losses_.empty()) BAUTA_TRY(add_up_losses((unfinished() + 1) / 2));
+  const WeightedLoss loss = losses_.front();
+  losses_.pop_front();
   ++finished_;
-  const auto samples = static_cast<std::size_t>(slot.shards.batch());
-  WeightedLoss loss{sum_losses(slot.losses.span().first(samples), slot.shards), slot.weight};
-  communicator_->start_sum(std::span(&loss.sum, 1));
-  BAUTA_TRY(communicator_->finish());
   return loss;
+}
+
+// Of the oldest steps that are not finished. One sum for several: to say a number to all ranks takes as long
+// as a step of a small batch does.
+Status TrainingStep::add_up_losses(int steps) {
+  std::vector<double> sums;
+  for (std::int64_t step = finished_; step < finished_ + steps; ++step) {
+    const Slot& slot = this->slot(step);
+    BAUTA_TRY(wait_for(slot));
+    const auto samples = static_cast<std::size_t>(slot.shards.batch());
+    sums.push_back(sum_losses(slot.losses.span().first(samples), slot.shards));
+  }
+  communicator_->start_sum(std::span(sums));
+  BAUTA_TRY(communicator_->finish());
+  for (int i = 0; i < steps; ++i)
+    losses_.push_back({sums[static_cast<std::size_t>(i)], slot(finished_ + i).weight});
+  return {};
 }
 
 Result<WeightedLoss> TrainingStep::run(const DeviceBatch& batch, int step, float lr) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,7 +38,8 @@ class TrainingStep {
   /// all ranks' gradients, and one optimiser step; `step` counts from 1. The batch is this rank's part.
   /// Collective. At most kAhead steps are unfinished; the host reads the batch's arrays before it returns.
   Status start(const DeviceBatch& batch, int step, float lr);
-  /// Waits for the oldest step that is not finished, and adds up the ranks' losses. Collective. Once a loss
+  /// The loss, on all ranks together, of the oldest step that is not finished: waits until the older half of
+  /// those is computed, and adds up their losses at once, unless an earlier call has. Collective. Once a loss
   /// is not finite, no step changes the parameters any more.
   Result<WeightedLoss> finish();
   /// Steps that were started and not finished.
@@ -46,6 +48,10 @@ class TrainingStep {
   int steps_to_record() const { return graph_.context().backend == Backend::cuda ? 2 * kAhead : 0; }
   /// Steps that are to be unfinished at a time: 1 where the host computes.
   int most_unfinished() const { return reads_host_memory(graph_.context()) ? 1 : kAhead; }
+
+  /// As many losses finish() adds up at once while most_unfinished() steps are on their way. Ranks that meet
+  /// each time they have started so many never wait for a step that another has still to start.
+  int steps_summed_together() const { return (most_unfinished() + 1) / 2; }
 
   /// start() and finish() of one step, with no other unfinished. A loss that is not finite is an error, on
   /// all ranks, that names step and layer, and leaves the parameters as they were.
@@ -93,6 +99,7 @@ class TrainingStep {
   Status return_losses(Slot&, std::size_t samples);
   Status backward(const Shards& shards);
   Status wait_for(const Slot&);
+  Status add_up_losses(int steps);
   Status non_finite_error(const DeviceBatch& batch, int step);
 
   Communicator* communicator_;
@@ -106,6 +113,7 @@ class TrainingStep {
   std::array<Slot, kAhead> slots_;
   std::int64_t started_ = 0;
   std::int64_t finished_ = 0;
+  std::deque<WeightedLoss> losses_;  // of the steps behind those, as far as they are added up
   std::map<Key, Recording> recordings_;
 };
 

@@ -173,7 +173,11 @@ Result<int> run_epoch(const EpochArguments& arguments) {
     return measure_as_rank(options, arguments.plan, arguments.measurement);
   }
   EpochTable found(arguments.plan, arguments.options, std::move(all));
-  BAUTA_TRY(found.fill());
+  if (const Status filled = found.fill(); !filled.ok()) {
+    if (!ranks_were_stopped()) return filled;
+    print_error(filled.message());
+    return kExitInterrupted;
+  }
   if (arguments.json) {
     print_json(as_json(found, arguments));
   } else {

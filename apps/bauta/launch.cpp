@@ -174,13 +174,13 @@ Status start_ranks(int ranks, std::vector<std::string> line) {
     }
     ::setenv(kPeersVariable, place.c_str(), 1);
     const auto pid = spawn(line, (*connections)[rank]);
+    ::unsetenv(kPeersVariable);  // this process itself is no rank
     if (!pid.ok()) {
       signal_children(SIGKILL);
       return pid.status();
     }
     children[rank] = *pid;
   }
-  ::unsetenv(kPeersVariable);
   return {};
 }
 
@@ -219,6 +219,8 @@ int wait_for_children(const Watch& watch, int ranks, Clock::time_point deadline)
 
 }  // namespace
 
+bool ranks_were_stopped() { return stops > 0; }
+
 Status check_mpi(const std::string& option) {
   if (has_mpi()) return {};
   return Status::error("this build has no MPI", option,
@@ -254,7 +256,7 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
   if (code != 0 && (*watch)->joined() == 0) {
     if (stops > 0) return kExitInterrupted;
     const std::string what = Clock::now() > deadline
-                                 ? "no rank was there after " + std::to_string(kArrival.count()) + " s"
+                                 ? "no rank had started after " + std::to_string(kArrival.count()) + " s"
                                  : std::string(launcher == Launcher::mpirun ? "mpirun" : "a rank") +
                                        " ended with exit code " + std::to_string(code) +
                                        " before any rank was there";
@@ -262,6 +264,7 @@ Result<int> launch_ranks(int ranks, Launcher launcher, const std::vector<std::st
         what, "--devices " + std::to_string(ranks),
         "see above for what it says itself, and look at the limits of processes (ulimit -a)");
   }
+  // A fault has been told in words: a child's 128 + signal would say no more.
   return fault && code > 2 ? 1 : code;
 }
 

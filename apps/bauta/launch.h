@@ -7,7 +7,7 @@
 
 namespace bauta {
 
-/// Who starts the ranks of a run on this host, and by what they talk.
+/// Who starts the ranks of a run on this host, and what they talk over.
 enum class Launcher {
   mpirun,  ///< Open MPI's; MPI
   bauta,   ///< this process; connections that they inherit
@@ -24,5 +24,8 @@ Status check_mpi(const std::string& option);
 /// with after a fault. Fails where mpirun is wanted and MPI is not in this build, or there is no mpirun.
 Result<int> launch_ranks(int ranks, Launcher, const std::vector<std::string>& args,
                          const std::string& resume);
+
+/// Whether a signal has asked ranks of launch_ranks to stop.
+bool ranks_were_stopped();
 
 }  // namespace bauta

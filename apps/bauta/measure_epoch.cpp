@@ -92,25 +92,36 @@ class EpochBench {
         data_(random_dataset(model_)) {}
 
   Result<EpochMeasurement> run() {
+    const Status measured = measure();
+    if (stopped_) return EpochMeasurement{};
+    BAUTA_TRY(measured);
+    return result_;
+  }
+
+ private:
+  Status measure() {
     auto step = make_bench_step(context_, model_, largest_part(plan_.batch, sums_.size()), sums_);
     if (!step.ok()) return step.status();
     step_.emplace(std::move(*step));
-    auto feed = ImageFeed::create(context_, data_, step_->inference().max_batch());
+    auto feed = ImageFeed::create(context_, data_, step_->inference().max_batch(), /*stream=*/false, sums_);
     if (!feed.ok()) return feed.status();
     feed_.emplace(std::move(*feed));
     result_.ranks = sums_.size();
     result_.threads = thread_count(context_);
     BAUTA_TRY(measure_training());
+    BAUTA_TRY(ask_for_stop());
     BAUTA_TRY(measure_validation());
     if (sums_.size() > 1) BAUTA_TRY(measure_sums());
-    for (const int part : plan_.parts) BAUTA_TRY(measure_compute(part));
+    for (const int part : plan_.parts) {
+      BAUTA_TRY(ask_for_stop());
+      BAUTA_TRY(measure_compute(part));
+    }
     // Where the GPU's stream waits for the sums, the host does not.
     if (sums_.sums_on_gpus())
       result_.waited = std::max(0.0, result_.step - result_.compute.at(plan_.parts.front()));
-    return result_;
+    return {};
   }
 
- private:
   int train_steps() const { return (plan_.train_images + plan_.batch - 1) / plan_.batch; }
 
   // Seconds of a step, the mean of the steps on these samples.
@@ -127,17 +138,19 @@ class EpochBench {
       const auto batch = feed_->next(**loader, sums_.activity());
       if (!batch.ok()) return batch.status();
       BAUTA_TRY(start_step(*step_, **batch, ++steps_done_, kBenchLr));
-      BAUTA_TRY(ask_for_stop());
+      if ((i + 1) % step_->steps_summed_together() == 0) BAUTA_TRY(ask_for_stop());
     }
     BAUTA_TRY(finish_steps(*step_, 0));
     return (seconds_now() - begin) / (*loader)->batches();
   }
 
-  // Ranks ask each other at each step whether one was told to stop.
+  // Ranks ask each other whether one was told to stop, as often as in training.
   Status ask_for_stop() {
-    double asked = 0;
+    double asked = plan_.stop != nullptr && plan_.stop->load() ? 1 : 0;
     sums_.start_sum(std::span(&asked, 1));
-    return sums_.finish();
+    BAUTA_TRY(sums_.finish());
+    stopped_ = asked > 0;
+    return stopped_ ? Status::error("stopped") : Status();
   }
 
   // Rank 0's choice.
@@ -231,6 +244,7 @@ class EpochBench {
   std::optional<TrainingStep> step_;
   std::optional<ImageFeed> feed_;
   int steps_done_ = 0;
+  bool stopped_ = false;
   EpochMeasurement result_;
 };
 

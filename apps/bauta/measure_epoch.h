@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,10 +14,11 @@ namespace bauta {
 struct EpochPlan {
   int train_images = 0;  ///< of the whole epoch
   int val_images = 0;
-  int batch = 32;          ///< of all ranks together
-  int steps = 0;           ///< training steps to measure; 0: as many as take about 10 s
-  bool full = false;       ///< all of the epoch
-  std::vector<int> parts;  ///< images of a rank's part, for the steps without sums
+  int batch = 32;                           ///< of all ranks together
+  int steps = 0;                            ///< training steps to measure; 0: as many as take about 10 s
+  bool full = false;                        ///< all of the epoch
+  std::vector<int> parts;                   ///< images of a rank's part, for the steps without sums
+  const std::atomic<bool>* stop = nullptr;  ///< set on any rank: nothing more is measured
 };
 
 /// What an epoch takes, by its parts. All times are in seconds.
@@ -24,7 +26,7 @@ struct EpochMeasurement {
   std::string device;  ///< Machine::description()
   int ranks = 1;
   int threads = 1;          ///< of each rank
-  int steps = 0;            ///< that were measured
+  int steps = 0;            ///< that were measured; 0: EpochPlan::stop was set, and nothing else counts
   int val_images = 0;       ///< that were measured
   double step = 0;          ///< a training step, with its batch from the loader
   double fastest_step = 0;  ///< in the round that was disturbed least

@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/bauta/command.h"
 #include "apps/bauta/launch.h"
 #include "apps/bauta/ranks.h"
+#include "apps/bauta/stop.h"
 #include "engine/data/batch_part.h"
 
 namespace bauta {
@@ -89,6 +91,7 @@ Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const Epoch
   const auto code = launch_ranks(options.ranks, options.device == "cpu" ? Launcher::mpirun : Launcher::bauta,
                                  args, "bauta bench epoch");
   if (!code.ok()) return code.status();
+  if (*code == kExitInterrupted) return Status::error("stopped, and measured nothing", {}, "start it again");
   if (*code != 0) {
     return Status::error("the ranks ended with exit code " + std::to_string(*code), "--devices",
                          "their own output says why");
@@ -97,23 +100,27 @@ Result<EpochMeasurement> measure_ranks(const DeviceOptions& options, const Epoch
 }
 
 Result<int> measure_as_rank(DeviceOptions options, EpochPlan plan, const std::string& file) {
+  plan.stop = &stop_on_signals(nullptr);
   const auto ranks = Ranks::open("bauta bench epoch");
   if (!ranks.ok()) return ranks.status();
-  const auto measure = [&]() -> Status {
+  const auto measure = [&]() -> Result<int> {
     const Communicator& world = (*ranks)->communicator();
     options.ranks = world.size();
     options.ranks_on_host = (*ranks)->on_this_host();
     options.rank_on_host = (*ranks)->before_on_this_host();
     const auto machine = Machine::open(options);
     if (!machine.ok()) return machine.status();
-    BAUTA_TRY((*ranks)->connect_devices(machine->context()));
+    const auto sums = (*ranks)->connect_devices(machine->context());
+    if (!sums.ok()) return sums.status();
     plan.parts = {largest_part(plan.batch, world.size())};
-    const auto measured = measure_epoch(*machine, (*ranks)->communicator(), plan);
+    const auto measured = measure_epoch(*machine, **sums, plan);
     if (!measured.ok()) return measured.status();
-    return world.leads() ? write_file(file, nlohmann::json(*measured).dump()) : Status();
+    if (measured->steps == 0) return kExitInterrupted;
+    if (world.leads()) BAUTA_TRY(write_file(file, nlohmann::json(*measured).dump()));
+    return 0;
   };
-  const Status status = measure();
-  return status.ok() ? Result<int>(0) : (*ranks)->fail(status);
+  auto code = measure();
+  return code.ok() ? code : (*ranks)->fail(code.status());
 }
 
 }  // namespace bauta

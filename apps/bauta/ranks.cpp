@@ -20,6 +20,7 @@
 #include "apps/bauta/terminal.h"
 #include "engine/comm/nccl.h"
 #include "engine/comm/world.h"
+#include "engine/core/stream.h"
 
 namespace bauta {
 namespace {
@@ -49,23 +50,23 @@ void send_output_to(const FileDescriptor& file) {
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::open(const std::string& resume) {
+  const World world = launched_world();
   std::jthread meeting;
-  if (const World world = launched_world(); world.size > 1) {
+  if (world.size > 1) {
     // One after the other, so that the first ends the run, and speaks alone.
     meeting = after(kMeeting + std::chrono::seconds(world.rank), [] {
       end_alone(Status::error(
           "not all ranks are there after " + std::to_string(kMeeting.count()) + " s", "host " + host_name(),
-          "look whether one is stopped, its host cannot be reached, or it runs another command, and start "
+          "see whether one is stopped, on a host that cannot be reached, or runs another command, and start "
           "again"));
     });
   }
   auto communicator = open_communicator();
-  if (!communicator.ok() && launched_world().rank == 0) end_alone(communicator.status());
+  if (!communicator.ok() && world.rank == 0) end_alone(communicator.status());
   if (!communicator.ok()) return communicator.status();
   const char* starter = std::getenv(kStarterVariable);
-  const std::string& launcher = launched_world().launcher;
   const bool launched = (*communicator)->size() > 1 && starter == nullptr;
-  const std::string remedy = "go on with: " + (launched ? launcher + " " : "") + resume;
+  const std::string remedy = "go on with: " + (launched ? world.launcher + " " : "") + resume;
   std::unique_ptr<Ranks> ranks(new Ranks(std::move(*communicator), remedy));
   if (ranks->communicator_->size() == 1) return ranks;
   Watch::Options options;
@@ -97,28 +98,37 @@ int Ranks::before_on_this_host() const {
   return static_cast<int>(std::ranges::count(std::span(hosts).first(rank), hosts[rank]));
 }
 
-Status Ranks::check_alike(const std::string& mine, const std::string& option) {
+Status Ranks::check_alike(const std::string& mine, const std::string& option, const std::string& fix) {
   const auto all = communicator_->all_gather(mine);
   if (!all.ok()) return all.status();
   for (int rank = 1; rank < communicator_->size(); ++rank) {
     const std::string& other = (*all)[static_cast<std::size_t>(rank)];
     if (other == all->front()) continue;
     return Status::error(communicator_->name_of(rank) + " has " + other + ", rank 0 has " + all->front(),
-                         option, "start all with the same " + option);
+                         option, fix);
   }
   return {};
 }
 
-Status Ranks::connect_devices(const Context& context) {
-  if (communicator_->size() == 1) return {};
+Result<Communicator*> Ranks::connect_devices(const Context& context) {
+  if (communicator_->size() == 1) return communicator_.get();
   const bool on_gpu = context.backend == Backend::cuda;
-  BAUTA_TRY(check_alike(on_gpu ? "a GPU" : "no GPU", "--device"));
-  if (!on_gpu) return {};
+  BAUTA_TRY(check_alike(on_gpu ? "a GPU" : "no GPU", "--device",
+                        "use hosts that all have a GPU, or --device cpu on all"));
+  if (!on_gpu) return communicator_.get();
+  // NCCL wants sums that one rank records to be recorded by all.
+  BAUTA_TRY(check_alike(launches_are_waited_for() ? "CUDA_LAUNCH_BLOCKING=1" : "no CUDA_LAUNCH_BLOCKING=1",
+                        "environment", "set it on all ranks, or on none"));
   const auto on_fault = [this](const Status& fault) { watch_->fail(fault); };
+  const std::jthread connecting = after(kConnecting + std::chrono::seconds(communicator_->rank()), [&] {
+    on_fault(Status::fault(
+        "the GPUs are not connected after " + std::to_string(kConnecting.count()) + " s", "NCCL",
+        std::string("name the network between hosts by NCCL_SOCKET_IFNAME; ") + kNcclSaysMore));
+  });
   auto gpus = open_nccl(context, *communicator_, on_fault);
   if (!gpus.ok()) return gpus.status();
   gpus_ = std::move(*gpus);
-  return {};
+  return gpus_.get();
 }
 
 Status Ranks::hold_output() {

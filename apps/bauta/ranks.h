@@ -18,6 +18,9 @@ inline constexpr int kExitSaid = 3;
 /// How long ranks wait for one another at the start, before any watches the others.
 inline constexpr std::chrono::seconds kMeeting{60};
 
+/// How long NCCL may take to connect the GPUs.
+inline constexpr std::chrono::seconds kConnecting{120};
+
 /// This process as one rank of a run: whom it computes with, what becomes of a fault, and where its output
 /// goes. Rank 0 speaks to the person; every other rank's output goes to RUN/rank-R.log, and is held in memory
 /// until there is a RUN.
@@ -30,19 +33,21 @@ class Ranks {
   Ranks(const Ranks&) = delete;
   Ranks& operator=(const Ranks&) = delete;
 
-  Communicator& communicator() { return gpus_ == nullptr ? *communicator_ : *gpus_; }
+  /// Over the ranks' hosts.
+  Communicator& communicator() { return *communicator_; }
   /// Ranks on this host, which share its cores.
   int on_this_host() const;
   /// Those of them with a lower rank: this one's number on the host, from 0.
   int before_on_this_host() const;
 
   /// Fails, on every rank, where a rank has not what rank 0 has of `option`: "--resume" or "no --resume",
-  /// say. Collective.
-  Status check_alike(const std::string& mine, const std::string& option);
+  /// say; `fix` says what to do. Collective.
+  Status check_alike(const std::string& mine, const std::string& option, const std::string& fix);
 
-  /// Where several ranks compute on GPUs: has communicator() sum in their memory from here on. The context is
-  /// valid as long as this; a rank whose device is of another kind than rank 0's is an error.
-  Status connect_devices(const Context&);
+  /// Who adds up the gradients in this device's memory: communicator(), or where several ranks compute on
+  /// GPUs one between these, which lives as long as this does; the context's stream lives until the last sum.
+  /// A rank whose device is of another kind than rank 0's is an error. Collective, once.
+  Result<Communicator*> connect_devices(const Context&);
 
   /// "go on with: " and the command that goes on with this run.
   const std::string& remedy() const { return remedy_; }

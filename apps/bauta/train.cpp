@@ -60,7 +60,7 @@ struct TrainArguments {
 };
 
 constexpr const char* kStopping =
-    "stopping after this step, with a checkpoint; once more stops at once, without";
+    "stopping after this step, with a checkpoint; a second signal stops at once, without one";
 
 // "auto", "none", or numbers with commas between.
 Result<ClassWeights> parse_class_weights(const std::string& text) {
@@ -86,7 +86,7 @@ Status complete_options(TrainArguments& arguments) {
   TrainOptions& options = arguments.train;
   BAUTA_TRY(put_into(options.class_weights, parse_class_weights(arguments.class_weights)));
   if (arguments.momentum && options.optimizer.kind != OptimizerKind::sgd) {
-    return Status::usage("momentum is of --optimizer sgd alone", "--momentum",
+    return Status::usage("--momentum applies only to --optimizer sgd", "--momentum",
                          "add --optimizer sgd, or leave it out");
   }
   options.optimizer.momentum = arguments.momentum.value_or(options.optimizer.momentum);
@@ -219,7 +219,8 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
   Communicator& communicator = ranks.communicator();
   const char* const stopping = communicator.leads() ? kStopping : nullptr;
   BAUTA_TRY(complete_options(arguments));
-  BAUTA_TRY(ranks.check_alike(arguments.train.resume ? "--resume" : "no --resume", "--resume"));
+  BAUTA_TRY(ranks.check_alike(arguments.train.resume ? "--resume" : "no --resume", "--resume",
+                              "give it to all ranks, or to none"));
   const auto taken = take_over_options(arguments, communicator);
   if (!taken.ok()) return taken.status();
   arguments.device.ranks = communicator.size();
@@ -233,7 +234,8 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
   }
   print_note(machine->description());
   if (!taken->empty()) print_note(*taken);
-  BAUTA_TRY(ranks.connect_devices(machine->context()));
+  const auto sums = ranks.connect_devices(machine->context());
+  if (!sums.ok()) return sums.status();
   auto start = start_of(arguments);
   if (!start.ok()) return start.status();
   // Before minutes go into decoding images. The folder is rank 0's: others keep no more than a log in it.
@@ -250,7 +252,7 @@ Result<int> train_as_rank(TrainArguments& arguments, Ranks& ranks) {
 
   options.stop = &stop_on_signals(stopping);
   RankReport report(options, *data, start->model, ranks);
-  const auto result = train(machine->context(), start->model, *data, options, report, communicator);
+  const auto result = train(machine->context(), start->model, *data, options, report, **sums);
   report.finish();
   warnings.repeat_last();
   if (!result.ok()) return result.status();
@@ -345,7 +347,8 @@ Command train_command(CLI::App& app, const std::vector<std::string>& args) {
                             {{"adam", OptimizerKind::adam}, {"sgd", OptimizerKind::sgd}}, "adam or sgd");
   add("--momentum", arguments->momentum, "X", "of --optimizer sgd, at least 0 and less than 1")
       ->default_str("0.9");
-  add("--init", o.init, "FILE", "weights to start from (default: Xavier uniform from the seed)");
+  add("--init", o.init, "FILE",
+      "weights to start from, which --resume reads again (default: Xavier uniform from the seed)");
   add("--model", arguments->model, "NAME", "a network of the zoo (default: study)");
   add_number("--max-steps", o.max_steps, 0, "end after N steps as at an epoch's end; 0: no limit");
   add_number("--save-every", o.save_every, 0, "steps between checkpoints; 0: at each epoch's end alone");

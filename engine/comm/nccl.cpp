@@ -4,8 +4,10 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -17,6 +19,10 @@ namespace {
 
 constexpr std::chrono::seconds kLook{1};  // between two looks at what became of the sums
 
+// NCCL connects GPUs and takes memory when it first chooses a way of adding, which goes by the size. So what
+// a step adds up is tried out before others take the memory: a flag, a small bucket and a large one.
+constexpr std::array<std::size_t, 3> kSizesToTry = {1, std::size_t{1} << 16, std::size_t{1} << 21};
+
 Status check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return {};
   return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), call,
@@ -25,8 +31,17 @@ Status check(cudaError_t error, const char* call) {
 
 Status check(ncclResult_t result, const char* call) {
   if (result == ncclSuccess || result == ncclInProgress) return {};
-  return Status::fault(std::string("NCCL: ") + ncclGetErrorString(result), call,
-                       "NCCL_DEBUG=WARN says more, nvidia-smi and dmesg tell of the GPUs");
+  const std::string last = ncclGetLastError(nullptr);
+  return Status::fault(std::string("NCCL: ") + ncclGetErrorString(result) + (last.empty() ? "" : ": " + last),
+                       call, std::string(kNcclSaysMore) + ", nvidia-smi and dmesg tell of the GPUs");
+}
+
+// Before NCCL reads its environment. NVLS, sums in the switch between GPUs, has other bits at each call
+// (https://github.com/NVIDIA/nccl/issues/1497); who prefers its speed sets the variable to 1. Calls return
+// when they are done.
+void choose_how_nccl_works() {
+  ::setenv("NCCL_NVLS_ENABLE", "0", 0);
+  ::setenv("NCCL_COMM_BLOCKING", "1", 1);
 }
 
 #define BAUTA_GPU(call, ...) BAUTA_TRY(check(call(__VA_ARGS__), #call))
@@ -51,13 +66,8 @@ class NcclCommunicator final : public Communicator {
   }
 
   Status open() {
-    BAUTA_TRY(check_distinct_gpus());
-    ncclUniqueId id{};
-    BAUTA_TRY(agree(host_, leads() ? check(ncclGetUniqueId(&id), "ncclGetUniqueId") : Status()));
-    BAUTA_TRY(bauta::broadcast(host_, std::span(&id, 1)));
-    BAUTA_TRY(make_stream());
-    BAUTA_GPU(ncclCommInitRank, &nccl_, size(), id, rank());
-    BAUTA_TRY(try_out());
+    status_ = connect();
+    BAUTA_TRY(status_);
     thread_ = std::thread([this] { look_after(); });
     return {};
   }
@@ -81,6 +91,18 @@ class NcclCommunicator final : public Communicator {
   }
 
  private:
+  Status connect() {
+    choose_how_nccl_works();
+    BAUTA_TRY(check_distinct_gpus());
+    ncclUniqueId id{};
+    BAUTA_TRY(agree(host_, leads() ? check(ncclGetUniqueId(&id), "ncclGetUniqueId") : Status()));
+    BAUTA_TRY(bauta::broadcast(host_, std::span(&id, 1)));
+    BAUTA_TRY(make_stream());
+    BAUTA_GPU(ncclCommInitRank, &nccl_, size(), id, rank());
+    for (const std::size_t size : kSizesToTry) BAUTA_TRY(try_out(size));
+    return {};
+  }
+
   // NCCL may hang where two ranks have the same GPU.
   Status check_distinct_gpus() {
     int device = 0;
@@ -94,7 +116,7 @@ class NcclCommunicator final : public Communicator {
     const Status mine =
         other == rank()
             ? Status()
-            : Status::error("the GPU is that of rank " + std::to_string(other) + ", too", properties.name,
+            : Status::error("this GPU is also that of rank " + std::to_string(other), properties.name,
                             "start as many ranks on a host as it has GPUs, or use "
                             "--device cpu");
     return agree(host_, mine);
@@ -106,13 +128,24 @@ class NcclCommunicator final : public Communicator {
     return put_into(summed_, Event::create(compute_));
   }
 
-  // NCCL makes its connections at the first sum.
-  Status try_out() {
-    const auto one = DeviceBuffer<float>::create(compute_, 1);
-    if (!one.ok()) return one.status();
-    start_sum(one->span(), compute_);
+  // A sum that is known beforehand: of each rank's number, from 1 on.
+  Status try_out(std::size_t size) {
+    const std::vector<float> mine(size, static_cast<float>(rank() + 1));
+    const auto array = DeviceBuffer<float>::create(compute_, size);
+    if (!array.ok()) return array.status();
+    BAUTA_TRY(copy_to_device<float>(compute_, mine, array->span()));
+    start_sum(array->span(), compute_);
     BAUTA_TRY(join());
-    return check(cudaStreamSynchronize(static_cast<cudaStream_t>(compute_.stream)), "ncclAllReduce");
+    const auto sums = on_host<float>(compute_, array->span());
+    if (!sums.ok()) return sums.status();
+    const float right = static_cast<float>(this->size() * (this->size() + 1) / 2);
+    const auto wrong = std::ranges::find_if(*sums, [&](float sum) { return sum != right; });
+    if (wrong == sums->end()) return {};
+    return Status::error(
+        "NCCL adds up wrongly: the sum of 1 to " + std::to_string(this->size()) + " is " +
+            std::to_string(*wrong),
+        "ncclAllReduce",
+        "test the links between the GPUs (nccl-tests); NCCL_P2P_DISABLE=1 does without some");
   }
 
   Status enqueue(std::span<float> values, const Context& computed) {

@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <random>
 
 namespace bauta {
@@ -255,11 +254,12 @@ bool Watch::answer(Caller& caller) {
   if (!known) return true;
   Member& member = members_[static_cast<std::size_t>(hello.from)];
   hello.host.back() = '\0';
+  if (member.socket.get() < 0)
+    ++joined_;  // else it did not hear its welcome in time, and came by another way
   member.host = hello.host.data();
   member.socket = std::move(caller.socket);
   member.heard = Clock::now();
   say(member, kWelcome);
-  ++joined_;
   return true;
 }
 

@@ -12,13 +12,12 @@ const StreamBackend* backend_of(const Context& context) {
   return has_streams ? &BAUTA_PICK_GPU(context, stream_backend) : nullptr;
 }
 
-// As CUDA itself reads it.
+}  // namespace
+
 bool launches_are_waited_for() {
   const char* const asked = std::getenv("CUDA_LAUNCH_BLOCKING");
   return asked != nullptr && std::atoi(asked) != 0;
 }
-
-}  // namespace
 
 Status wait_for_stream(const Context& context) {
   const StreamBackend* const backend = backend_of(context);

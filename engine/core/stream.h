@@ -24,7 +24,7 @@ enum class StreamPriority { high, low };
 class Stream {
  public:
   static Result<Stream> create(const Context&, StreamPriority = StreamPriority::high);
-  /// The context with this in the place of its stream.
+  /// The context with this in the place of its stream, valid as long as this is.
   Context of(Context) const;
 
  private:
@@ -47,6 +47,9 @@ class Event {
   const struct StreamBackend* backend_ = nullptr;  // null: the mark is nothing
   std::unique_ptr<void, void (*)(void*)> event_{nullptr, [](void*) {}};
 };
+
+/// Whether CUDA_LAUNCH_BLOCKING in the environment has every launch waited for, as CUDA itself reads it.
+bool launches_are_waited_for();
 
 /// Work that a device is given again and again, always with the same arrays and sizes. A GPU gets it the
 /// first time call by call, which loads its kernels; the second time it is recorded as a CUDA graph, and from

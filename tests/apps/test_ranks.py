@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 
 from bauta_cli import BAUTA, NOT_WRITTEN, CliTest, metrics_of, read_safetensors, run
@@ -68,10 +69,22 @@ class RanksTest(CliTest):
         return result
 
 
-class SameRun(RanksTest):
     # 40 steps, which end within an epoch.
     RUN = ["--epochs", 5, "--max-steps", 40, "--lr", "1e-5"]
 
+    def assertAgreeToRounding(self, out, one):
+        for step, expected in zip(metrics_of(out)[0], metrics_of(one)[0], strict=True):
+            self.assertLessEqual(abs(step["loss"] - expected["loss"]), 1e-5 * expected["loss"])
+        tensors, expected = (read_safetensors(run / "last.safetensors")[0] for run in [out, one])
+        for name, (_, _, data) in tensors.items():
+            if name.startswith("optimizer."):
+                continue
+            values, wanted = (struct.unpack(f"<{len(b) // 4}f", b) for b in [data, expected[name][2]])
+            distance = math.sqrt(sum((a - b) ** 2 for a, b in zip(values, wanted)))
+            self.assertLessEqual(distance, 1e-4 * math.sqrt(sum(b * b for b in wanted)), name)
+
+
+class SameRun(RanksTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -101,15 +114,7 @@ class SameRun(RanksTest):
         out = self.work / "three"
         result = self.mpirun(3, out, *self.RUN)
         self.assertEqual(result.returncode, 0, result.stderr)
-        for step, expected in zip(metrics_of(out)[0], metrics_of(self.one)[0], strict=True):
-            self.assertLessEqual(abs(step["loss"] - expected["loss"]), 1e-5 * expected["loss"])
-        tensors, expected = (read_safetensors(run / "last.safetensors")[0] for run in [out, self.one])
-        for name, (_, _, data) in tensors.items():
-            if name.startswith("optimizer."):
-                continue
-            values, wanted = (struct.unpack(f"<{len(b) // 4}f", b) for b in [data, expected[name][2]])
-            distance = math.sqrt(sum((a - b) ** 2 for a, b in zip(values, wanted)))
-            self.assertLessEqual(distance, 1e-4 * math.sqrt(sum(b * b for b in wanted)), name)
+        self.assertAgreeToRounding(out, self.one)
 
     def test_a_validation_that_is_no_number_names_the_layer_that_one_process_names(self):
         run = ["--lr", "1e30", "--max-steps", 1]
@@ -199,7 +204,7 @@ class Refusals(RanksTest):
         self.images(copy)[0].unlink()
         for other, data, words in [(["--seed", 7], None, ["the seed 7, rank 0 has 0"]),
                                    (["--lr", "1e-3"], None, ["the lr "]),
-                                   (["--resume"], None, ["--resume, rank 0 has no --resume", "the same --resume"]),
+                                   (["--resume"], None, ["--resume, rank 0 has no --resume", "give it to all ranks, or to none"]),
                                    ([], copy, ["the data ", "bauta data pack"])]:
             with self.subTest(words=words):
                 mine = self.command(self.work / "run")
@@ -225,6 +230,23 @@ class Refusals(RanksTest):
         self.assertEqual([p.name for p in (self.work / "run").iterdir()], ["thesis.txt"])
 
 
+class RanksOnGpus(RanksTest):
+    def setUp(self):
+        super().setUp()
+        devices = json.loads(run("info", "--json").stdout)["devices"]
+        if len(devices) < 3:  # the CPU and two GPUs
+            self.skipTest("there is no GPU beside another")
+
+    def test_2_agree_with_one_to_rounding_and_go_on_as_one(self):
+        one, two = self.work / "one", self.work / "two"
+        for out, devices in [(one, 1), (two, 2)]:
+            result = self.finish(self.start(self.command(out, *self.RUN, "--device", "cuda", "--devices", devices)))
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertAgreeToRounding(two, one)
+        more = self.finish(self.start(self.command(two, "--device", "cuda", "--resume")))
+        self.assertEqual(more.returncode, 0, more.stderr)
+
+
 class GpusThatAreMissing(RanksTest):
     def setUp(self):
         super().setUp()
@@ -240,7 +262,7 @@ class GpusThatAreMissing(RanksTest):
         result = run("bench", "epoch", "--devices", "cuda:8", "--steps", 5)
         self.assertRegex(result.stdout, r"\ncuda:8 .* PROJECTED, not measured: 8 x this cpu\n")
         why = self.info.stderr.removeprefix("bauta: error: ").split(" (--device")[0]
-        self.assertIn(f"\ncuda:8 is projected, for it is not at hand ({why}): ", result.stdout)
+        self.assertIn(f"\ncuda:8 is projected, as it is not here ({why}): ", result.stdout)
         self.assertRegex(result.stdout, r"\ncuda:8 is projected, .* both assumed\n")
         self.assertIn("study, best epoch", result.stdout)
 
@@ -272,6 +294,15 @@ class BenchEpoch(unittest.TestCase):
                          env={**os.environ, "TMPDIR": folder})
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertEqual([name for name in os.listdir(folder) if name.startswith("bauta")], [])
+
+    def test_ctrl_c_stops_its_ranks(self):
+        process = subprocess.Popen([BAUTA, "bench", "epoch", "--devices", "cpu:2", "--threads", "1"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, stdout), (130, ""), stderr)
+        self.assertEqual(stderr.splitlines()[-1], "bauta: error: stopped, and measured nothing: start it again")
 
     def test_no_folder_for_temporary_files(self):
         result = run("bench", "epoch", "--devices", "cpu:2", "--steps", 1, env={**os.environ, "TMPDIR": "/nowhere"})
