@@ -138,13 +138,28 @@ OrderedJson summary_json(const Model& model, const std::vector<SummaryRow>& rows
           {"layers", layers},           {"params", total_parameters(rows)}};
 }
 
-OrderedJson devices_json(const Result<Gpu>& gpu) {
+// Each GPU by its number, or why it cannot compute; or why there is none.
+std::vector<Result<GpuInfo>> all_gpus() {
+  const auto count = Gpu::count();
+  if (!count.ok()) return {count.status()};
+  std::vector<Result<GpuInfo>> found;
+  for (int number = 0; number < *count; ++number) {
+    const auto gpu = Gpu::open(number);
+    found.push_back(gpu.ok() ? Result<GpuInfo>(gpu->info()) : gpu.status());
+  }
+  return found;
+}
+
+OrderedJson devices_json(const std::vector<Result<GpuInfo>>& gpus) {
   OrderedJson devices = {{{"name", "cpu"}, {"model", cpu_name()}, {"cores", usable_cores()}}};
-  if (gpu.ok()) {
-    devices.push_back({{"name", "cuda"},
-                       {"model", gpu->info().name},
-                       {"capability", gpu->info().capability},
-                       {"memory_bytes", gpu->info().memory}});
+  for (std::size_t number = 0; number < gpus.size(); ++number) {
+    if (const auto& gpu = gpus[number]; gpu.ok()) {
+      devices.push_back({{"name", "cuda"},
+                         {"number", number},
+                         {"model", gpu->name},
+                         {"capability", gpu->capability},
+                         {"memory_bytes", gpu->memory}});
+    }
   }
   return devices;
 }
@@ -154,10 +169,10 @@ OrderedJson machine_json(const Machine& machine) {
   for (const Isa isa : available_isas()) isas.push_back(isa_name(isa));
   OrderedJson features = OrderedJson::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
-  const auto gpu = Gpu::open();
+  const auto gpus = all_gpus();
   return {{"version", kVersion},
-          {"devices", devices_json(gpu)},
-          {"no_cuda", gpu.ok() ? OrderedJson() : OrderedJson(gpu.status().what())},
+          {"devices", devices_json(gpus)},
+          {"no_cuda", gpus.front().ok() ? OrderedJson() : OrderedJson(gpus.front().status().what())},
           {"isa", isa_name(machine.context().isa)},
           {"isas", isas},
           {"precision", precision_name(machine.context().precision)},
@@ -171,14 +186,19 @@ OrderedJson machine_json(const Machine& machine) {
 void print_machine(const Machine& machine) {
   std::string isas;
   for (const Isa isa : available_isas()) isas += std::string(isas.empty() ? "" : ", ") + isa_name(isa);
-  const auto gpu = Gpu::open();
   std::vector<std::vector<std::string>> rows = {
       {"version", kVersion},
       {"runs on", machine.description()},
       {"device cpu", fmt::format("{}, {} cores usable", cpu_name(), usable_cores())},
-      {"device cuda", gpu.ok() ? gpu_words(gpu->info()) : gpu.status().what()},
-      {"ISAs", fmt::format("{}; {} is used", isas, isa_name(machine.context().isa))},
-      {"built by", fmt::format("{}, {}", kCompiler, kBuildType)}};
+  };
+  const auto gpus = all_gpus();
+  for (std::size_t number = 0; number < gpus.size(); ++number) {
+    const auto& gpu = gpus[number];
+    rows.push_back({gpus.size() == 1 ? "device cuda" : fmt::format("device cuda, number {}", number),
+                    gpu.ok() ? gpu_words(*gpu) : gpu.status().what()});
+  }
+  rows.push_back({"ISAs", fmt::format("{}; {} is used", isas, isa_name(machine.context().isa))});
+  rows.push_back({"built by", fmt::format("{}, {}", kCompiler, kBuildType)});
   for (const BuildPart& part : kBuildParts) {
     rows.push_back({part.name, fmt::format("{}: {}", part.what, part.state)});
   }

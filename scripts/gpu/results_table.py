@@ -30,6 +30,8 @@ def summary(result):
     rows += [(name, f"left out: {why}") for name, why in result["left_out"].items()]
     rows += [(f"losses in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result['parity']['steps']}")
              for name, apart in of(result, "parity", "largest_relative_difference", {}).items()]
+    rows += [(f"losses of {result['ranks']['ranks']} ranks in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result['ranks']['steps']}")
+             for name, apart in of(result, "ranks", "largest_relative_difference", {}).items()]
     for way, found in of(result, "training", "epochs", {}).items():
         last = found[-1]
         rows.append((f"{len(found)} epochs of rendered faces in {way}", f"val_acc {last['val_acc']:.4f}, the last epoch in {last['seconds']:.2f} s"))
@@ -54,7 +56,7 @@ def steps(result):
 
 def epochs(result):
     rows = [(f"{epoch['way']}, {epoch['how']}", epoch["batch"], f"{epoch['train_seconds']:.3f}", f"{epoch['val_seconds']:.3f}")
-            for epoch in of(result, "speed", "epochs")]
+            for epoch in [*of(result, "speed", "epochs"), *of(result, "ranks", "epochs")]]
     return table(("an epoch, 85,500 and 9,500 images", "batch", "training, s", "validation, s"), rows)
 
 

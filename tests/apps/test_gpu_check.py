@@ -80,7 +80,7 @@ class WhatIsAFailure(unittest.TestCase):
             self.assertEqual(end.exception.code, code)
 
     def test_every_stage_but_pytorchs_can_fail(self):
-        found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "training", "speed", "counters", "sanitizer")}
+        found = {name: {"failures": [f"line of {name}"]} for name in ("tests", "parity", "ranks", "training", "speed", "counters", "sanitizer")}
         found["torch"] = {"rates": [{"setting": "eager", "batch": 32, "failed": "out of memory"}], "ended": None}
         self.assertEqual(CHECK.failures(found), [f"{name}: line of {name}" for name in CHECK.STAGES if name != "torch"])
         self.assertIn("\nFAILED: tests: line of tests\n", table(**found))
@@ -111,6 +111,31 @@ class Measuring(unittest.TestCase):
         for measured in ("epochs", "kernels"):
             self.assertEqual([(row["way"], row["batch"]) for row in found[measured]], [("fp32", 32), ("fp32", 128), ("vendor", 32)])
         self.assertEqual(found["failures"], [])
+
+    def test_ranks_are_held_against_the_cpu(self):
+        """Ranks on the CPU, which have its bits."""
+        machine = CHECK.Machine(pathlib.Path(BAUTA).resolve().parents[1], "cpu", minutes=5)
+        machine.ways = {"fp32": ()}
+        with tempfile.TemporaryDirectory() as folder:
+            found = CHECK.check_ranks(machine, pathlib.Path(folder), CHECK.SCALES["simt"])
+        self.assertEqual((found["largest_relative_difference"], found["failures"]), ({"fp32": {"first": 0, "all": 0}}, []))
+        self.assertIn("| losses of 2 ranks in fp32 against the CPU's | 0.0e+00 apart in the first steps, 0.0e+00 in 1 |", table(ranks=found))
+
+    def test_an_epoch_on_all_gpus_is_measured_beside_one_gpus(self):
+        asked = []
+
+        def bauta(*arguments):
+            asked.append(arguments[arguments.index("--devices") + 1])
+            return json.dumps({"rows": [{"devices": name, "how": "measured", "train_seconds": 1, "val_seconds": 2} for name in ("cuda:1", "cuda:8")]})
+
+        machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=1)
+        machine.ways = {name: CHECK.WAYS[name] for name in ("bf16", "vendor")}
+        with mock.patch.object(machine, "bauta", bauta), mock.patch.object(CHECK, "first_losses", return_value=[1.0]):
+            self.assertEqual(CHECK.check_ranks(machine, None, None), {"skipped": "one GPU"})
+            machine.gpus = 9
+            found = CHECK.check_ranks(machine, None, None)
+        self.assertEqual((set(asked), found["failures"]), ({"cuda:1,cuda:8"}, []))
+        self.assertIn("| bf16, cuda:8, measured | 2048 | 1.000 | 2.000 |", table(ranks=found))
 
     def test_a_program_that_takes_too_long_leaves_what_it_said_so_far(self):
         machine = CHECK.Machine(pathlib.Path("build"), "cuda", minutes=0)
