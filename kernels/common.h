@@ -28,8 +28,8 @@ enum class Backend {
   simt,       ///< the same .cu file on the CPU, every access checked: for tests
 };
 
-/// What products of matrices are made of: those of linear layers and of convolutions, in all of their passes.
-/// Everything in memory is fp32, and so is whatever is no product.
+/// The precision of matrix products: those of linear layers and convolutions, in all passes. Tensors in
+/// memory are fp32, and so is all other arithmetic.
 enum class Precision {
   fp32,
   /// Each factor is rounded to bfloat16 (8 bits of mantissa, to nearest, ties to even) as it is read;

@@ -6,8 +6,8 @@
 namespace bauta {
 namespace {
 
-// A training step is some twenty loops with microseconds between them: a worker that looks again for about as
-// long as that takes answers sooner than one that the kernel has to wake.
+// A training step is some twenty loops with microseconds between them: a worker that spins for about that
+// long answers sooner than one that the operating system has to wake.
 constexpr int kSpins = 2000;
 
 void relax() {

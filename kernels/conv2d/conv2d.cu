@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 
 /// A block's share of a tile of dw and dbias, over a range of positions; see add_partial_sums.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    wgrad_kernel(Conv2dShape s, Raster positions, Split split, Global<const float> x, Global<const float> dy,
+    wgrad_kernel(Conv2dShape s, Raster positions, SplitK split, Global<const float> x, Global<const float> dy,
                  Global<float> partial) {
   const Gradient gradient{dy, s, positions};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
@@ -102,7 +102,7 @@ Status wgrad_by_tiles(const Context& context, const Conv2dShape& s, const float*
   const Conv2dSizes sizes(s);
   return with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      const Split split = wgrad_split<Tile>(s);
+      const SplitK split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       const Work work =
           wgrad_work<Tile>(s, kVector, sizes.y_bytes(), sizes.y_bytes() * wgrad_row_tiles<Tile>(s));

@@ -23,7 +23,8 @@ struct Conv2dShape {
 /// y[n][p][q][o] = bias[o] + Σ_{r,s,c} x[n][p·stride - pad + r][q·stride - pad + s][c]·w[r][s][c][o]
 ///                                                                                  (torch.nn.Conv2d)
 /// x [N,H,W,C], w [K,K,C,O], bias [O], y [N,P,Q,O]: row-major, 64-byte aligned; y overlaps no input.
-/// 2·N·P·Q·O·K²·C flop; reads 4(N·H·W·C + K²·C·O + O) bytes, writes 4·N·P·Q·O.
+/// 2·N·P·Q·O·K²·C flop; reads 4(N·H·W·C + K²·C·O + O) bytes, writes 4·N·P·Q·O. On a GPU this pass and the
+/// next two fail where x or y has some 2^31 pixels or more.
 Status conv2d_forward(const Context&, const Conv2dShape&, const float* x, const float* w, const float* bias,
                       float* y);
 

@@ -125,8 +125,8 @@ float* clear_zeros(const Context& context, int channels) {
 
 float* panels_behind(float* zeros, int channels) { return zeros + round_up(channels, 16); }
 
-// One index takes a row of y. The row's inputs stay in L1 while panel after panel of w
-// passes through it from the second: 64 bytes (AVX2) for 12 fma.
+// One index takes a row of y. The row's inputs stay in L1 while panel after panel of w comes from L2: 64
+// bytes (AVX2) for 12 fma.
 Status forward(const Context& context, const Conv2dShape& s, const float* x, const float* w,
                const float* bias, float* y) {
   float* zeros = clear_zeros(context, s.in_channels);
@@ -304,7 +304,7 @@ Status wgrad(const Context& context, const Conv2dShape& s, const Shards& shards,
 
 // Of what gathers `from` channels into `to`: zeros, and the weights as panels.
 Index gather_floats(const Conv2dShape& s, int from, int to) {
-  return round_up(from, 16) + Index{round_up(to, kPanel)} * s.kernel * s.kernel * from;
+  return round_up(from, 16) + round_up(to, kPanel) * s.kernel * s.kernel * from;
 }
 
 std::size_t workspace(const Context&, const Conv2dShape& s, Pass pass) {

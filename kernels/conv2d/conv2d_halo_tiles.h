@@ -81,7 +81,7 @@ inline constexpr int kStagedAtOnce = 3;
 inline constexpr int kStagedAtOnce = kVectorsAtOnce;
 #endif
 
-/// What a thread has prefetched, kCount vectors, until fill() puts them into place.
+/// What a group's threads have prefetched, kCount vectors each, until fill() puts them into place.
 template <class Tile, int kVector, int kCount>
 using StagingBuffer = Shared<float, kCount, Tile::kThreads, kVector>;
 

@@ -5,7 +5,8 @@
 #include "kernels/conv2d/conv2d_patches.h"
 #include "kernels/cuda/warp.h"
 
-/// What wgrad's blocks leave for each other: every one of them, sums over its share of the positions.
+/// The partial sums that wgrad's blocks leave, each over its share of the positions, and the kernel that adds
+/// them up.
 namespace bauta::BAUTA_DEVICE {
 
 inline constexpr int kMaxSummingWarps = 16;
@@ -92,7 +93,7 @@ Status launch_add_partial_sums(const Context& context, const char* name, const W
                 global(dbias, s.out_channels));
 }
 
-/// With a sector's columns in a block where warps' would leave multiprocessors without one.
+/// A block takes a sector's 8 columns where a warp's 32 would leave multiprocessors without a block.
 inline Status run_add_partial_sums(const Context& context, const char* name, const Work& work,
                                    const Conv2dShape& s, const float* partial, float* dw, float* dbias) {
   constexpr int kSomeMultiprocessors = 128;

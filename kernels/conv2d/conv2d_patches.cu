@@ -57,7 +57,7 @@ class OnDemandGradientReader {
       map.add(rounded);
       store(&gradients[map.row(i)][map.column()], rounded);
     };
-    move_pieces<kPatchRows * kPatchColumns / map.kStep, kVectorsAtOnce>(fetch, put);
+    move_pieces<kPatchRows * kPatchColumns / GradientThreadMap<Tile>::kStep, kVectorsAtOnce>(fetch, put);
   }
 
  private:
@@ -100,16 +100,15 @@ Status conv2d_dgrad_by_patches(const Context& context, const Conv2dShape& s, con
   const int margin = dgrad_margin(s.pad);
   const double pixels = rows_in_halo_tiles(s.in_h, kPatchRows, margin, s.out_h) *
                         rows_in_halo_tiles(s.in_w, kPatchColumns, margin, s.out_w);
-  const double dx_bytes = 4 * static_cast<double>(sizes.x);
   return with_dgrad_patch_tile<PatchReader>(s, [&]<int kChannels, class Tile, int kGroups>() {
-    return launch(
-        context,
-        {"conv2d_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
-         dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
-         patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.y_bytes(),
-                                                4.0 * s.batch * pixels * s.out_channels, dx_bytes, dx_bytes)},
-        dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(w, sizes.w),
-        global(dx, sizes.x));
+    return launch(context,
+                  {"conv2d_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
+                   dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
+                   patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.y_bytes(),
+                                                          4.0 * s.batch * pixels * s.out_channels,
+                                                          sizes.x_bytes(), sizes.x_bytes())},
+                  dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y),
+                  global(w, sizes.w), global(dx, sizes.x));
   });
 }
 

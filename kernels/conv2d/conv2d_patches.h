@@ -366,8 +366,8 @@ __device__ __forceinline__ void wgrad_patches(const Conv2dShape& s, const Patche
 
 // --- What a pass is computed by
 
-/// Whether a pass is computed by patches, if there are kernels for as many channels as it has
-/// (`channels_suit`), and of a sample so many `positions` are computed.
+/// Whether a pass that computes `positions` of each sample is computed by patches; `channels_suit`: there are
+/// kernels for its channels.
 inline bool has_patches(Precision precision, const Conv2dShape& s, bool channels_suit, Index positions) {
   return precision == Precision::bf16 && s.kernel == kPatchKernel && s.stride == 1 && channels_suit &&
          s.out_channels % 4 == 0 && positions >= kFewPositions;
@@ -384,16 +384,17 @@ inline bool wgrad_has_patches(Precision precision, const Conv2dShape& s) {
   return forward_has_patches(precision, s);
 }
 
-/// Calls body.operator()<kChannels, Tile, kGroups>() with the groups that this device's shared memory has
-/// room for, and its code.
+/// Calls body.operator()<kChannels, Tile, kGroups>() with as many groups as this device's shared memory
+/// has room for and its code was compiled for.
 template <Major kB, int kChannels, class Tile, template <int, class, int> class Reader, class Body>
 Status with_patch_groups(const Body& body) {
   using MaxGroupsMemory = PatchMemory<kB, kChannels, Tile, Reader<kChannels, Tile, kMaxGroups>, kMaxGroups>;
-  constexpr KernelLimits kWanted = kMaxGroupsLimits;
-  if constexpr (kBuiltForMaxGroups && kChannels > 8 && MaxGroupsMemory::kBytes <= kWanted.dynamic_shared) {
+  if constexpr (kBuiltForMaxGroups && kChannels > 8 &&
+                MaxGroupsMemory::kBytes <= kMaxGroupsLimits.dynamic_shared) {
     KernelLimits limits;
     BAUTA_TRY(kernel_limits(limits));
-    if (limits.dynamic_shared >= kWanted.dynamic_shared && limits.architecture >= kWanted.architecture)
+    if (limits.dynamic_shared >= kMaxGroupsLimits.dynamic_shared &&
+        limits.architecture >= kMaxGroupsLimits.architecture)
       return body.template operator()<kChannels, Tile, kMaxGroups>();
   }
   return body.template operator()<kChannels, Tile, 1>();

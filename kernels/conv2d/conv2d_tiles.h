@@ -42,6 +42,7 @@ struct Conv2dSizes {
         w(Index{s.kernel} * s.kernel * s.in_channels * s.out_channels),
         y(Index{s.batch} * s.out_h * s.out_w * s.out_channels) {}
 
+  double x_bytes() const { return 4.0 * static_cast<double>(x); }
   double y_bytes() const { return 4.0 * static_cast<double>(y); }
 };
 
@@ -307,18 +308,12 @@ __host__ __device__ constexpr int wgrad_rows(const Conv2dShape& s) {
   return s.kernel * s.kernel * s.in_channels + 1;
 }
 
-/// Split-K: how the positions of all samples are shared among blocks, whose sums go to the workspace.
-struct Split {
-  int blocks;
-  int depth;  ///< positions of each block but the last
-};
-
 /// A block's share of a tile of dw and dbias, to partial [blocks][rows][O]. `dy` tells the place in x that
 /// a row of the slice at k begins to read at, and makes an operand of the gradient. kVector and kDyVector
 /// channels are moved at once from x and dy.
 template <int kVector, int kDyVector, class Tile, class Gradient>
 __device__ __forceinline__ void wgrad_tile(const Conv2dShape& s, const Images& x, const Gradient& dy,
-                                           const Split& split, Ptr<float> partial) {
+                                           const SplitK& split, Ptr<float> partial) {
   alignas(16) __shared__ typename Tile::template A<Major::mn> a_slices;
   alignas(16) __shared__ typename Tile::template B<Major::mn> b_slices;
   const int first_m = static_cast<int>(blockIdx.x) * Tile::kRows;
@@ -433,7 +428,7 @@ inline constexpr int kH100Multiprocessors = 132;
 
 template <class Tile>
 int wgrad_slices(const Conv2dShape& s) {
-  return ceil_div(s.batch * s.out_h * s.out_w, Tile::kDepth);
+  return static_cast<int>(ceil_div<Index>(Index{s.batch} * s.out_h * s.out_w, Tile::kDepth));
 }
 
 /// Blocks enough for four on each of an H100's multiprocessors, if there are as many slices: no fewer for a
@@ -447,7 +442,7 @@ int most_wgrad_blocks(const Conv2dShape& s) {
 
 /// The slices shared evenly among so many blocks, or fewer.
 template <class Tile>
-Split wgrad_split(const Conv2dShape& s) {
+SplitK wgrad_split(const Conv2dShape& s) {
   const int slices = wgrad_slices<Tile>(s);
   const int slices_each = ceil_div(slices, most_wgrad_blocks<Tile>(s));
   return {ceil_div(slices, slices_each), slices_each * Tile::kDepth};
@@ -455,8 +450,10 @@ Split wgrad_split(const Conv2dShape& s) {
 
 /// Fails unless the pixels of all samples can be counted in an int, as the kernels do.
 inline Status check_pixels(const char* op, const Conv2dShape& s) {
+  // Tiles, and the last block's share of wgrad, reach beyond the last position: by less than 2^16.
+  constexpr int kMost = std::numeric_limits<int>::max() - (1 << 16);
   const Index most = std::max(Index{s.in_h} * s.in_w, Index{s.out_h} * s.out_w);
-  if (most <= std::numeric_limits<int>::max() / s.batch) return {};
+  if (most <= kMost / s.batch) return {};
   return Status::error(
       std::string(op) + ": a batch of " + std::to_string(s.batch) + " has more than 2^31 pixels", {},
       "the CUDA kernels take smaller batches");

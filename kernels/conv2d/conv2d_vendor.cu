@@ -114,9 +114,9 @@ int weight_rows(const Conv2dShape& s) { return s.kernel * s.kernel * s.in_channe
 Extent in_of(const Conv2dShape& s) { return {s.in_h, s.in_w}; }
 Extent out_of(const Conv2dShape& s) { return {s.out_h, s.out_w}; }
 
-// Whether an array of ours is the vendor's, too, as it is.
+// Whether the vendor takes, or writes, an array of ours as it is.
 template <class Element>
-bool is_vendors(const Extent& ours, const Extent& vendors) {
+bool taken_as_is(const Extent& ours, const Extent& vendors) {
   return std::is_same_v<Element, float> && ours == vendors;
 }
 
@@ -129,13 +129,13 @@ struct Places {
     const auto bytes = [](Index elements, std::size_t size) {
       return (static_cast<std::size_t>(elements) * size + 63) / 64 * 64;
     };
-    const bool x_is_vendors = is_vendors<Element>(in_of(demanded), in_of(given));
+    const bool x_taken_as_is = taken_as_is<Element>(in_of(demanded), in_of(given));
     const Conv2dSizes sizes(given);
     w = 0;
     y = bytes(sizes.w, sizeof(Element));
     sums = y + bytes(sizes.y, sizeof(Element));
     x = sums + bytes(Index{kSumBlocks} * given.out_channels, sizeof(float));
-    end = x + bytes(x_is_vendors ? 0 : sizes.x, sizeof(Element));
+    end = x + bytes(x_taken_as_is ? 0 : sizes.x, sizeof(Element));
     gradient = y;
     if constexpr (!std::is_same_v<Element, float>) {
       gradient = end;
@@ -218,7 +218,7 @@ Status VendorConvolution<Element>::transpose_weights(const float* w) const {
 
 template <class Element>
 Result<const Element*> VendorConvolution<Element>::given_x(const float* x) const {
-  if (is_vendors<Element>(in_of(demanded_), in_of(given_))) return reinterpret_cast<const Element*>(x);
+  if (taken_as_is<Element>(in_of(demanded_), in_of(given_))) return reinterpret_cast<const Element*>(x);
   BAUTA_TRY(launch_fit(context_, given_.batch, given_.in_channels, in_of(demanded_), x, nullptr,
                        in_of(given_), x_));
   return x_;
@@ -226,7 +226,7 @@ Result<const Element*> VendorConvolution<Element>::given_x(const float* x) const
 
 template <class Element>
 Result<const Element*> VendorConvolution<Element>::given_dy(Extent extent, const float* dy) const {
-  if (is_vendors<Element>(extent, out())) return reinterpret_cast<const Element*>(dy);
+  if (taken_as_is<Element>(extent, out())) return reinterpret_cast<const Element*>(dy);
   BAUTA_TRY(launch_fit(context_, given_.batch, given_.out_channels, extent, dy, nullptr, out(), y_));
   return y_;
 }
@@ -250,7 +250,7 @@ Status VendorConvolution<Element>::dgrad(Extent extent, const float* dy, const f
       return context_.vendor->conv2d_dgrad(context_, given_, *to_vendor, w_, vendors_dx);
     });
   };
-  if (is_vendors<Element>(in_of(demanded_), in_of(given_))) return product(dx);
+  if (taken_as_is<Element>(in_of(demanded_), in_of(given_))) return product(dx);
   BAUTA_TRY(product(x_));
   return launch_fit(context_, given_.batch, given_.in_channels, in_of(given_), x_, nullptr, in_of(demanded_),
                     dx);

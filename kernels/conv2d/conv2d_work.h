@@ -52,7 +52,7 @@ inline double gathered_bytes(const Conv2dShape& s, int slice, int vector) {
   return 32 * count * pairs_inside(s) / (s.kernel * s.kernel);
 }
 
-/// Bytes of w that dgrad's blocks read: of their phase's taps, all.
+/// Bytes of w that dgrad's blocks read: each all weights of its phase's taps.
 template <class Tile>
 double dgrad_weight_bytes(const Conv2dShape& s) {
   double elements = 0;
@@ -66,23 +66,22 @@ double dgrad_weight_bytes(const Conv2dShape& s) {
   return 4 * elements;
 }
 
-/// Of forward: x and w as its tiles read them, and the biases; `written` are the bytes of its outputs, those
-/// in `written_sectors` what that moves.
+/// Of forward: x and w as its tiles read them, and the biases; `written` are the bytes of its outputs,
+/// `written_sectors` those of the sectors that they lie in.
 template <class Tile>
 Work forward_work(const Conv2dShape& s, int vector, double written, double written_sectors) {
   const dim3 tiles = tiles_of<Tile>(s.batch * s.out_h * s.out_w, s.out_channels, 1);
   const double w = depth_of(s) * s.out_channels;
   const double biases = double{1} * tiles.x * tiles.y * ceil_div(Tile::kPartThreads, 32) * Tile::kColumns;
-  const double x = double{1} * s.batch * s.in_h * s.in_w * s.in_channels;
   return {gathered_bytes(s, Tile::kDepth, vector) * tiles.y + 4 * (tiles.x * w + biases) + written_sectors,
-          4 * (x + w + s.out_channels) + written, multiply_adds_of(s)};
+          Conv2dSizes(s).x_bytes() + 4 * (w + s.out_channels) + written, multiply_adds_of(s)};
 }
 
 /// Of dgrad: w as its tiles read it and dx; `gradient` are the bytes of dy and what comes with it, and
 /// `gradient_moved` what one walk over all pixels and taps moves of it.
 template <class Tile>
 Work dgrad_work(const Conv2dShape& s, double gradient, double gradient_moved) {
-  const double dx = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const double dx = Conv2dSizes(s).x_bytes();
   const int column_tiles = ceil_div(s.in_channels, Tile::kColumns);
   return {gradient_moved * column_tiles + dgrad_weight_bytes<Tile>(s) + dx,
           gradient + 4 * depth_of(s) * s.out_channels + dx, multiply_adds_of(s)};
@@ -93,7 +92,7 @@ Work dgrad_work(const Conv2dShape& s, double gradient, double gradient_moved) {
 template <class Tile>
 Work wgrad_work(const Conv2dShape& s, int vector, double gradient, double gradient_moved) {
   const double partial = 4.0 * wgrad_split<Tile>(s).blocks * wgrad_rows(s) * s.out_channels;
-  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const double x = Conv2dSizes(s).x_bytes();
   const int column_tiles = ceil_div(s.out_channels, Tile::kColumns);
   return {gathered_bytes(s, Tile::kRows, vector) * column_tiles + gradient_moved + partial,
           x + gradient + 4.0 * wgrad_rows(s) * s.out_channels, multiply_adds_of(s)};
@@ -137,7 +136,7 @@ Work patches_forward_work(const Conv2dShape& s, const Patches& patches, double w
                           double written_sectors) {
   const double biases = 4.0 * patches.count * Tile::kPartThreads / 32 * Tile::kWarpColumns *
                         ceil_div(s.out_channels, Tile::kColumns);
-  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const double x = Conv2dSizes(s).x_bytes();
   return patches_work<kChannels, Tile, kGroups>(s, patches, s.out_channels, x + 4.0 * s.out_channels,
                                                 halo_tile_bytes(s), written, written_sectors + biases);
 }
@@ -146,7 +145,7 @@ Work patches_forward_work(const Conv2dShape& s, const Patches& patches, double w
 template <class Tile>
 Work patches_wgrad_work(const Conv2dShape& s, const Patches& patches, double gradient,
                         double gradient_moved) {
-  const double x = 4.0 * s.batch * s.in_h * s.in_w * s.in_channels;
+  const double x = Conv2dSizes(s).x_bytes();
   const double dw = 4.0 * wgrad_rows(s) * s.out_channels;
   const double x_moved = halo_tile_bytes(s) * ceil_div(s.out_channels, Tile::kColumns);
   return {x_moved + gradient_moved + dw * wgrad_patch_blocks(s, patches), x + gradient + dw,

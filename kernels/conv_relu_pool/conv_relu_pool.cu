@@ -129,15 +129,15 @@ __global__ void __launch_bounds__(kExpandThreads)
 /// patches.
 template <int kVector, int kOutVector, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kConvBlocks<Tile, kOutVector, 4>)
-    wgrad_kernel(Conv2dShape s, Raster windows, Split split, Global<const float> x, Global<const float> dy,
+    wgrad_kernel(Conv2dShape s, Raster windows, SplitK split, Global<const float> x, Global<const float> dy,
                  Global<const float> y, Global<const std::uint8_t> argmax, Global<float> partial) {
   const PooledGradient gradient{{dy, y, argmax, s.out_channels, s.out_h / 2, s.out_w / 2}, s, windows};
   wgrad_tile<kVector, kOutVector, Tile>(s, Images{x, s.in_h, s.in_w, s.in_channels}, gradient, split,
                                         partial);
 }
 
-// What moves of argmax is in whole sectors: where a tile has not all channels of a window, each window's in
-// one of their own.
+// argmax moves in whole sectors: where a tile does not have all of a window's channels, each window's bytes
+// lie in a sector of their own.
 
 // Bytes in the sectors that stores of argmax touch: a warp stores kStoreColumns / 4 bytes of a window at
 // once, each time in a sector; windows shorter than a sector share one.
@@ -195,7 +195,7 @@ Status expand(const Context& context, const ConvReluPoolShape& shape, const Conv
   const Raster windows(ceil_div(z.out_h, 2), ceil_div(z.out_w, 2));
   const int vectors_of_window = z.out_channels / kVector;
   const Index vectors = Index{z.batch} * ceil_div(z.out_h, 2) * ceil_div(z.out_w, 2) * vectors_of_window;
-  if (vectors > std::numeric_limits<int>::max()) {
+  if (vectors > std::numeric_limits<int>::max() - kExpandThreads) {
     return Status::error(
         "conv_relu_pool: a batch of " + std::to_string(z.batch) + " has more than 2^31 gradients", {},
         "the CUDA kernels take smaller batches");
@@ -227,7 +227,7 @@ Status wgrad_by_tiles(const Context& context, const ConvReluPoolShape& shape, co
   const PooledSizes sizes(shape);
   return with_wgrad_tile(context.precision, s, [&]<class Tile>() {
     return with_vectors(s, [&]<int kVector, int kOutVector>() {
-      const Split split = wgrad_split<Tile>(s);
+      const SplitK split = wgrad_split<Tile>(s);
       const dim3 grid = tiles_of<Tile>(wgrad_rows(s), s.out_channels, split.blocks);
       return launch(
           context, {"conv_relu_pool_wgrad", grid, Tile::kThreads, 0, pooled_wgrad_work<Tile>(shape, kVector)},

@@ -32,7 +32,7 @@ struct ConvReluPoolShape {
 /// channel o is bits 2(o%4) of byte o/4; unused bits are zero. A NaN wins over everything. May be null:
 /// inference needs none. x [N,H,W,C], w [K,K,C,O], bias [O], y [N,P,Q,O], argmax [N,P,Q,⌈O/4⌉]: row-major,
 /// 64-byte aligned; no overlap. 8·N·P·Q·O·K²·C flop; reads 4(N·H·W·C + K²·C·O + O) bytes, writes
-/// N·P·Q(4·O + ⌈O/4⌉).
+/// N·P·Q(4·O + ⌈O/4⌉). On a GPU this pass and the next two fail where x or z has some 2^31 pixels or more.
 Status conv_relu_pool_forward(const Context&, const ConvReluPoolShape&, const float* x, const float* w,
                               const float* bias, float* y, std::uint8_t* argmax);
 

@@ -11,17 +11,17 @@ inline constexpr int kPanel = kPanelVectors * kWidth;
 struct ForwardPlan {
   ForwardPlan(const ConvReluPoolShape& s, int threads)
       : panels(ceil_div(s.out_channels, kPanel)),
-        taps(s.kernel * s.kernel * s.in_channels),
+        depth(s.kernel * s.kernel * s.in_channels),
         columns(rows_read(s, s.out_w)),
         strip_size(Plan::round_up(Index{rows_read(s, 1)} * columns * s.in_channels)) {
     Plan plan;
-    weights = plan.take(Index{panels} * taps * kPanel);
+    weights = plan.take(Index{panels} * depth * kPanel);
     bias = plan.take(Index{panels} * kPanel);
     strips = plan.take(threads * strip_size);
     size = plan.size();
   }
   int panels;        // of kPanel output channels
-  int taps;          // K²·C
+  int depth;         // of the product, K²·C
   int columns;       // of padded x
   Index strip_size;  // the rows that one pooled row reads
   Index weights;     // [panels, K, K, C, kPanel], zeros behind the last channel
@@ -32,13 +32,13 @@ struct ForwardPlan {
 
 inline void pack_panel(const ConvReluPoolShape& s, const ForwardPlan& plan, const float* w, const float* bias,
                        int panel, float* scratch) {
-  float* ws = scratch + plan.weights + Index{panel} * plan.taps * kPanel;
+  float* ws = scratch + plan.weights + Index{panel} * plan.depth * kPanel;
   float* bs = scratch + plan.bias + panel * kPanel;
   const int first = panel * kPanel;
   for (int o = 0; o < kPanel; ++o) bs[o] = first + o < s.out_channels ? bias[first + o] : 0;
-  for (Index t = 0; t < plan.taps; ++t) {
+  for (Index k = 0; k < plan.depth; ++k) {
     for (int o = 0; o < kPanel; ++o) {
-      ws[t * kPanel + o] = first + o < s.out_channels ? w[t * s.out_channels + first + o] : 0;
+      ws[k * kPanel + o] = first + o < s.out_channels ? w[k * s.out_channels + first + o] : 0;
     }
   }
 }
@@ -186,7 +186,7 @@ inline Status forward(const Context& context, const ConvReluPoolShape& s, const 
                                  argmax == nullptr ? nullptr : argmax + position * s.argmax_stride() + o / 4,
                                  s.out_channels - o};
       forward_row(s, Index{plan.columns} * s.in_channels, strip,
-                  scratch + plan.weights + Index{panel} * plan.taps * kPanel, scratch + plan.bias + o, out);
+                  scratch + plan.weights + Index{panel} * plan.depth * kPanel, scratch + plan.bias + o, out);
     }
   });
   return {};

@@ -166,8 +166,8 @@ struct Part {
 /// Vectors of the longest part within one row.
 inline constexpr int kLongestPart = 12;
 
-/// The part that begins at `row` and `vector`: three rows where whole rows fit, else as much of one row as
-/// fits.
+/// The part that begins at `row` and `vector`: three whole rows where there is a kernel for as many
+/// vectors, else as much of one row as there is one for.
 inline Part part_at(int kernel, int vectors, int row, int vector) {
   if (row + 3 <= kernel && 3 * vectors <= kSums) {
     if (vectors == 1) return {row, 0, 3, 1, accumulate<3, 1>};

@@ -45,8 +45,8 @@ struct Corners {
   }
 };
 
-// Pools sums as mma has them, rows r to r + 3 of which are windows': values become as those of one row are,
-// and of what is returned eight bits for each four of them are where their windows are largest.
+// Pools sums in mma's layout, whose rows r to r + 3 are the four corners of windows. values: the pooled ones,
+// laid out like one row. Returns their winners, two bits for each value, eight for each four.
 template <class Tile>
 __device__ __forceinline__ unsigned pool(const typename Tile::Sums& sums, int r, bool swapped,
                                          float (&values)[Tile::kSumFours][4]) {
@@ -414,14 +414,14 @@ Status conv_relu_pool_dgrad_by_patches(const Context& context, const ConvReluPoo
   const Conv2dShape s = convolution(shape);
   const PooledSizes sizes(shape);
   const Patches patches(s.batch, s.in_h, s.in_w, s.out_channels);
-  const double dx_bytes = 4 * static_cast<double>(sizes.x);
+  const double x_bytes = Conv2dSizes(s).x_bytes();
   return with_dgrad_patch_tile<DgradReader>(s, [&]<int kChannels, class Tile, int kGroups>() {
     return launch(
         context,
         {"conv_relu_pool_dgrad", patch_grid<kChannels, Tile, kGroups>(patches, s.in_channels),
          dim3(kGemmThreads, kGroups), DgradMemory<kChannels, Tile, kGroups>::kBytes,
          patches_work<kChannels, Tile, kGroups>(s, patches, s.in_channels, sizes.gradient_bytes(),
-                                                gradient_bytes_of_halo_tiles(shape), dx_bytes, dx_bytes)},
+                                                gradient_bytes_of_halo_tiles(shape), x_bytes, x_bytes)},
         dgrad_patches_kernel<kChannels, Tile, kGroups>, s, patches, global(dy, sizes.y), global(y, sizes.y),
         global(argmax, sizes.argmax), global(w, sizes.w), global(dx, sizes.x));
   });

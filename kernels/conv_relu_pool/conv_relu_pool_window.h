@@ -121,14 +121,14 @@ class RoundedWindow {
   __device__ __forceinline__ uint2 at(int corner) const {
     const unsigned elsewhere =
         (not_left_ ^ (corner % 2 == 0 ? 0 : kZeros)) | (not_above_ ^ (corner / 2 == 0 ? 0 : kZeros));
-    const unsigned bytes = kBytes | elsewhere;
+    const unsigned bytes = kAllBytes | elsewhere;
     return make_uint2(prmt(gradients_.x, 0, bytes), prmt(gradients_.y, 0, bytes >> 16));
   }
 
  private:
   // Selectors of prmt, two of four hexadecimal digits: what takes all bytes of a register as they are, and
   // what, or'ed to it, makes all of them zeros.
-  static constexpr unsigned kBytes = 0x32103210;
+  static constexpr unsigned kAllBytes = 0x32103210;
   static constexpr unsigned kZeros = 0x44444444;
 
   // Spreads bits 0, 2, 4 and 6, of four channels, to the two selector digits of each channel's bytes.

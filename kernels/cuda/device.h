@@ -35,7 +35,7 @@
 ///   __ballot_sync, __any_sync, __all_sync
 ///       as in CUDA
 ///   bf16, to_float, to_bf16
-///       and what ptx.h gives: mma, ldmatrix, cp_async
+///       and what ptx.h gives: mma_m16n8k16, ldmatrix_x4, cp_async, sync_group and a few single instructions
 ///   launch(context, {name, grid, block, dynamic shared bytes, work}, kernel, arguments...)
 ///       in place of <<<>>>
 ///   launch_vendor(context, name, work, call)

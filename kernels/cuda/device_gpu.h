@@ -67,8 +67,9 @@ struct Launch {
   Work work = {};
 };
 
-/// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads".
+/// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads"; of a vendor's, which has no grid, its name.
 inline std::string words(const Launch& launch) {
+  if (launch.grid.x == 0) return std::string("kernel ") + launch.kernel;
   const auto size = [](const dim3& d) {
     return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);
   };
@@ -85,7 +86,7 @@ inline Status check(cudaError_t error, const Launch& launch, const char* fix) {
   return Status::fault(std::string("CUDA: ") + cudaGetErrorString(error), words(launch), fix);
 }
 
-/// Does nothing: what CUDA says of its code is so for every kernel of the build.
+/// An empty kernel: its attributes, such as ptxVersion, are those of every kernel of the build.
 template <class = void>
 __global__ void probe() {}
 
@@ -193,8 +194,9 @@ Status launch(const Context& context, const Launch& launch, void (*kernel)(Param
 /// timed together, as one launch; what its grid is they alone know.
 template <class Call>
 Status launch_vendor(const Context& context, const char* name, const Work& work, const Call& call) {
-  if (context.launch_times == nullptr) return call();
-  return time_launch(context, {name, dim3(0, 0, 0), dim3(0, 0, 0), 0, work}, call);
+  const Launch launch = {name, dim3(0, 0, 0), dim3(0, 0, 0), 0, work};
+  last_launch = launch;
+  return context.launch_times == nullptr ? call() : time_launch(context, launch, call);
 }
 
 }  // namespace bauta::cuda

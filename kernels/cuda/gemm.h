@@ -267,6 +267,12 @@ __device__ __forceinline__ void store_sums(const typename Tile::Thread& thread,
   }
 }
 
+/// Split-K: how a product's k is shared among blocks, whose sums are added up afterwards.
+struct SplitK {
+  int blocks;  ///< that share a tile
+  int depth;   ///< of k, for each of them but the last
+};
+
 /// The launch grid: tiles of rows in x, of columns in y, `depth` in z.
 template <class Tile>
 dim3 tiles_of(int rows, int columns, int depth) {

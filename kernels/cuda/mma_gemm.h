@@ -10,8 +10,8 @@
 /// present one is multiplied, and rounded and stored when it is their turn, so that a slice costs one
 /// barrier. Rows of a slice are padded by 8 elements (kPad), to an odd multiple of 16 bytes, so that the
 /// eight rows of an ldmatrix lie in different banks, as do those that half a warp writes at once. The tensor
-/// cores of GPUs before sm_80 have no bf16: there these kernels are not to be launched (check_precision in
-/// engine/core/device.h).
+/// cores of GPUs before sm_80 have no bf16: there these kernels trap, and whoever opens a GPU refuses bf16
+/// on it.
 namespace bauta::BAUTA_DEVICE {
 
 /// 16 lines of a slice, from `line` on, by 16 k, as fragments. For an mma's a, the four matrices of 8 lines

@@ -9,7 +9,7 @@ namespace bauta {
 /// Sizes of a gathering of images; every one is at least 1.
 struct GatherImagesShape {
   int batch;          ///< N, images that are gathered
-  int height, width;  ///< H, W
+  int height, width;  ///< H, W; where images are augmented at most 8,192, as positions are 16.16
   int channels;       ///< C; 3 where images are augmented
   int images;         ///< M, images to gather from
 };

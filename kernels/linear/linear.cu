@@ -63,14 +63,10 @@ struct MmaTiles {
 };
 constexpr int kFewRows = 128;  // of c
 
-// Split-K: few tiles would leave multiprocessors without a block, and each block waiting for slice after
-// slice. So blocks share a tile's sums over k: as many as some hundred multiprocessors hold, two each, but
-// with at least two slices for a block, which are waited for together.
+// Few tiles would leave multiprocessors without a block, and each block waiting for slice after slice. So
+// blocks share a tile's sums over k: as many as some hundred multiprocessors hold, two each, but with at
+// least two slices for a block, which are waited for together.
 constexpr int kMaxSplitKBlocks = 256;
-struct SplitK {
-  int blocks;  // that share a tile
-  int depth;   // of k, for each of them
-};
 template <class Tile>
 SplitK split_k_of(const GemmShape& p) {
   const int tiles = ceil_div(p.m, Tile::kRows) * ceil_div(p.n, Tile::kColumns);

@@ -99,7 +99,7 @@ void dgrad_columns(const LinearShape& s, const float* dy, const float* w, const 
 Status dgrad(const Context& context, const LinearShape& s, const float* dy, const float* w, const float* x,
              float* dx) {
   constexpr int kColumns = 3 * kWidth;
-  if (!s.relu_before) x = dx;  // not read, and may be null, of which there are no offsets
+  if (!s.relu_before) x = dx;  // it is not read then and may be null, and offsets from null are undefined
   parallel_for(context, ceil_div(s.in_features, kColumns), [&](int block, int) {
     int i = block * kColumns;
     const int end = smaller(i + kColumns, s.in_features);

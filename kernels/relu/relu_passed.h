@@ -4,7 +4,7 @@
 
 namespace bauta::BAUTA_DEVICE {
 
-/// Of a gradient dy, what a ReLU lets pass that put out y. The comparison is false for NaN, where it passes.
+/// What a ReLU whose output was y passes of its gradient dy. The comparison is false for a NaN: dy passes.
 __device__ __forceinline__ float passed(float dy, float y) { return y <= 0 ? 0 : dy; }
 
 }  // namespace bauta::BAUTA_DEVICE

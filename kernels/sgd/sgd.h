@@ -20,7 +20,7 @@ Result<SgdNumbers> sgd_numbers(const SgdStep&);
 
 /// u = μ·u + g;  w -= lr·u. A first step starts from u = 0.                             (torch.optim.SGD)
 /// g, w, u [size], 64-byte aligned; no overlap. Reads 12·size bytes, writes 8·size: bound by memory.
-/// `numbers` and `skip` as in adam_step.
+/// `numbers` [2] are sgd_numbers(), in memory like the rest; `skip` as in adam_step.
 Status sgd_step(const Context&, const float* numbers, const float* skip, Index size, const float* g, float* w,
                 float* u);
 

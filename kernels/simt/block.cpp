@@ -106,10 +106,12 @@ void Block::wait(Thread& thread, Thread::State state, const Where& where) {
 void Block::barrier(Thread& thread, const Where& where) { wait(thread, Thread::State::at_barrier, where); }
 
 void Block::group_barrier(Thread& thread, const Where& where) {
-  if (shape_->block.x % 32 != 0) {
+  const dim3& threads = shape_->block;
+  if (threads.x % 32 != 0 || threads.y > 15 || threads.z > 1) {
     fault(FaultKind::barrier, thread, where,
-          "sync_group in a group of " + std::to_string(shape_->block.x) + " threads",
-          "a group must be whole warps: launch with a multiple of 32 in x");
+          "sync_group in a block of " + std::to_string(threads.x) + "x" + std::to_string(threads.y) + "x" +
+              std::to_string(threads.z) + " threads",
+          "groups must be whole warps, and at most 15: launch with a multiple of 32 in x, 15 in y, 1 in z");
   }
   wait(thread, Thread::State::at_group_barrier, where);
 }

@@ -114,8 +114,8 @@ void Counts::note(int warp, int lane, Space space, Access access, std::uint64_t 
   site.requests[k].address[static_cast<std::size_t>(lane)] = address;
 }
 
-void Counts::skip(int warp, int lane, Space space, Access access, const Where& where) {
-  ++site_at(warp, space, access, where).accesses[static_cast<std::size_t>(lane)];
+void Counts::skip(int warp, int lane, const Where& where) {
+  ++site_at(warp, Space::global, Access::load, where).accesses[static_cast<std::size_t>(lane)];
 }
 
 void Counts::finish(Site& site) {

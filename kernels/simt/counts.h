@@ -18,8 +18,9 @@ class Counts {
   /// One lane's access of `bytes` (at most 16) at `address`; in shared memory the address counts from bank 0.
   void note(int warp, int lane, Space space, Access access, std::uint64_t address, unsigned bytes,
             const Where& where);
-  /// One lane takes its turn at a place without asking for anything: a copy that only writes zeros.
-  void skip(int warp, int lane, Space space, Access access, const Where& where);
+  /// One lane takes its turn at a load from global memory without asking for anything: a copy that only
+  /// writes zeros.
+  void skip(int warp, int lane, const Where& where);
   /// Ends the requests of a warp that are under way: a barrier has been passed.
   void flush(int warp);
   /// Ends all requests and adds this block's counts to those of the launch.

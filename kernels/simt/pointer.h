@@ -86,9 +86,6 @@ class Element {
   void operator+=(const Value& value) && {
     runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) + value));
   }
-  void operator-=(const Value& value) && {
-    runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) - value));
-  }
   void operator*=(const Value& value) && {
     runtime::store(at_, static_cast<Value>(runtime::load<Value>(at_) * value));
   }

@@ -8,7 +8,7 @@
 namespace bauta::simt {
 
 struct dim3 {
-  unsigned x = 1, y = 1, z = 1;
+  unsigned x, y, z;
 
   constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
   std::uint64_t count() const { return std::uint64_t{x} * y * z; }
@@ -23,9 +23,6 @@ struct alignas(16) float4 {
 };
 struct alignas(8) uint2 {
   unsigned x, y;
-};
-struct alignas(16) uint4 {
-  unsigned x, y, z, w;
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }

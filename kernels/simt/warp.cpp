@@ -44,7 +44,7 @@ void begin_copy(const Place& shared, const Place& global, unsigned bytes, bool v
   if (valid) {
     std::memcpy(copy.data, access(global, Access::load, bytes, bytes), bytes);
   } else if (block.counts() != nullptr) {
-    block.counts()->skip(thread.warp, thread.lane, Space::global, Access::load, global.where);
+    block.counts()->skip(thread.warp, thread.lane, global.where);
   }
   if (!fits) {
     block.fault(FaultKind::out_of_bounds, thread, shared.where,

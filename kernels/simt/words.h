@@ -26,9 +26,6 @@
 namespace bauta::simt {
 
 inline int min(int a, int b) { return a < b ? a : b; }
-inline int max(int a, int b) { return a > b ? a : b; }
-inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
-inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 
 inline void __syncthreads(runtime::Where where = runtime::Where::current()) {
   runtime::current->block->barrier(*runtime::current, where);

@@ -51,8 +51,8 @@ __device__ __forceinline__ int argmax(Ptr<const float> row, int classes, double 
 
 /// Loss, prediction and gradient in one launch. Reads the logits two to four times, all but the first from
 /// the caches, and the weight of each row's label; writes what is asked for once. The study's batch is 64
-/// logits: bound by latency, so that all that is read is asked for before anything is computed, in two waits:
-/// what comes from the label's place has to know the label. A label that there is not gives NaN.
+/// logits: bound by latency. So everything is loaded before anything is computed, in two waits: the label's
+/// logit and weight can be loaded only when the label is known. A label out of range gives NaN.
 __global__ void __launch_bounds__(kWarps * 32, 1)
     cross_entropy(SoftmaxXentShape s, Global<const float> logits, Global<const std::int32_t> labels,
                   Global<const float> weights, Global<const float> scale, Global<float> losses,

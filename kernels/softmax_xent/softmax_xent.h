@@ -27,7 +27,8 @@ struct SoftmaxXentOutputs {
 /// the weighted mean Σ losses / Σ_n weights[labels[n]]. Computed from the row's maximum, so that no
 /// exponential overflows.
 /// dlogits[n][k] = weights[label]·scale·(softmax(logits[n])[k] - [k = label]), where *scale is 1 / Σ weights
-/// over the global batch; it is in memory like the rest, and read for the gradient alone.
+/// over the global batch; it is in memory like the rest, and read for the gradient alone: without dlogits it
+/// may be null. Reads 4(N·K + 2·N) bytes; writes 4·N, with dlogits 4·N·K more, with predicted 4·N.
 /// logits [N,K], labels [N] in [0,K), weights [K]: row-major; no overlap. Labels out of that range are an
 /// error, but on a GPU, where nobody reads them before the kernel: there the sample's loss is NaN.
 Status softmax_xent_loss(const Context&, const SoftmaxXentShape&, const float* logits,

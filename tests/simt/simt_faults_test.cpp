@@ -120,6 +120,11 @@ __global__ void group_of_half_a_warp(Global<float> out) {
   out[thread()] = 1;
 }
 
+__global__ void one_group_too_many(Global<float> out) {
+  sync_group();  // one group too many
+  out[thread()] = 1;
+}
+
 __global__ void copy_behind_the_array(Global<const float> in, Global<float> out) {
   alignas(16) __shared__ Shared<float, 30> s;
   if (thread() == 0) cp_async<16>(&s[28], &in[0]);  // copy behind the array
@@ -270,6 +275,7 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"write after another group's reads", FaultKind::race, write_after_another_groups_reads,
                 nullptr, dim3(64, 2)},
         Planted{"group of half a warp", FaultKind::barrier, group_of_half_a_warp, nullptr, dim3(16, 4)},
+        Planted{"one group too many", FaultKind::barrier, one_group_too_many, nullptr, dim3(32, 16)},
         Planted{"copy behind the array", FaultKind::out_of_bounds, nullptr, copy_behind_the_array},
         Planted{"atomic and plain", FaultKind::race, atomic_and_plain},
         Planted{"shared overflow", FaultKind::out_of_bounds, shared_overflow},
