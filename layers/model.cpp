@@ -112,6 +112,9 @@ Result<std::vector<Size3>> Model::output_sizes() const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     if (!sensible(layer)) return bad_layer(layer, i, "has sizes that make no sense");
+    const auto has_its_name = [&](const Layer& other) { return other.name == layer.name; };
+    if (has_parameters(layer.kind) && std::ranges::count_if(layers_, has_its_name) > 1)
+      return bad_layer(layer, i, "has the name of another layer");
     BAUTA_TRY(check_window(layer, i, in));
     in = output_of(layer, in);
     if (!countable(in)) return bad_layer(layer, i, "puts out more values than can be counted");

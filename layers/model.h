@@ -62,8 +62,8 @@ class Model {
   /// The same network for other classes; the last layer keeps its size, so their number may not change.
   void rename_classes(std::vector<std::string> classes) { classes_ = std::move(classes); }
 
-  /// What every layer puts out, in order; fails, naming the layer, where a size would be less than 1, and
-  /// unless the network ends in one logit per class and the classes' names differ.
+  /// What every layer puts out, in order; fails, naming the layer, where its sizes or its name make no sense,
+  /// and unless the network ends in one logit per class and the classes' names differ.
   Result<std::vector<Size3>> output_sizes() const;
 
  private:

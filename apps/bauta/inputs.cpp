@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "apps/bauta/terminal.h"
+#include "engine/data/sources.h"
 
 namespace bauta {
 namespace {
@@ -60,6 +61,7 @@ Status check_finite(const Predictions& predictions, const std::string& path) {
 // A description of a few bytes may claim large arrays: of these one sample's are believed, and of more
 // samples what is little.
 Result<Graph> trained_graph(const Context& context, const WeightFile& weights, int max_batch) {
+  BAUTA_TRY(check_image_size(image_size(weights.model)));
   const auto needed = [&](int batch) {
     const auto bytes = Graph::memory_needed(context, weights.model, batch, GraphMode::inference);
     return bytes.ok() ? *bytes : 0;  // creating it tells what is wrong

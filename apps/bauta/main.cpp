@@ -95,7 +95,7 @@ void end_without_file(int) {
 void end_by_exception() {
   std::string what = "something unknown";
   try {
-    std::rethrow_exception(std::current_exception());
+    if (const auto thrown = std::current_exception(); thrown != nullptr) std::rethrow_exception(thrown);
   } catch (const std::exception& exception) {
     what = exception.what();
   } catch (...) {

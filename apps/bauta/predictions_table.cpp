@@ -18,11 +18,14 @@ constexpr std::string_view kBegin = "path,label,predicted,confidence,";
 
 Status check_predictions_table(const std::string& path) {
   std::error_code unused;
-  if (!std::filesystem::exists(path, unused)) return {};
-  const auto file = MappedFile::open(path);
-  if (file.ok() && file->text().starts_with(kBegin)) return {};
-  return Status::usage("what is there is no table of predictions", path,
-                       "remove it, or choose another --predictions");
+  if (std::filesystem::exists(path, unused)) {
+    const auto file = MappedFile::open(path);
+    if (!file.ok() || !file->text().starts_with(kBegin)) {
+      return Status::usage("the file that is there is not a table of predictions", path,
+                           "remove it, or choose another --predictions");
+    }
+  }
+  return AtomicFile::create(path).status();  // gone again at once: whether it can be written
 }
 
 Status write_predictions_table(const std::string& path, const Dataset& data, std::span<const int> samples,

@@ -71,7 +71,7 @@ Result<std::vector<std::int32_t>> map_classes(const std::vector<std::string>& cl
   for (const std::string& name : classes) {
     indices.push_back(class_index(name, wanted));
     if (indices.back() >= 0) continue;
-    std::string what = "class " + name + " of the data set is none of the network's";
+    std::string what = "class " + name + " of the data set is not one of the network's:";
     for (const std::string& known : wanted) what.append(&known == wanted.data() ? " " : ", ").append(known);
     return Status::error(what, path, "rename it, or use weights that were trained on these classes");
   }

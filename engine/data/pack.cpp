@@ -72,7 +72,7 @@ class PackReader {
     const std::string* classes = file_.metadata("classes");
     if (format == nullptr || *format != kFormat || preprocess == nullptr || *preprocess != kPreprocess ||
         classes == nullptr) {
-      return Status::error("this is no pack that this version reads", file_.path(),
+      return Status::error("this version cannot read this pack", file_.path(),
                            "give a file made by bauta data pack, or make it again");
     }
     const Result<Json> json = parse_json(*classes, file_.path());
@@ -145,6 +145,11 @@ class PackReader {
   const Safetensors& file_;
 };
 
+// Bytes of a header that the classes' names may take: JSON in a string of JSON, which may escape every byte.
+std::size_t room_for(const std::vector<std::string>& classes) {
+  return 2 * Json::of_strings(classes).dump().size();
+}
+
 /// Writes everything that comes after the pixels.
 Status finish_pack(SafetensorsWriter& writer, const Dataset::Contents& contents) {
   std::string names;
@@ -199,7 +204,8 @@ Status pack_dataset(const std::string& path, const std::string& out, const OpenO
 
   const ImageSize size = options.size;
   Result<SafetensorsWriter> writer =
-      SafetensorsWriter::create(out, "pixels", DType::u8, {size.height, size.width, size.channels});
+      SafetensorsWriter::create(out, "pixels", DType::u8, {size.height, size.width, size.channels},
+                                SafetensorsWriter::kHeaderRoom + room_for(listing->classes));
   if (!writer.ok()) return writer.status();
   const auto append = [&](std::span<const std::uint8_t> image) {
     return writer->append_rows(std::as_bytes(image));

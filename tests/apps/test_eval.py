@@ -179,7 +179,7 @@ class EvalOfARun(TrainedTest):
     def test_a_run_that_has_not_ended_an_epoch_is_refused(self):
         self.train(self.work / "run")
         (self.work / "run/best.safetensors").unlink()
-        self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="has not ended an epoch yet")
+        self.fails("eval", "--run", self.work / "run", "--data", self.faces, saying="has not finished an epoch yet")
 
     def test_a_folder_that_is_no_run_is_refused(self):
         (self.work / "run").mkdir()
@@ -192,7 +192,7 @@ class EvalOfARun(TrainedTest):
         self.fails(*args[:-1], self.split_faces(), "--part", "val", saying="config.json")
 
     def test_weights_or_a_run_must_be_named(self):
-        self.fails("eval", "--data", self.faces, code=2, saying="no weights are named")
+        self.fails("eval", "--data", self.faces, code=2, saying="no weights are given")
 
 
 class Eval(TrainedTest):
@@ -266,8 +266,9 @@ class Eval(TrainedTest):
         args = ["eval", "--weights", self.weights, "--data", self.faces, "--predictions"]
         for table in [self.work / "no/such/predictions.csv", "/dev/full/x"]:
             self.fails(*args, table, saying=table)
+            self.fails("eval", "--weights", self.weights, "--data", self.work / "none", "--predictions", table, saying=table)
         for there in [self.weights, self.work]:
-            self.fails(*args, there, code=2, saying=["what is there is no table of predictions", there])
+            self.fails(*args, there, code=2, saying=["the file that is there is not a table of predictions", there])
         for _ in range(2):
             self.ok(*args, self.work / "predictions.csv")
 

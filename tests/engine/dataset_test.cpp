@@ -168,8 +168,9 @@ TEST(Dataset, TheClassesOfANetworkDecideTheLabels) {
   }
   options.classes = {"cat", "dog"};
   for (const std::string& path : {root / "faces", root / "p"}) {
-    EXPECT_BEGINS(error_of(path, options),
-                  "class without_mask of the data set is none of the network's cat, dog (" + path + "): ");
+    EXPECT_BEGINS(
+        error_of(path, options),
+        "class without_mask of the data set is not one of the network's: cat, dog (" + path + "): ");
   }
 }
 
@@ -281,7 +282,7 @@ TEST(Dataset, OfOtherClassesIsRefusedBeforeAnImageIsDecoded) {
   OpenOptions options = small();
   options.progress = [](int, int) { ADD_FAILURE(); };
   options.classes = {"cat", "dog"};
-  EXPECT_BEGINS(error_of(root / "faces", options), "class without_mask of the data set is none");
+  EXPECT_BEGINS(error_of(root / "faces", options), "class without_mask of the data set is not one of");
 }
 
 }  // namespace

@@ -79,10 +79,11 @@ TEST(ClassNames, MapToThoseOfANetwork) {
   EXPECT_EQ(mapped(study_classes(), {"Mask", "half", "no mask"}), (std::vector<std::int32_t>{2, 0}));
   EXPECT_EQ(mapped({"mask", "with_mask", "x"}, {"x", "with_mask", "mask"}),
             (std::vector<std::int32_t>{2, 1, 0}));
-  EXPECT_EQ(map_classes({"dog", "cow"}, {"dog", "cat"}, "set").status().message(),
-            "class cow of the data set is none of the network's dog, cat (set): rename it, or use weights "
-            "that were "
-            "trained on these classes");
+  EXPECT_EQ(
+      map_classes({"dog", "cow"}, {"dog", "cat"}, "set").status().message(),
+      "class cow of the data set is not one of the network's: dog, cat (set): rename it, or use weights "
+      "that were "
+      "trained on these classes");
 }
 
 TEST(ListFolder, OrdersByClassThenPathBytewise) {

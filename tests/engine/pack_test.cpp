@@ -29,6 +29,17 @@ TEST(Pack, IsTheSameDataSet) {
   }
 }
 
+TEST(Pack, HasRoomForTheNamesOfManyClasses) {
+  const TemporaryFolder root;
+  write_faces(root);
+  std::string manifest = "path,label\n";
+  for (int i = 0; i < 1400; ++i)
+    manifest += "mask/id8/0.png," + std::string(100, 'c') + std::to_string(i / 2) + "\n";
+  write_text(root / "faces/classes.csv", manifest);
+  pack(root / "faces/classes.csv", root / "p");
+  expect_same(opened(root / "p"), opened(root / "faces/classes.csv"));
+}
+
 TEST(Pack, KilledWhileWritingLeavesWhatWasThere) {
   const TemporaryFolder root;
   write_faces(root);
@@ -68,7 +79,7 @@ TEST(Pack, OfAnotherSizeOrKindIsRefused) {
   std::string weights(8, '\0');
   weights[0] = static_cast<char>(header.size());
   write_text(root / "weights", weights + header + std::string(4, '\0'));
-  EXPECT_BEGINS(error_of(root / "weights"), "this is no pack that this version reads (" + (root / "weights"));
+  EXPECT_BEGINS(error_of(root / "weights"), "this version cannot read this pack (" + (root / "weights"));
 }
 
 TEST(Pack, CutShortIsRefused) {

@@ -63,6 +63,8 @@ TEST(Model, RefusesLayersThatDoNotFit) {
   EXPECT_EQ(message(Model("m", {20, 20, 3}, {"a", "b"}).maxpool(16).linear("l", 2)), "");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "a"}).linear("l", 2)),
             "two of the network's classes are called 'a': give every class a name of its own");
+  EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).linear("l", 8).relu().relu().linear("l", 2)),
+            "layer 0 'l' has the name of another layer: check the network's description");
   EXPECT_EQ(message(Model("m", {4, 4, 3}, {"a", "b"}).conv2d("c", 0, 3).linear("l", 2)),
             "layer 0 'c' has sizes that make no sense: check the network's description");
   EXPECT_EQ(
