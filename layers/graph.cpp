@@ -8,7 +8,7 @@
 namespace bauta {
 namespace {
 
-// Of a batch, that keep any device busy: more gain nothing.
+// Pixels of a batch that keep any device busy: a larger one gains nothing.
 constexpr int kEnoughPixels = 1 << 22;
 
 bool is_conv_relu_pool(std::span<const Layer> layers) {
@@ -22,7 +22,7 @@ bool is_linear_relu_linear(std::span<const Layer> layers) {
          layers[2].kind == LayerKind::linear;
 }
 
-// Of so many of these layers the first node is made.
+// How many of these layers the first node covers.
 std::size_t layers_of_node(std::span<const Layer> layers) {
   if (is_conv_relu_pool(layers)) return 3;
   return is_linear_relu_linear(layers) ? 2 : 1;

@@ -28,7 +28,8 @@ struct Predictions {
 /// Classifies the samples of the feed's data set that the indices name, in batches of the graph's size.
 /// Collective: each rank takes an even part of them, and all get the whole, the same as one rank would.
 /// `progress` is told how many the device was given; may be empty. Fails where the images are not of the
-/// network's size. The feed is for the graph's device and batch.
+/// network's size. The feed is for the graph's device and batch. `class_weights` [K] weigh the loss alone. Of
+/// no samples there is nothing, and the loss's mean is NaN.
 Result<Predictions> predict(Graph&, ImageFeed&, std::span<const int> samples,
                             std::span<const float> class_weights,
                             const std::function<void(int done)>& progress, Communicator& = alone());

@@ -12,7 +12,7 @@
 namespace bauta {
 
 /// Everything that a run's result depends on, as one line of JSON: the options, the network's graph and
-/// classes, the data set's fingerprint, and what computes. Threads and the like, of which no bit depends, are
+/// classes, the data set's fingerprint, and what computes. Threads and the like, on which no bit depends, are
 /// left out.
 std::string run_config(const Model&, const Dataset&, const TrainOptions&, const Context&);
 

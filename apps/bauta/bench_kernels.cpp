@@ -40,7 +40,7 @@ struct KernelsArguments {
 
 Result<int> run_kernels(const KernelsArguments& arguments) {
   if (arguments.gpu_named && arguments.device.device == "cuda") {
-    return Status::usage("--gpu is of --device simt", "--device cuda",
+    return Status::usage("--gpu applies only to --device simt", "--device cuda",
                          "leave --gpu out: the GPU at hand is measured");
   }
   if (arguments.device.device == "cuda" && !Gpu::count().ok()) {

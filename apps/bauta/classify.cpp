@@ -204,7 +204,7 @@ Result<int> run_classify(const ClassifyArguments& arguments) {
 }  // namespace
 
 Command classify_command(CLI::App& app) {
-  CLI::App* classify = app.add_subcommand("classify", "Says what is on images");
+  CLI::App* classify = app.add_subcommand("classify", "Says what images show");
   classify->footer(kExamples);
   auto arguments = std::make_shared<ClassifyArguments>();
   classify

@@ -118,7 +118,7 @@ Status EpochTable::project(const Devices& devices, const std::string& why) {
   row.waited = seconds - compute;
   rows_.push_back(row);
   notes_.push_back(fmt::format(
-      "{} is projected, for it is not at hand ({}): each of its devices is taken to be as fast as this "
+      "{} is projected, as it is not here ({}): each of its devices is taken to be as fast as this "
       "one, {} (a step on {} images: {:.3f} ms), and linked by {:.0f} us a hop and {:.0f} GB/s, both assumed",
       devices.name, why, one->device, part(devices.ranks), compute * 1e3, kAssumedLink.latency * 1e6,
       kAssumedLink.bandwidth / 1e9));

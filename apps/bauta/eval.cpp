@@ -27,15 +27,15 @@ constexpr const char* kExamples = R"(Examples:
   bauta eval --weights runs/a/best.safetensors --data unseen --json | jq .accuracy
       The same as one object of JSON, with all mistakes.
   bauta eval --weights runs/a/best.safetensors --data unseen --predictions predictions.csv
-      As well what the network says of each image, for a table of your own.
+      Also writes what the network says of each image, for a table of your own.
   bauta eval --weights runs/a/best.safetensors --data unseen --threshold 0.9
-      Says as well how many images the network is less than 90 % sure of, and how good it is on the others.
+      Also says how many images the network is less than 90 % sure of, and how good it is on the others.
   bauta eval --weights pytorch_model.safetensors --data photos.csv
       A PyTorch state dict of the study's network needs no conversion.
   bauta eval --run runs/a --data faces
       The best weights of a run on the part of its images that it kept for validation.
   bauta eval --run runs/a --data faces --part train
-      On the part that it was trained on: how far that is above tells how much it has learnt by heart.
+      On the part that it was trained on: the gap to the validation accuracy tells how much it has learnt by heart.
   bauta eval --run runs/a --data faces --part test
       On what faces, which comes split into folders train, val and test, has to test.
 
@@ -267,13 +267,13 @@ Result<std::vector<int>> samples_that_count(const EvalArguments& arguments, std:
 Result<std::string> best_of(const std::string& run) {
   std::error_code unused;
   if (std::filesystem::exists(best_path(run), unused)) return best_path(run);
-  return Status::error("the run has not ended an epoch yet", run,
+  return Status::error("the run has not finished an epoch yet", run,
                        "wait for it, or go on with it by bauta train --resume");
 }
 
 Status check_arguments(const EvalArguments& arguments) {
   if (arguments.weights.empty() && arguments.run.empty()) {
-    return Status::usage("no weights are named", "--weights or --run",
+    return Status::usage("no weights are given", "--weights or --run",
                          "name a file of weights, or the folder of a run");
   }
   // Before all images are read for nothing.

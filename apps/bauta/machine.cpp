@@ -61,7 +61,7 @@ void add_threads_option(CLI::App& app, int& threads, const std::string& descript
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option(
          "--device", options.device,
-         "cpu, cuda, auto: the fastest that there is, or simt: the CUDA kernels on the CPU, for tests")
+         "cpu; cuda; auto: cuda if there is a GPU, else cpu; simt: the CUDA kernels on the CPU, for tests")
       ->check(CLI::IsMember({"cpu", "cuda", "simt", "auto"}))
       ->type_name("NAME")
       ->capture_default_str();
@@ -82,8 +82,7 @@ Status Machine::open_gpu(int rank_on_host) {
 
 Status Machine::open_vendor(const std::string& why_cpu) {
   if (context_.backend != Backend::cuda) {
-    return Status::usage("cuDNN and cuBLASLt compute on a GPU alone",
-                         option_on_cpu("--kernels vendor", why_cpu),
+    return Status::usage("cuDNN and cuBLASLt run only on a GPU", option_on_cpu("--kernels vendor", why_cpu),
                          "use --kernels hand, or --device cuda on a machine with a GPU");
   }
   auto vendor = Vendor::open(context_);

@@ -28,9 +28,9 @@ void TrainReport::on_start(const RunStart& start) {
                            options_.batch, counted(start.train_images, "image")));
   }
   if (start.steps_done > 0) {
-    const std::string other = start.computed_by.empty() ? ""
-                                                        : ", computed by " + start.computed_by +
-                                                              ": the bits are others from here on";
+    const std::string other = start.computed_by.empty()
+                                  ? ""
+                                  : ", computed by " + start.computed_by + ": from here on the bits differ";
     print_note(fmt::format("resumed after step {}{}", start.steps_done, other));
   } else if (options_.resume) {
     print_note(fmt::format("no checkpoint in {}: starting at step 1", options_.out));

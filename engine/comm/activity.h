@@ -5,7 +5,7 @@
 
 namespace bauta {
 
-/// What the thread that computes as a rank is at: it says so itself, and a watch in another thread looks on
+/// What a rank's computing thread is doing: it says so itself, and a watch in another thread looks on
 /// (see Watch). All of an epoch is work, of pieces that take as long each time; what may take as long as a
 /// disk or a terminal does is said to be unwatched.
 class Activity {

@@ -15,7 +15,7 @@
 namespace bauta {
 namespace {
 
-// Bytes that are on their way at a time: as many as hide what it takes to notice that they have come.
+// Bytes in flight at a time: enough to hide the delay with which their arrival is noticed.
 constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
 
 // Calls body(part) for the chunks of an array, in order, until one fails.

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <system_error>
 
 namespace bauta {
@@ -29,6 +30,7 @@ std::vector<std::string> own_addresses() {
   std::vector<std::string> addresses = {"127.0.0.1"};
   ifaddrs* all = nullptr;
   if (::getifaddrs(&all) != 0) return addresses;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(all, ::freeifaddrs);
   for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
     if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
     std::array<char, INET_ADDRSTRLEN> text{};
@@ -36,7 +38,6 @@ std::vector<std::string> own_addresses() {
     if (::inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size()) == nullptr) continue;
     if (text.data() != addresses.front()) addresses.emplace_back(text.data());
   }
-  ::freeifaddrs(all);
   return addresses;
 }
 

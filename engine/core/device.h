@@ -114,7 +114,7 @@ class OwnedArray {
     BAUTA_TRY(array.allocate(context, size));
     return array;
   }
-  /// Gives up what there is and takes `size` elements; after a failure what there was is still there.
+  /// Replaces what there is by `size` zeros. Both exist for a moment; after a failure the old is still there.
   Status allocate(const Context& context, std::size_t size) {
     BAUTA_TRY(put_into(memory_, kAllocate(context, size * sizeof(T))));
     size_ = size;

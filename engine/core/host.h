@@ -5,7 +5,7 @@
 
 namespace bauta {
 
-/// Seconds from some moment on, by a clock that only goes forward.
+/// Seconds since an arbitrary moment, by a monotonic clock.
 double seconds_now();
 
 /// Cores that this process may use: its affinity, not the machine's size.

@@ -31,7 +31,7 @@ class Rng {
   std::uint32_t below(std::uint32_t bound);
   /// Uniform in [0, 1), a multiple of 2^-24.
   float uniform() { return static_cast<float>(word() >> 8) * 0x1p-24F; }
-  /// Uniform in [low, high).
+  /// Uniform in [low, high]; high itself only by rounding.
   float uniform(float low, float high) { return low + (high - low) * uniform(); }
 
  private:

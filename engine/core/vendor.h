@@ -14,8 +14,8 @@ class Vendor {
  public:
   /// Loads the module from ../lib beside the folder of this program, or from where the dynamic loader looks;
   /// `module`, unless it is empty, names another file. The libraries compute on the GPU of the context, whose
-  /// memory also gives them their scratch, 4 GiB or a quarter of what is free. Fails where this build has no
-  /// module, where it or the libraries cannot be loaded, and where they do not start.
+  /// memory also gives them their scratch, 4 GiB, or a quarter of what is free where that is less. Fails
+  /// where this build has no module, where it or the libraries cannot be loaded, and where they do not start.
   static Result<Vendor> open(const Context&, const std::string& module = {});
 
   /// What Context::vendor is to point to, as long as this lives.

@@ -113,22 +113,18 @@ bool is_jpeg(std::span<const std::byte> file) {
 
 Result<Image> decode_jpeg(std::span<const std::byte> file, const std::string& name) {
   Decoder decoder;
-  const auto failure = [&] {
-    return Status::error("the JPEG is damaged or cut short: " + decoder.reason(), name,
-                         "replace or remove the file");
+  const auto damaged = [&](const std::string& reason) {
+    return Status::error("the JPEG is damaged or cut short: " + reason, name, "replace or remove the file");
   };
-  if (!decoder.read_header(file)) return failure();
+  if (!decoder.read_header(file)) return damaged(decoder.reason());
   BAUTA_TRY(check_pixel_count(decoder.width(), decoder.height(), name));
   if (decoder.is_arithmetic()) {
     return Status::error("arithmetic coding of JPEG is not supported", name,
                          "save it as an ordinary JPEG or PNG");
   }
-  if (!decoder.can_fit(file.size())) {
-    return Status::error("the JPEG is damaged or cut short: too little data for its size", name,
-                         "replace or remove the file");
-  }
+  if (!decoder.can_fit(file.size())) return damaged("too little data for its size");
   Image image;
-  if (!decoder.read_pixels(image)) return failure();
+  if (!decoder.read_pixels(image)) return damaged(decoder.reason());
   return image;
 }
 

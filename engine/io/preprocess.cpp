@@ -31,7 +31,7 @@ struct Filter {
   const std::int32_t* weights_of(std::size_t i) const { return weights.data() + i * stride; }
 };
 
-// Pillow's rounding, of numbers of at least -0.5 or so: lround would round others of them otherwise.
+// Pillow's rounding, of numbers of at least -0.5 or so: lround would round some of them differently.
 int round_up_half(double x) { return static_cast<int>(x + 0.5); }  // NOLINT(bugprone-incorrect-roundings)
 
 // The triangle filter between `src` and `dst` pixels. The arithmetic, in double and in this order, is

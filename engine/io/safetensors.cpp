@@ -119,7 +119,7 @@ Status place(std::vector<Entry>& entries, std::span<const std::byte> data) {
   return Status::error(std::to_string(data.size() - end) + " bytes follow the last tensor");
 }
 
-// `fault`, which says what is wrong, as an error about a file.
+// The error that a file is not sound; `what` says why.
 Status file_fault(const std::string& what, const std::string& path) {
   return Status::error("not a sound safetensors file, " + what, path, "copy or make it again");
 }

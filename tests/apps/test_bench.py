@@ -37,14 +37,14 @@ class BenchKernels(unittest.TestCase):
     def test_a_gpu_whose_times_are_measured_is_not_named(self):
         result = run("bench", "kernels", "--device", "cuda", "--gpu", "h100")
         self.assertEqual(result.returncode, 2)
-        self.assertEqual(result.stderr, "bauta: error: --gpu is of --device simt (--device cuda): "
+        self.assertEqual(result.stderr, "bauta: error: --gpu applies only to --device simt (--device cuda): "
                                         "leave --gpu out: the GPU at hand is measured\n")
 
     def test_nor_are_a_vendors_kernels(self):
         for options in [("kernels",), ("epoch", "--devices", "cpu")]:
             result = run("bench", *options, "--kernels", "vendor")
             self.assertEqual(result.returncode, 2)
-            self.assertIn("cuDNN and cuBLASLt compute on a GPU alone (--kernels vendor): use --kernels hand, or ", result.stderr)
+            self.assertIn("cuDNN and cuBLASLt run only on a GPU (--kernels vendor): use --kernels hand, or ", result.stderr)
 
 
 class BenchTrain(unittest.TestCase):

@@ -142,7 +142,7 @@ class Devices(unittest.TestCase):
             if "this build has no simt" in result.stderr:
                 continue
             self.assertEqual(result.returncode, 2)
-            self.assertEqual(result.stderr, "bauta: error: cuDNN and cuBLASLt compute on a GPU alone (--kernels vendor): "
+            self.assertEqual(result.stderr, "bauta: error: cuDNN and cuBLASLt run only on a GPU (--kernels vendor): "
                                             "use --kernels hand, or --device cuda on a machine with a GPU\n")
         result = run("info", "--kernels", "vendor")
         if result.returncode == 0:

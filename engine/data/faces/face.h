@@ -166,7 +166,7 @@ struct Camera {
 
 enum class Covering { none, worn, under_the_chin };
 
-/// Everything that a picture of a face depends on. All but `mask` and `covering` is drawn alike for both
+/// Everything that a picture of a face depends on. All but `mask` and `covering` are drawn alike for both
 /// classes, and before them: the faces of one seed and index with and without mask are the same person in the
 /// same picture.
 struct Face {

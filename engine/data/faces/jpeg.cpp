@@ -8,6 +8,7 @@
 // clang-format on
 
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 
 namespace bauta {
@@ -42,10 +43,9 @@ std::vector<std::uint8_t> encode_jpeg(const RenderedFace& face) {
     jpeg_write_scanlines(&jpeg, &row, 1);
   }
   jpeg_finish_compress(&jpeg);
-  std::vector<std::uint8_t> bytes(memory, memory + size);
+  const std::unique_ptr<unsigned char, void (*)(void*)> owned(memory, std::free);
   jpeg_destroy_compress(&jpeg);
-  std::free(memory);
-  return bytes;
+  return {memory, memory + size};
 }
 
 }  // namespace bauta

@@ -1,7 +1,6 @@
 #include "engine/data/faces/noise.h"
 
 #include <array>
-#include <cmath>
 #include <vector>
 
 #include "engine/core/rng.h"

@@ -1,6 +1,5 @@
 #include "engine/data/faces/photograph.h"
 
-#include <array>
 #include <cmath>
 
 #include "engine/data/faces/noise.h"

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/data/faces/noise.h"
-
 namespace bauta::faces {
 namespace {
 

@@ -1,4 +1,3 @@
-#include "engine/data/faces/noise.h"
 #include "engine/data/faces/stage.h"
 
 namespace bauta::faces {
