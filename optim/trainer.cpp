@@ -144,7 +144,7 @@ class Trainer {
       const bool ends_run = started == options_.max_steps;
       const bool last = (*batch)->index + 1 == loader_->batches() || ends_run;
       const bool due = options_.save_every > 0 && started % options_.save_every == 0;
-      if (last || due || started % step_.steps_summed_together() == 0) BAUTA_TRY(look_for_stop());
+      if (last || due || started % steps_between_meetings() == 0) BAUTA_TRY(look_for_stop());
       stopped_ = stopped_ && !last;  // the epoch's end asks again
       if (last || due || stopped_) BAUTA_TRY(finish_steps(0));
       state_.ended_early = ends_run;
@@ -152,6 +152,12 @@ class Trainer {
       if (stopped_) break;
     }
     return {};
+  }
+
+  // A feed that streams waits for the third step before the batch that it fetches: all ranks have to have
+  // started that one.
+  int steps_between_meetings() const {
+    return feed_.at() == ImageFeed::At::streamed ? 1 : step_.steps_summed_together();
   }
 
   // Whether any rank was asked to stop. By then all ranks have given what was started to their devices, so

@@ -180,6 +180,7 @@ Result<WeightedLoss> TrainingStep::finish() {
 Status TrainingStep::add_up_losses(int steps) {
   std::vector<double> sums;
   for (std::int64_t step = finished_; step < finished_ + steps; ++step) {
+    const Activity::Work one(communicator_->activity());  // steps hang one by one
     const Slot& slot = this->slot(step);
     BAUTA_TRY(wait_for(slot));
     const auto samples = static_cast<std::size_t>(slot.shards.batch());

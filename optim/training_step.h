@@ -50,7 +50,7 @@ class TrainingStep {
   int most_unfinished() const { return reads_host_memory(graph_.context()) ? 1 : kAhead; }
 
   /// As many losses finish() adds up at once while most_unfinished() steps are on their way. Ranks that meet
-  /// each time they have started so many never wait for a step that another has still to start.
+  /// each time they have started so many never wait there for a step that another has still to start.
   int steps_summed_together() const { return (most_unfinished() + 1) / 2; }
 
   /// start() and finish() of one step, with no other unfinished. A loss that is not finite is an error, on

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 
@@ -170,9 +171,10 @@ OrderedJson machine_json(const Machine& machine) {
   OrderedJson features = OrderedJson::object();
   for (const BuildPart& part : kBuildParts) features[part.name] = part.state;
   const auto gpus = all_gpus();
+  const bool usable = std::ranges::any_of(gpus, [](const Result<GpuInfo>& gpu) { return gpu.ok(); });
   return {{"version", kVersion},
           {"devices", devices_json(gpus)},
-          {"no_cuda", gpus.front().ok() ? OrderedJson() : OrderedJson(gpus.front().status().what())},
+          {"no_cuda", usable ? OrderedJson() : OrderedJson(gpus.front().status().what())},
           {"isa", isa_name(machine.context().isa)},
           {"isas", isas},
           {"precision", precision_name(machine.context().precision)},

@@ -60,7 +60,7 @@ struct TrainArguments {
 };
 
 constexpr const char* kStopping =
-    "stopping after this step, with a checkpoint; a second signal stops at once, without one";
+    "stopping at the next step, with a checkpoint; a second signal stops at once, without one";
 
 // "auto", "none", or numbers with commas between.
 Result<ClassWeights> parse_class_weights(const std::string& text) {

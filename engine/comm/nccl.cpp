@@ -138,8 +138,9 @@ class NcclCommunicator final : public Communicator {
     BAUTA_TRY(join());
     const auto sums = on_host<float>(compute_, array->span());
     if (!sums.ok()) return sums.status();
-    const float right = static_cast<float>(this->size() * (this->size() + 1) / 2);
-    const auto wrong = std::ranges::find_if(*sums, [&](float sum) { return sum != right; });
+    const int right = this->size() * (this->size() + 1) / 2;
+    const auto wrong =
+        std::ranges::find_if(*sums, [&](float sum) { return sum != static_cast<float>(right); });
     if (wrong == sums->end()) return {};
     return Status::error(
         "NCCL adds up wrongly: the sum of 1 to " + std::to_string(this->size()) + " is " +

@@ -6,8 +6,8 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
+from pathlib import Path
 
 from bauta_cli import BAUTA, NOT_WRITTEN, CliTest, metrics_of, read_safetensors, run
 
@@ -298,7 +298,9 @@ class BenchEpoch(unittest.TestCase):
     def test_ctrl_c_stops_its_ranks(self):
         process = subprocess.Popen([BAUTA, "bench", "epoch", "--devices", "cpu:2", "--threads", "1"],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(2)
+        ranks = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not ranks.read_text():
+            self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
         self.assertEqual((process.returncode, stdout), (130, ""), stderr)

@@ -119,7 +119,7 @@ class SecondSignals(CliTest):
         while "images to train on" not in process.stdout.readline():
             self.assertIsNone(process.poll())
         process.send_signal(signal_number)
-        while "stopping after this step" not in process.stderr.readline():
+        while "stopping at the next step" not in process.stderr.readline():
             self.assertIsNone(process.poll())
         return process
 
