@@ -59,6 +59,15 @@ struct Timeline {
   int backward_read(std::size_t node) const { return wgrads_beside ? end() : backward(node); }
 };
 
+// Of a GPU's memory, what training takes beside a graph: kernels, two batches of images if these are
+// streamed, and of each sample what the steps that are on their way are sent, some numbers.
+std::size_t beside_training(Size3 input, int batch) {
+  constexpr std::size_t kNumbers = 1024;
+  const auto image = static_cast<std::size_t>(input.height) * static_cast<std::size_t>(input.width) *
+                     static_cast<std::size_t>(input.channels);
+  return kGpuReserve + static_cast<std::size_t>(batch) * (2 * image + kNumbers);
+}
+
 // What `after` is given from now on waits for what `before` was given so far.
 Status put_in_order(const Context& before, Event& mark, const Context& after) {
   BAUTA_TRY(mark.record(before));
@@ -76,7 +85,10 @@ Result<Graph> Graph::create(const Context& context, const Model& model, int max_
   const auto free = free_memory(context);
   if (!free.ok()) return free.status();
   const auto bytes_needed = [&](int batch) { return graph.parameter_bytes() + graph.plan(batch).bytes; };
-  BAUTA_TRY(check_memory(*free, max_batch, bytes_needed));
+  const auto with_all_else = [&](int batch) {
+    return bytes_needed(batch) + (mode == GraphMode::training ? beside_training(model.input(), batch) : 0);
+  };
+  BAUTA_TRY(check_memory(*free, max_batch, with_all_else));
   BAUTA_TRY(graph.arena_.allocate(context, bytes_needed(max_batch)));
   std::byte* arena = graph.arena_.data();
   graph.values_ = {reinterpret_cast<float*>(arena), graph.value_floats()};

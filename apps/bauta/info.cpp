@@ -144,9 +144,9 @@ std::vector<Result<GpuInfo>> all_gpus() {
   const auto count = Gpu::count();
   if (!count.ok()) return {count.status()};
   std::vector<Result<GpuInfo>> found;
-  for (int number = 0; number < *count; ++number) {
+  for (int number = *count - 1; number >= 0; --number) {  // the first stays the one that computes
     const auto gpu = Gpu::open(number);
-    found.push_back(gpu.ok() ? Result<GpuInfo>(gpu->info()) : gpu.status());
+    found.insert(found.begin(), gpu.ok() ? Result<GpuInfo>(gpu->info()) : gpu.status());
   }
   return found;
 }

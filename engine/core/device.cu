@@ -170,6 +170,7 @@ Status end_capture(void* stream, void*& graph) {
 }
 
 Status launch_graph(void* graph, void* stream) {
+  last_launch = {"of a recorded step", dim3(0, 0, 0), dim3(0, 0, 0)};
   return check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)),
                "cudaGraphLaunch");
 }

@@ -54,6 +54,9 @@ bool reads_host_memory(const Context&);
 /// Fails where the GPU cannot compute in this precision, or this build's kernels for it cannot.
 Status check_precision(const GpuInfo&, Precision);
 
+/// Of a GPU's memory, left to kernels, recorded graphs and whatever else needs some.
+inline constexpr std::size_t kGpuReserve = std::size_t{256} << 20;
+
 /// Bytes of the device's memory that are free; for a host's memory, of which nobody knows, the largest
 /// number.
 Result<std::size_t> free_memory(const Context&);

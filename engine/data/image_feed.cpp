@@ -3,12 +3,6 @@
 #include <numeric>
 
 namespace bauta {
-namespace {
-
-// Of a GPU's memory, left to kernels, recorded graphs and whatever else needs some.
-constexpr std::size_t kReserve = std::size_t{256} << 20;
-
-}  // namespace
 
 Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& dataset, int max_batch,
                                     bool stream, Communicator& communicator) {
@@ -20,7 +14,7 @@ Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& datas
   const std::span<const std::uint8_t> pixels = dataset.all_pixels();
   const auto free = free_memory(context);
   if (!free.ok()) return free.status();
-  double ranks_that_stream = stream || *free < kReserve || *free - kReserve < pixels.size() ? 1 : 0;
+  double ranks_that_stream = stream || *free < kGpuReserve || *free - kGpuReserve < pixels.size() ? 1 : 0;
   communicator.start_sum(std::span(&ranks_that_stream, 1));
   BAUTA_TRY(communicator.finish());
   if (ranks_that_stream > 0) {

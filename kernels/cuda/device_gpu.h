@@ -67,7 +67,8 @@ struct Launch {
   Work work = {};
 };
 
-/// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads"; of a vendor's, which has no grid, its name.
+/// "kernel linear_forward, 32x2x1 blocks of 256x1x1 threads"; where there is no grid, of a vendor's
+/// kernel or a recorded step, its name.
 inline std::string words(const Launch& launch) {
   if (launch.grid.x == 0) return std::string("kernel ") + launch.kernel;
   const auto size = [](const dim3& d) {

@@ -133,6 +133,8 @@ class Measuring(unittest.TestCase):
         with mock.patch.object(machine, "bauta", bauta), mock.patch.object(CHECK, "first_losses", return_value=[1.0]):
             self.assertEqual(CHECK.check_ranks(machine, None, None), {"skipped": "one GPU"})
             machine.gpus = 9
+            self.assertEqual(CHECK.check_ranks(machine, None, None), {"skipped": "no NCCL in this build"})
+            machine.has_nccl = True
             found = CHECK.check_ranks(machine, None, None)
         self.assertEqual((set(asked), found["failures"]), ({"cuda:1,cuda:8"}, []))
         self.assertIn("| bf16, cuda:8, measured | 2048 | 1.000 | 2.000 |", table(ranks=found))

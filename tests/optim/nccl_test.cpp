@@ -14,6 +14,8 @@ namespace {
 #if defined(BAUTA_HAS_NCCL)
 
 constexpr int kBatch = 4;
+// The last of which replays a recording, with its sums.
+constexpr int kSteps = 2 * TrainingStep::kAhead + 1;
 
 /// Skips without a GPU; else has a communicator over NCCL.
 class NcclTest : public ::testing::Test {
@@ -30,7 +32,7 @@ class NcclTest : public ::testing::Test {
 
   const Context& context() const { return runner_->context(); }
 
-  /// The weights after some steps on random images.
+  /// The weights after kSteps on random images.
   std::vector<float> trained(Communicator& communicator) const {
     Model model("small", {12, 12, 3}, {"a", "b"});
     model.maxpool(2).linear("one", 20).relu().linear("two", 2);
@@ -45,7 +47,7 @@ class NcclTest : public ::testing::Test {
     for (std::uint8_t& byte : pixels) byte = static_cast<std::uint8_t>(rng.below(256));
     const std::vector<std::int32_t> labels = {0, 1, 1, 0};
     const auto batch = WholeBatch::create(context(), pixels, labels);
-    for (int i = 1; i <= 5; ++i) EXPECT_TRUE(step->run(batch->get(), i, 1e-3F).ok());
+    for (int i = 1; i <= kSteps; ++i) EXPECT_TRUE(step->run(batch->get(), i, 1e-3F).ok());
     return *on_host<float>(context(), step->graph().parameter_values());
   }
 
