@@ -164,11 +164,7 @@ class Trainer {
   // that none waits for its own while another is still loading or writing a checkpoint.
   Status look_for_stop() {
     const Activity::Work work(communicator_.activity());
-    double asked = options_.stop != nullptr && options_.stop->load() ? 1 : 0;
-    communicator_.start_sum(std::span(&asked, 1));
-    BAUTA_TRY(communicator_.finish());
-    stopped_ = asked > 0;
-    return {};
+    return put_into(stopped_, on_any_rank(communicator_, options_.stop != nullptr && *options_.stop));
   }
 
   float learning_rate(std::int64_t step) const {

@@ -10,6 +10,7 @@
 #include "apps/bauta/launch.h"
 #include "apps/bauta/measure_ranks.h"
 #include "apps/bauta/options.h"
+#include "apps/bauta/stop.h"
 #include "apps/bauta/terminal.h"
 #include "optim/trainer.h"
 
@@ -173,11 +174,7 @@ Result<int> run_epoch(const EpochArguments& arguments) {
     return measure_as_rank(options, arguments.plan, arguments.measurement);
   }
   EpochTable found(arguments.plan, arguments.options, std::move(all));
-  if (const Status filled = found.fill(); !filled.ok()) {
-    if (!ranks_were_stopped()) return filled;
-    print_error(filled.message());
-    return kExitInterrupted;
-  }
+  if (const Status filled = found.fill(); !filled.ok()) return failed(filled, ranks_were_stopped());
   if (arguments.json) {
     print_json(as_json(found, arguments));
   } else {

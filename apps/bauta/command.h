@@ -29,7 +29,4 @@ std::vector<Command> bench_commands(CLI::App& app);
 Command bench_epoch_command(CLI::App& bench);
 Command bench_kernels_command(CLI::App& bench);
 
-/// Exit code of a run that a signal stopped, as shells have it for Ctrl-C.
-constexpr int kExitInterrupted = 130;
-
 }  // namespace bauta

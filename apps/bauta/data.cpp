@@ -50,13 +50,6 @@ struct PackArguments {
   DeviceOptions device{"cpu"};  // its threads: no GPU has a part in it
 };
 
-// The end of what failed: of what a signal stopped, with an exit code of its own.
-Result<int> failed(const Status& status, const std::atomic<bool>& stop) {
-  if (!stop) return status;
-  print_error(status.message());
-  return kExitInterrupted;
-}
-
 Result<int> run_make(const MakeArguments& arguments) {
   const auto machine = Machine::open(arguments.device);
   if (!machine.ok()) return machine.status();

@@ -22,7 +22,6 @@
 #include <system_error>
 #include <thread>
 
-#include "apps/bauta/command.h"
 #include "apps/bauta/ranks.h"
 #include "apps/bauta/stop.h"
 #include "apps/bauta/terminal.h"

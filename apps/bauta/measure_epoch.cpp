@@ -146,10 +146,7 @@ class EpochBench {
 
   // Ranks ask each other whether one was told to stop, as often as in training.
   Status ask_for_stop() {
-    double asked = plan_.stop != nullptr && plan_.stop->load() ? 1 : 0;
-    sums_.start_sum(std::span(&asked, 1));
-    BAUTA_TRY(sums_.finish());
-    stopped_ = asked > 0;
+    BAUTA_TRY(put_into(stopped_, on_any_rank(sums_, plan_.stop != nullptr && *plan_.stop)));
     return stopped_ ? Status::error("stopped") : Status();
   }
 

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "apps/bauta/command.h"
 #include "apps/bauta/launch.h"
 #include "apps/bauta/ranks.h"
 #include "apps/bauta/stop.h"

@@ -39,6 +39,12 @@ constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
 
 }  // namespace
 
+Result<int> failed(const Status& status, bool stopped) {
+  if (!stopped) return status;
+  print_error(status.message());
+  return kExitInterrupted;
+}
+
 StopSignals::StopSignals(void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;

@@ -4,7 +4,16 @@
 #include <atomic>
 #include <csignal>
 
+#include "kernels/status.h"
+
 namespace bauta {
+
+/// Exit code of a run that a signal stopped, as shells have it for Ctrl-C.
+inline constexpr int kExitInterrupted = 130;
+
+/// What a command ends with whose work has failed: the failure, or, if it was `stopped`, kExitInterrupted
+/// once the failure has been printed.
+Result<int> failed(const Status&, bool stopped);
 
 /// As long as it lives, `handler` is called at the signals that stop a run: SIGINT, SIGTERM, SIGUSR1 (which
 /// launchers pass on) and SIGHUP. Those that are ignored remain so: SIGHUP under nohup, SIGINT of a script's

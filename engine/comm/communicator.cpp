@@ -51,6 +51,13 @@ Result<std::unique_ptr<Communicator>> open_communicator() {
                        world.launcher, "use Open MPI's mpirun, or srun --mpi=pmix");
 }
 
+Result<bool> on_any_rank(Communicator& communicator, bool mine) {
+  double ranks = mine ? 1 : 0;
+  communicator.start_sum(std::span(&ranks, 1));
+  BAUTA_TRY(communicator.finish());
+  return ranks > 0;
+}
+
 Status agree(Communicator& communicator, const Status& mine) {
   const std::string kind = mine.ok() ? "" : mine.is_usage() ? "u" : mine.is_fault() ? "f" : "e";
   const auto all = communicator.all_gather(kind + mine.message());

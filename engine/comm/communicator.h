@@ -86,6 +86,9 @@ Status broadcast(Communicator& communicator, std::span<T> values) {
   return communicator.broadcast(std::as_writable_bytes(values));
 }
 
+/// Whether any rank says yes, the same on all ranks.
+Result<bool> on_any_rank(Communicator&, bool mine);
+
 /// Whether all went well on every rank: the first failure in the order of ranks, with the rank's name unless
 /// it is rank 0, the same on all ranks.
 Status agree(Communicator&, const Status& mine);

@@ -14,10 +14,10 @@ Result<ImageFeed> ImageFeed::create(const Context& context, const Dataset& datas
   const std::span<const std::uint8_t> pixels = dataset.all_pixels();
   const auto free = free_memory(context);
   if (!free.ok()) return free.status();
-  double ranks_that_stream = stream || *free < kGpuReserve || *free - kGpuReserve < pixels.size() ? 1 : 0;
-  communicator.start_sum(std::span(&ranks_that_stream, 1));
-  BAUTA_TRY(communicator.finish());
-  if (ranks_that_stream > 0) {
+  const bool must_stream = stream || *free < kGpuReserve || *free - kGpuReserve < pixels.size();
+  const auto streams = on_any_rank(communicator, must_stream);
+  if (!streams.ok()) return streams.status();
+  if (*streams) {
     BAUTA_TRY(feed.open_stream(max_batch));
     return feed;
   }

@@ -28,10 +28,8 @@ def summary(result):
     rows += [(name, f"{found['passed']} passed, {found['failed']} failed")
              for name in ("tests", "sanitizer") if "passed" in (found := result.get(name, {}))]
     rows += [(name, f"left out: {why}") for name, why in result["left_out"].items()]
-    rows += [(f"losses in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result['parity']['steps']}")
-             for name, apart in of(result, "parity", "largest_relative_difference", {}).items()]
-    rows += [(f"losses of {result['ranks']['ranks']} ranks in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result['ranks']['steps']}")
-             for name, apart in of(result, "ranks", "largest_relative_difference", {}).items()]
+    rows += differences(result, "parity", "losses")
+    rows += differences(result, "ranks", f"losses of {of(result, 'ranks', 'ranks')} ranks")
     for way, found in of(result, "training", "epochs", {}).items():
         last = found[-1]
         rows.append((f"{len(found)} epochs of rendered faces in {way}", f"val_acc {last['val_acc']:.4f}, the last epoch in {last['seconds']:.2f} s"))
@@ -41,6 +39,12 @@ def summary(result):
         rows.append(("PyTorch", f"ended early: {result['torch']['ended']}"))
     rows += [("ncu's counters", f"left out: {why}") for why in of(result, "counters", "left_out")]
     return table(("what", "found"), rows)
+
+
+def differences(result, stage, losses):
+    """How far a stage's losses are from the CPU's, a row for each way."""
+    return [(f"{losses} in {name} against the CPU's", f"{apart['first']:.1e} apart in the first steps, {apart['all']:.1e} in {result[stage]['steps']}")
+            for name, apart in of(result, stage, "largest_relative_difference", {}).items()]
 
 
 def steps(result):
